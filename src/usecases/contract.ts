@@ -1,0 +1,171 @@
+/**
+ * What a use case takes and gives. A use case answers with ids and refusals; objects are read afresh by whoever presents them,
+ * so that a repeat of a request and its first answer are built alike.
+ */
+import type { PaymentMethodId, PriceId, PurchaseId, SetupId, SubscriptionId, TransactionId } from '../domain/ids.js';
+import type { Money } from '../domain/money/money.js';
+import type { PaymentFailure } from '../domain/payment/decline.js';
+import type { ProviderNextAction } from '../ports/provider.js';
+
+/** Who asks. Comes from a verified token, never from input. */
+export interface Actor {
+  /** The platform's id of the caller (token claim `sub`). */
+  userId: string;
+  /** Scopes of the token, e.g. monetization:support. */
+  scopes: ReadonlySet<string>;
+  /** Request id, written to audit entries and logs. */
+  requestId: string;
+}
+
+/** Machine-readable reasons of a refusal: exactly the values of BillingErrorCode. */
+export type RefusalCode =
+  | 'INVALID_INPUT'
+  | 'NOT_FOUND'
+  | 'INVALID_STATE'
+  | 'ALREADY_SUBSCRIBED'
+  | 'NOT_FOR_SALE'
+  | 'PAYMENT_DECLINED'
+  | 'PAYMENT_METHOD_UNUSABLE'
+  | 'COUPON_NOT_APPLICABLE'
+  | 'TRIAL_ALREADY_USED'
+  | 'REFUND_EXCEEDS_CHARGE'
+  | 'PRICE_CHANGED'
+  | 'IDEMPOTENCY_KEY_REUSED'
+  | 'IDEMPOTENCY_IN_PROGRESS'
+  | 'RISK_REFUSED'
+  | 'PROVIDER_UNAVAILABLE'
+  | 'RATE_LIMITED'
+  | 'STALE_VERSION';
+
+/** A refusal as data: becomes one entry of `userErrors`. */
+export interface Refusal {
+  code: RefusalCode;
+  /** English text for developers. */
+  message: string;
+  /** Path of the offending input field, e.g. ['input', 'coupon']. */
+  field: string[] | null;
+  /** The subscription in the way (ALREADY_SUBSCRIBED, INVALID_STATE, STALE_VERSION). */
+  subscriptionId?: SubscriptionId;
+  /** Why the payment failed (PAYMENT_DECLINED). */
+  failure?: PaymentFailure;
+  /** Shortest sensible delay before the same request (IDEMPOTENCY_IN_PROGRESS, PROVIDER_UNAVAILABLE, RATE_LIMITED), milliseconds. */
+  retryAfterMs?: number;
+}
+
+/** Common to every answer. */
+export interface Answered {
+  refusals: Refusal[];
+  /** The key was seen before; nothing was decided anew. */
+  isReplay: boolean;
+}
+
+export interface SubscribeCommand {
+  priceId: PriceId;
+  /** null: the user's default method. */
+  paymentMethodId: PaymentMethodId | null;
+  coupon: string | null;
+  useTrial: boolean;
+  expectedAmount: Money | null;
+  returnUrl: string | null;
+  idempotencyKey: string;
+}
+export interface SubscribeAnswer extends Answered {
+  subscriptionId: SubscriptionId | null;
+  transactionId: TransactionId | null;
+}
+
+export interface PurchaseCommand {
+  priceId: PriceId;
+  /** 1 to 100. */
+  quantity: number;
+  paymentMethodId: PaymentMethodId | null;
+  /** For all of it. */
+  expectedAmount: Money | null;
+  returnUrl: string | null;
+  idempotencyKey: string;
+}
+export interface PurchaseAnswer extends Answered {
+  purchaseId: PurchaseId | null;
+  transactionId: TransactionId | null;
+}
+
+export interface CancelSubscriptionCommand {
+  subscriptionId: SubscriptionId;
+  immediately: boolean;
+  /** A CancellationReason in lower case. */
+  reason: string | null;
+  comment: string | null;
+  expectedVersion: number | null;
+  idempotencyKey: string;
+}
+export interface ResumeSubscriptionCommand {
+  subscriptionId: SubscriptionId;
+  expectedVersion: number | null;
+  idempotencyKey: string;
+}
+export interface SubscriptionAnswer extends Answered {
+  subscriptionId: SubscriptionId | null;
+}
+
+export interface ConfirmPaymentAnswer extends Answered {
+  transactionId: TransactionId | null;
+}
+
+export interface StartSetupCommand {
+  kind: 'card' | 'paypal' | 'bank_account';
+  makeDefault: boolean;
+  returnUrl: string | null;
+  idempotencyKey: string;
+}
+/** A step as handed to the owner, with what the client's SDK needs. */
+export interface NextActionForOwner extends ProviderNextAction {
+  provider: 'stripe' | 'paypal' | 'plaid';
+  publishableKey: string | null;
+  expiresAt: Date | null;
+}
+export interface StartSetupAnswer extends Answered {
+  setupId: SetupId | null;
+  nextAction: NextActionForOwner | null;
+}
+export interface CompleteSetupCommand {
+  setupId: SetupId;
+  providerToken: string | null;
+}
+export interface CompleteSetupAnswer extends Answered {
+  paymentMethodId: PaymentMethodId | null;
+  nextAction: NextActionForOwner | null;
+}
+export interface MethodAnswer extends Answered {
+  paymentMethodId: PaymentMethodId | null;
+}
+
+export interface RefundCommand {
+  transactionId: TransactionId;
+  /** null: all that is left. */
+  amount: Money | null;
+  reason: 'requested' | 'duplicate' | 'fraudulent' | 'service_failure' | 'legal';
+  note: string | null;
+  endSubscription: boolean;
+  idempotencyKey: string;
+}
+export interface RefundAnswer extends Answered {
+  refundId: TransactionId | null;
+  originalId: TransactionId | null;
+}
+
+/** Every verb of the graph; each call is one use case. `scope` checks have been made by the resolver and are made again here where money moves. */
+export interface Commands {
+  subscribe(actor: Actor, command: SubscribeCommand): Promise<SubscribeAnswer>;
+  purchase(actor: Actor, command: PurchaseCommand): Promise<PurchaseAnswer>;
+  cancelSubscription(actor: Actor, command: CancelSubscriptionCommand): Promise<SubscriptionAnswer>;
+  resumeSubscription(actor: Actor, command: ResumeSubscriptionCommand): Promise<SubscriptionAnswer>;
+  confirmPayment(actor: Actor, command: { transactionId: TransactionId }): Promise<ConfirmPaymentAnswer>;
+  startPaymentMethodSetup(actor: Actor, command: StartSetupCommand): Promise<StartSetupAnswer>;
+  completePaymentMethodSetup(actor: Actor, command: CompleteSetupCommand): Promise<CompleteSetupAnswer>;
+  setDefaultPaymentMethod(actor: Actor, command: { paymentMethodId: PaymentMethodId }): Promise<MethodAnswer>;
+  removePaymentMethod(actor: Actor, command: { paymentMethodId: PaymentMethodId }): Promise<MethodAnswer>;
+  /** @throws Forbidden when the amount is above the agent's limit. */
+  refund(actor: Actor, command: RefundCommand): Promise<RefundAnswer>;
+  /** Writes the audit entry that staff looked at a user; false when the user has no account here. */
+  openCustomerAccount(actor: Actor, userId: string): Promise<boolean>;
+}
