@@ -1,0 +1,163 @@
+/**
+ * A unit of work is one database transaction: facts, ledger, feed and outbox of one change together, or none of them.
+ * Order of locks: idempotency key, customer, then that customer's rows. `uow.now` is one instant for the whole unit and comes from
+ * the process's clock, never from the database.
+ */
+import type { DataSource, EntityManager } from 'typeorm';
+import { makeId, USER_ID_FORM, type TransactionId } from '../domain/ids.js';
+import { invariant } from '../domain/invariant.js';
+import { FeedEntryRow, OutboxEventRow } from '../entities/feed.entity.js';
+import { insideTransaction } from '../platform/inside-transaction.js';
+import { keyBucket } from '../platform/hash.js';
+import type { Clock } from '../ports/clock.js';
+import type { Random } from '../ports/random.js';
+import { statement, type Statement } from './statement.js';
+
+/** A change of a payment's status, told to its owner's feed. */
+export interface PaymentChange {
+  userId: string;
+  transactionId: TransactionId;
+  /** Version of the transaction after the change. */
+  version: number;
+  status: string;
+  previousStatus: string | null;
+}
+
+/** One unit of work. A function that takes one never commits, never opens another, never sleeps, never calls a provider. */
+export interface UnitOfWork {
+  readonly manager: EntityManager;
+  /** The instant of the whole unit (UTC). */
+  readonly now: Date;
+  /** Runs a named statement; rows of a select, or of `returning`. */
+  run<Params extends readonly unknown[], Row>(what: Statement<Params, Row>, params: Params): Promise<Row[]>;
+  /** Tells a change to its owner's feed and to the bus, in this same transaction. */
+  emit(change: PaymentChange): void;
+  /** Ends the unit by rolling back; its answer is still returned. For refusals that must leave no trace. */
+  abandon(): void;
+}
+
+/** Whose rows a unit may touch. */
+export interface Scope {
+  /** The caller; row security shows this user's rows alone, unless staff. */
+  userId: string;
+  isStaff: boolean;
+}
+
+/** What opens units of work: a pool under one role, the process's clock, and who to tell after a commit. */
+export interface Transactor {
+  readonly source: DataSource;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Called after the commit with every user that was told something and the last number of the user's feed. */
+  onCommitted(changes: { userId: string; seq: bigint }[]): void;
+}
+
+const BUMP_FEED = statement<[number, string, number], { feed_seq: bigint }>(
+  'bump_feed',
+  'update customer set feed_seq = feed_seq + $3 where bucket = $1 and user_id = $2 returning feed_seq',
+);
+
+/** Failures after which the whole unit may simply run again: serialization failure, deadlock. */
+const REPEATABLE = new Set(['40001', '40P01']);
+const ATTEMPTS = 4;
+
+/**
+ * Runs `work` in one transaction and commits; any exception rolls back. Repeats after a deadlock or serialization failure, so `work`
+ * must have no effect outside the database.
+ */
+export async function inTx<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfWork) => Promise<T>): Promise<T> {
+  invariant(USER_ID_FORM.test(scope.userId), 'the user of a unit of work has the form of a user id');
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await insideTransaction.run(() => once(transactor, scope, work));
+    } catch (error) {
+      if (attempt >= ATTEMPTS || !REPEATABLE.has(sqlState(error) ?? '')) throw error;
+    }
+  }
+}
+
+/** The SQLSTATE of a driver's error, wherever TypeORM put it; null for anything else. */
+export function sqlState(error: unknown): string | null {
+  if (typeof error !== 'object' || error === null) return null;
+  if ('code' in error && typeof error.code === 'string') return error.code;
+  return 'driverError' in error ? sqlState(error.driverError) : null;
+}
+
+async function once<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfWork) => Promise<T>): Promise<T> {
+  const runner = transactor.source.createQueryRunner();
+  const changes: PaymentChange[] = [];
+  let isAbandoned = false;
+  const now = transactor.clock.now();
+  const uow: UnitOfWork = {
+    manager: runner.manager,
+    now,
+    run: async <Params extends readonly unknown[], Row>(what: Statement<Params, Row>, params: Params): Promise<Row[]> => {
+      const answer: unknown = await runner.query(what.text, [...params]);
+      // TypeORM gives [rows, count] for update and delete, rows for the rest; only this function knows.
+      const rows: unknown = /^\s*(update|delete)\b/i.test(what.text) && Array.isArray(answer) ? answer[0] : answer;
+      invariant(Array.isArray(rows), 'a statement answers with rows', { statement: what.name });
+      return rows;
+    },
+    emit: (change) => void changes.push(change),
+    abandon: () => {
+      isAbandoned = true;
+    },
+  };
+  try {
+    await runner.startTransaction();
+    await runner.query(`set local app.user_id = '${scope.userId}'; set local app.role = '${scope.isStaff ? 'staff' : 'user'}'`);
+    const answer = await work(uow);
+    if (isAbandoned) {
+      await runner.rollbackTransaction();
+      return answer;
+    }
+    const told = await writeFeed(uow, transactor.random, changes);
+    await runner.commitTransaction();
+    if (told.length > 0) transactor.onCommitted(told);
+    return answer;
+  } catch (error) {
+    // A connection that is gone can not roll back; the server has done it already.
+    if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
+    throw error;
+  } finally {
+    await runner.release();
+  }
+}
+
+/** Numbers the changes of each user without a gap and writes feed and outbox rows; the last writes of a unit. */
+async function writeFeed(uow: UnitOfWork, random: Random, changes: PaymentChange[]): Promise<{ userId: string; seq: bigint }[]> {
+  const told: { userId: string; seq: bigint }[] = [];
+  for (const [userId, own] of Map.groupBy(changes, (change) => change.userId)) {
+    const bucket = keyBucket(userId);
+    const [customer] = await uow.run(BUMP_FEED, [bucket, userId, own.length]);
+    invariant(customer !== undefined, 'whoever is told something has a customer row', { userId });
+    const first = customer.feed_seq - BigInt(own.length) + 1n;
+    await uow.manager.insert(
+      FeedEntryRow,
+      own.map((change, i) => ({
+        bucket,
+        userId,
+        seq: first + BigInt(i),
+        at: uow.now,
+        change: 'payment_status',
+        subjectId: change.transactionId,
+        version: change.version,
+        status: change.status,
+        previousStatus: change.previousStatus,
+      })),
+    );
+    await uow.manager.insert(
+      OutboxEventRow,
+      own.map((change, i) => ({
+        bucket,
+        id: makeId('whe', bucket, uow.now.getTime(), random.bytes(8)),
+        userId,
+        seq: first + BigInt(i),
+        type: 'payment_status',
+        data: { transactionId: change.transactionId, version: change.version, status: change.status, previousStatus: change.previousStatus },
+      })),
+    );
+    told.push({ userId, seq: customer.feed_seq });
+  }
+  return told;
+}
