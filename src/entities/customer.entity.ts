@@ -1,5 +1,4 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import type { JsonValue } from './json.js';
 
 /** A user as far as money is concerned; its row is the first lock of every unit of work. */
 @Entity({ name: 'customer' })
@@ -32,7 +31,7 @@ export class IdempotencyKeyRow {
   @Column({ name: 'input_hash', type: 'bytea' }) inputHash!: Buffer;
   @Column({ name: 'result_type', type: 'text', nullable: true }) resultType!: string | null;
   @Column({ name: 'result_id', type: 'uuid', nullable: true }) resultId!: string | null;
-  @Column({ name: 'user_errors', type: 'jsonb', nullable: true }) userErrors!: JsonValue | null;
+  @Column({ name: 'user_errors', type: 'jsonb', nullable: true }) userErrors!: unknown;
   @Column({ name: 'expires_at', type: 'timestamptz' }) expiresAt!: Date;
 }
 

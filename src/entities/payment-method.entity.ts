@@ -1,5 +1,4 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import type { JsonValue } from './json.js';
 
 /** A row of payment_method. */
 @Entity({ name: 'payment_method' })
@@ -19,7 +18,7 @@ export class PaymentMethodRow {
   @Column({ name: 'wallet', type: 'text', nullable: true }) wallet!: string | null;
   @Column({ name: 'funding', type: 'text', nullable: true }) funding!: string | null;
   @Column({ name: 'issuing_country', type: 'text', nullable: true }) issuingCountry!: string | null;
-  @Column({ name: 'mandate', type: 'jsonb', nullable: true }) mandate!: JsonValue | null;
+  @Column({ name: 'mandate', type: 'jsonb', nullable: true }) mandate!: unknown;
 }
 
 /** A row of payment_method_setup. */
@@ -33,7 +32,7 @@ export class PaymentMethodSetupRow {
   @Column({ name: 'provider_account_id', type: 'smallint' }) providerAccountId!: number;
   @Column({ name: 'provider_object_id', type: 'text', nullable: true }) providerObjectId!: string | null;
   @Column({ name: 'return_url', type: 'text', nullable: true }) returnUrl!: string | null;
-  @Column({ name: 'next_action', type: 'jsonb', nullable: true }) nextAction!: JsonValue | null;
+  @Column({ name: 'next_action', type: 'jsonb', nullable: true }) nextAction!: unknown;
   @Column({ name: 'makes_default', type: 'boolean' }) makesDefault!: boolean;
   @Column({ name: 'payment_method_id', type: 'uuid', nullable: true }) paymentMethodId!: string | null;
   @Column({ name: 'expires_at', type: 'timestamptz' }) expiresAt!: Date;

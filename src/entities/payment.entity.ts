@@ -1,5 +1,4 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import type { JsonValue } from './json.js';
 
 /** A row of payment_intent. */
 @Entity({ name: 'payment_intent' })
@@ -35,7 +34,7 @@ export class PaymentAttemptRow {
   @Column({ name: 'status', type: 'text' }) status!: string;
   @Column({ name: 'provider_object_id', type: 'text', nullable: true }) providerObjectId!: string | null;
   @Column({ name: 'provider_charge_id', type: 'text', nullable: true }) providerChargeId!: string | null;
-  @Column({ name: 'next_action', type: 'jsonb', nullable: true }) nextAction!: JsonValue | null;
+  @Column({ name: 'next_action', type: 'jsonb', nullable: true }) nextAction!: unknown;
   @Column({ name: 'decline_class', type: 'text', nullable: true }) declineClass!: string | null;
   @Column({ name: 'decline_code', type: 'text', nullable: true }) declineCode!: string | null;
   @Column({ name: 'advice_code', type: 'text', nullable: true }) adviceCode!: string | null;

@@ -1,5 +1,4 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import type { JsonValue } from './json.js';
 
 /** A row of subscription. */
 @Entity({ name: 'subscription' })
@@ -49,7 +48,7 @@ export class SubscriptionEventRow {
   @Column({ name: 'status', type: 'text' }) status!: string;
   @Column({ name: 'cause', type: 'text' }) cause!: string;
   @Column({ name: 'at', type: 'timestamptz' }) at!: Date;
-  @Column({ name: 'data', type: 'jsonb', nullable: true }) data!: JsonValue | null;
+  @Column({ name: 'data', type: 'jsonb', nullable: true }) data!: unknown;
 }
 
 /** A row of purchase. */
