@@ -31,7 +31,7 @@ export class IdempotencyKeyRow {
   @Column({ name: 'input_hash', type: 'bytea' }) inputHash!: Buffer;
   @Column({ name: 'result_type', type: 'text', nullable: true }) resultType!: string | null;
   @Column({ name: 'result_id', type: 'uuid', nullable: true }) resultId!: string | null;
-  @Column({ name: 'user_errors', type: 'jsonb', nullable: true }) userErrors!: unknown;
+  @Column({ name: 'user_errors', type: 'jsonb', nullable: true }) userErrors!: object | null;
   @Column({ name: 'expires_at', type: 'timestamptz' }) expiresAt!: Date;
 }
 

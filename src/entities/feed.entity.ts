@@ -22,6 +22,6 @@ export class OutboxEventRow {
   @Column({ name: 'user_id', type: 'text', nullable: true }) userId!: string | null;
   @Column({ name: 'seq', type: 'bigint', nullable: true }) seq!: bigint | null;
   @Column({ name: 'type', type: 'text' }) type!: string;
-  @Column({ name: 'data', type: 'jsonb' }) data!: unknown;
+  @Column({ name: 'data', type: 'jsonb' }) data!: object;
   @Column({ name: 'published_at', type: 'timestamptz', nullable: true }) publishedAt!: Date | null;
 }

@@ -18,7 +18,7 @@ export class PaymentMethodRow {
   @Column({ name: 'wallet', type: 'text', nullable: true }) wallet!: string | null;
   @Column({ name: 'funding', type: 'text', nullable: true }) funding!: string | null;
   @Column({ name: 'issuing_country', type: 'text', nullable: true }) issuingCountry!: string | null;
-  @Column({ name: 'mandate', type: 'jsonb', nullable: true }) mandate!: unknown;
+  @Column({ name: 'mandate', type: 'jsonb', nullable: true }) mandate!: object | null;
 }
 
 /** A row of payment_method_setup. */
@@ -32,7 +32,7 @@ export class PaymentMethodSetupRow {
   @Column({ name: 'provider_account_id', type: 'smallint' }) providerAccountId!: number;
   @Column({ name: 'provider_object_id', type: 'text', nullable: true }) providerObjectId!: string | null;
   @Column({ name: 'return_url', type: 'text', nullable: true }) returnUrl!: string | null;
-  @Column({ name: 'next_action', type: 'jsonb', nullable: true }) nextAction!: unknown;
+  @Column({ name: 'next_action', type: 'jsonb', nullable: true }) nextAction!: object | null;
   @Column({ name: 'makes_default', type: 'boolean' }) makesDefault!: boolean;
   @Column({ name: 'payment_method_id', type: 'uuid', nullable: true }) paymentMethodId!: string | null;
   @Column({ name: 'expires_at', type: 'timestamptz' }) expiresAt!: Date;

@@ -34,7 +34,7 @@ export class PaymentAttemptRow {
   @Column({ name: 'status', type: 'text' }) status!: string;
   @Column({ name: 'provider_object_id', type: 'text', nullable: true }) providerObjectId!: string | null;
   @Column({ name: 'provider_charge_id', type: 'text', nullable: true }) providerChargeId!: string | null;
-  @Column({ name: 'next_action', type: 'jsonb', nullable: true }) nextAction!: unknown;
+  @Column({ name: 'next_action', type: 'jsonb', nullable: true }) nextAction!: object | null;
   @Column({ name: 'decline_class', type: 'text', nullable: true }) declineClass!: string | null;
   @Column({ name: 'decline_code', type: 'text', nullable: true }) declineCode!: string | null;
   @Column({ name: 'advice_code', type: 'text', nullable: true }) adviceCode!: string | null;

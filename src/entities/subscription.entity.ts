@@ -48,7 +48,7 @@ export class SubscriptionEventRow {
   @Column({ name: 'status', type: 'text' }) status!: string;
   @Column({ name: 'cause', type: 'text' }) cause!: string;
   @Column({ name: 'at', type: 'timestamptz' }) at!: Date;
-  @Column({ name: 'data', type: 'jsonb', nullable: true }) data!: unknown;
+  @Column({ name: 'data', type: 'jsonb', nullable: true }) data!: object | null;
 }
 
 /** A row of purchase. */

@@ -1,0 +1,58 @@
+import type { PaymentMethodId } from '../domain/ids.js';
+import { invariant } from '../domain/invariant.js';
+import { CustomerRow, ProviderCustomerRow } from '../entities/customer.entity.js';
+import { keyBucket } from '../platform/hash.js';
+import { statement } from './statement.js';
+import type { UnitOfWork } from './unit-of-work.js';
+
+export type { CustomerRow };
+
+const ADD_CUSTOMER = statement<[number, string], never>(
+  'add_customer',
+  'insert into customer (bucket, user_id) values ($1, $2) on conflict (bucket, user_id) do nothing',
+);
+const LOCK_CUSTOMER = statement<[number, string], { user_id: string }>(
+  'lock_customer',
+  'select user_id from customer where bucket = $1 and user_id = $2 for update',
+);
+const ADD_PROVIDER_CUSTOMER = statement<[number, string, number, string], never>(
+  'add_provider_customer',
+  `insert into provider_customer (bucket, user_id, provider_account_id, object_id) values ($1, $2, $3, $4)
+   on conflict (bucket, user_id, provider_account_id) do nothing`,
+);
+
+/** Makes the customer if new, then takes the customer's lock: every unit of work that changes a user begins here. */
+export async function lockCustomer(uow: UnitOfWork, userId: string): Promise<CustomerRow> {
+  await uow.run(ADD_CUSTOMER, [keyBucket(userId), userId]);
+  const customer = await lockExistingCustomer(uow, userId);
+  invariant(customer !== null, 'a customer just added is there', { userId });
+  return customer;
+}
+
+/** The same for a user who may have no account here: null then. */
+export async function lockExistingCustomer(uow: UnitOfWork, userId: string): Promise<CustomerRow | null> {
+  const bucket = keyBucket(userId);
+  const locked = await uow.run(LOCK_CUSTOMER, [bucket, userId]);
+  return locked.length === 0 ? null : uow.manager.findOneBy(CustomerRow, { bucket, userId });
+}
+
+/** Whether the user has an account here. */
+export async function hasCustomer(uow: UnitOfWork, userId: string): Promise<boolean> {
+  return uow.manager.existsBy(CustomerRow, { bucket: keyBucket(userId), userId });
+}
+
+/** The customer's object at a provider account, e.g. cus_...; null before the first setup. */
+export async function loadProviderCustomer(uow: UnitOfWork, userId: string, providerAccountId: number): Promise<string | null> {
+  const row = await uow.manager.findOneBy(ProviderCustomerRow, { bucket: keyBucket(userId), userId, providerAccountId });
+  return row?.objectId ?? null;
+}
+
+/** Keeps the customer's object; a second one is ignored, the first stays. */
+export async function recordProviderCustomer(uow: UnitOfWork, userId: string, providerAccountId: number, objectId: string): Promise<void> {
+  await uow.run(ADD_PROVIDER_CUSTOMER, [keyBucket(userId), userId, providerAccountId, objectId]);
+}
+
+/** Sets what renewals charge first; null for none. */
+export async function setDefaultMethod(uow: UnitOfWork, userId: string, methodId: PaymentMethodId | null): Promise<void> {
+  await uow.manager.update(CustomerRow, { bucket: keyBucket(userId), userId }, { defaultPaymentMethodId: methodId });
+}

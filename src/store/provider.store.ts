@@ -1,0 +1,229 @@
+/** What providers told: directory of their ids, lines of their books, webhooks, and what did not fit. */
+import { bucketOf, type WebhookEventId } from '../domain/ids.js';
+import { ProviderRecordRow, ReconFindingRow, WebhookInboxRow, WebhookPayloadRow } from '../entities/provider.entity.js';
+import { keyBucket, sha256 } from '../platform/hash.js';
+import type { ProviderEvent, ProviderRecordFact } from '../ports/provider.js';
+import { statement } from './statement.js';
+import type { UnitOfWork } from './unit-of-work.js';
+
+/** What a provider's id stands for here. */
+export type RefKind = 'payment_intent' | 'charge' | 'refund' | 'dispute' | 'payment_method' | 'payment_method_setup';
+
+const ADD_REF = statement<[number, string, number, string, string], never>(
+  'add_provider_ref',
+  `insert into provider_ref (bucket, object_id, provider_account_id, kind, id) values ($1, $2, $3, $4, $5)
+   on conflict (bucket, object_id, provider_account_id) do nothing`,
+);
+const FIND_REF = statement<[number, string, number], { kind: RefKind; id: string }>(
+  'find_provider_ref',
+  'select kind, id from provider_ref where bucket = $1 and object_id = $2 and provider_account_id = $3',
+);
+
+/** Remembers which of our rows a provider's object is; the first to say so wins (fence 5 across users). */
+export async function recordRef(uow: UnitOfWork, ref: { objectId: string; providerAccountId: number; kind: RefKind; id: string }): Promise<void> {
+  await uow.run(ADD_REF, [keyBucket(ref.objectId), ref.objectId, ref.providerAccountId, ref.kind, ref.id]);
+}
+
+/** Which of our rows a provider's object is; null when it was never met. */
+export async function findRef(uow: UnitOfWork, objectId: string, providerAccountId: number): Promise<{ kind: RefKind; id: string } | null> {
+  const [ref] = await uow.run(FIND_REF, [keyBucket(objectId), objectId, providerAccountId]);
+  return ref ?? null;
+}
+
+/**
+ * Keeps a line of the provider's books, matched to its transaction; false when it was kept before.
+ * Its id is given by the caller, in the user's bucket.
+ */
+export async function recordProviderRecord(
+  uow: UnitOfWork,
+  record: {
+    id: string;
+    providerAccountId: number;
+    fact: ProviderRecordFact;
+    ourRef: string | null;
+    /** The transaction it belongs to; null when nobody asked for it. */
+    matchedId: string | null;
+  },
+): Promise<boolean> {
+  const { fact } = record;
+  const known = await uow.manager.existsBy(ProviderRecordRow, {
+    bucket: bucketOf(record.id),
+    providerAccountId: record.providerAccountId,
+    nativeId: fact.nativeId,
+    nativeType: fact.nativeType,
+  });
+  if (known) return false;
+  await uow.manager.insert(ProviderRecordRow, {
+    bucket: bucketOf(record.id),
+    id: record.id,
+    providerAccountId: record.providerAccountId,
+    nativeId: fact.nativeId,
+    nativeType: fact.nativeType,
+    kind: fact.kind,
+    objectId: fact.objectId,
+    parentObjectId: fact.parentObjectId,
+    ourRef: record.ourRef,
+    gross: fact.grossMinor,
+    fee: fact.feeMinor,
+    net: fact.netMinor,
+    currency: fact.currency,
+    occurredAt: fact.occurredAt,
+    day: fact.occurredAt.toISOString().slice(0, 10),
+    status: fact.status,
+    digest: sha256(fact.raw),
+    matchedType: record.matchedId === null ? null : 'transaction',
+    matchedId: record.matchedId,
+    matchedBy: record.matchedId === null ? null : 'M1',
+  });
+  return true;
+}
+
+/** Something that does not fit and that a person, or a later step, must settle. */
+export interface NewFinding {
+  id: string;
+  providerAccountId: number;
+  kind: string;
+  /** 1 pages now, 2 the same business day, 3 within three days. */
+  severity: 1 | 2 | 3;
+  currency: string | null;
+  oursMinor: bigint | null;
+  theirsMinor: bigint | null;
+  recordId: string | null;
+  subjectType: string;
+  subjectId: string;
+}
+
+/** Opens a finding; one that is open already stays as it is. */
+export async function recordFinding(uow: UnitOfWork, finding: NewFinding): Promise<void> {
+  await uow.manager
+    .createQueryBuilder()
+    .insert()
+    .into(ReconFindingRow)
+    .values({
+      bucket: bucketOf(finding.id),
+      id: finding.id,
+      providerAccountId: finding.providerAccountId,
+      day: uow.now.toISOString().slice(0, 10),
+      kind: finding.kind,
+      severity: finding.severity,
+      currency: finding.currency,
+      ours: finding.oursMinor,
+      theirs: finding.theirsMinor,
+      delta: 0n,
+      recordId: finding.recordId,
+      subjectType: finding.subjectType,
+      subjectId: finding.subjectId,
+      status: 'open',
+    })
+    .orIgnore()
+    .execute();
+}
+
+const ADD_WEBHOOK = statement<[number, string, number, string, string, string | null, string, Date, Date], { id: string }>(
+  'add_webhook',
+  `insert into webhook_inbox (bucket, event_id, provider_account_id, id, type, object_id, source, provider_created_at, status, next_action_at)
+   values ($1, $2, $3, $4, $5, $6, $7, $8, 'new', $9) on conflict (bucket, event_id, provider_account_id) do nothing returning id`,
+);
+
+/** Keeps an event with its raw bytes, once; false when it was known. */
+export async function storeWebhook(
+  uow: UnitOfWork,
+  webhook: { id: WebhookEventId; event: ProviderEvent; providerAccountId: number; source: 'push' | 'listing'; rawBody: Buffer },
+): Promise<boolean> {
+  const { event } = webhook;
+  const bucket = keyBucket(event.eventId);
+  const added = await uow.run(ADD_WEBHOOK, [
+    bucket,
+    event.eventId,
+    webhook.providerAccountId,
+    webhook.id,
+    event.type,
+    event.objectId,
+    webhook.source,
+    event.createdAt,
+    uow.now,
+  ]);
+  if (added.length === 0) return false;
+  await uow.manager.insert(WebhookPayloadRow, { bucket, id: webhook.id, body: webhook.rawBody });
+  return true;
+}
+
+/** A stored event that waits for the worker. */
+export interface ClaimedWebhook {
+  bucket: number;
+  id: WebhookEventId;
+  eventId: string;
+  type: string;
+  objectId: string | null;
+  providerAccountId: number;
+  /** Tries so far, this one included. */
+  attempts: number;
+}
+
+const CLAIM_WEBHOOKS = statement<
+  [number[], Date, number, Date],
+  { bucket: number; id: WebhookEventId; event_id: string; type: string; object_id: string | null; provider_account_id: number; attempts: number }
+>(
+  'claim_webhooks',
+  `with due as materialized (
+     select bucket, event_id, provider_account_id from webhook_inbox
+     where bucket = any($1) and next_action_at <= $2 and (lease_until is null or lease_until < $2)
+     order by next_action_at limit $3 for update skip locked)
+   , claimed as (
+     update webhook_inbox w set lease_until = $4, attempts = w.attempts + 1 from due
+     where w.bucket = any($1) and w.bucket = due.bucket and w.event_id = due.event_id and w.provider_account_id = due.provider_account_id
+       and w.next_action_at <= $2 and (w.lease_until is null or w.lease_until < $2)
+     returning w.bucket, w.id, w.event_id, w.type, w.object_id, w.provider_account_id, w.attempts)
+   select * from claimed`,
+);
+
+/** Takes up to `limit` stored events until `leaseUntil`; others skip them. */
+export async function claimWebhooks(uow: UnitOfWork, buckets: number[], limit: number, leaseUntil: Date): Promise<ClaimedWebhook[]> {
+  const rows = await uow.run(CLAIM_WEBHOOKS, [buckets, uow.now, limit, leaseUntil]);
+  return rows.map((row) => ({
+    bucket: row.bucket,
+    id: row.id,
+    eventId: row.event_id,
+    type: row.type,
+    objectId: row.object_id,
+    providerAccountId: row.provider_account_id,
+    attempts: row.attempts,
+  }));
+}
+
+/** Ends the work on stored events, or puts it off until `nextActionAt`. */
+export async function settleWebhooks(
+  uow: UnitOfWork,
+  webhooks: readonly ClaimedWebhook[],
+  outcome: { status: 'done' | 'ignored' | 'parked' } | { status: 'new'; nextActionAt: Date },
+): Promise<void> {
+  for (const { bucket, eventId, providerAccountId } of webhooks) {
+    await uow.manager.update(
+      WebhookInboxRow,
+      { bucket, eventId, providerAccountId, status: 'new' },
+      { status: outcome.status, leaseUntil: null, nextActionAt: outcome.status === 'new' ? outcome.nextActionAt : null },
+    );
+  }
+}
+
+const MENTIONED = statement<[string[]], { n: number }>(
+  'webhook_mentions',
+  'select count(*)::int n from webhook_inbox where object_id = any($1)',
+);
+
+/** Whether any stored event is about one of these objects. */
+export async function isMentioned(uow: UnitOfWork, objectIds: string[]): Promise<boolean> {
+  const [row] = await uow.run(MENTIONED, [objectIds]);
+  return (row?.n ?? 0) > 0;
+}
+
+const NEWEST_WEBHOOK = statement<[number], { at: Date | null }>(
+  'newest_webhook',
+  'select max(provider_created_at) at from webhook_inbox where provider_account_id = $1',
+);
+
+/** The provider's time of the newest event known; null when none is. */
+export async function newestWebhookAt(uow: UnitOfWork, providerAccountId: number): Promise<Date | null> {
+  const [row] = await uow.run(NEWEST_WEBHOOK, [providerAccountId]);
+  return row?.at ?? null;
+}

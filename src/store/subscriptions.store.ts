@@ -1,0 +1,154 @@
+import { In } from 'typeorm';
+import { bucketOf, type PriceId, type PurchaseId, type SubscriptionId, type TierId } from '../domain/ids.js';
+import { invariant } from '../domain/invariant.js';
+import { PriceRow, ProductRow, TierRow } from '../entities/catalogue.entity.js';
+import { EntitlementGrantRow, PurchaseRow, SubscriptionEventRow, SubscriptionRow } from '../entities/subscription.entity.js';
+import { keyBucket } from '../platform/hash.js';
+import { statement } from './statement.js';
+import type { UnitOfWork } from './unit-of-work.js';
+
+export type { PriceRow, ProductRow, PurchaseRow, SubscriptionRow, TierRow };
+
+/** States in which a subscription stands in the way of another of its group (fence 8). */
+const LIVE = ['incomplete', 'trialing', 'active', 'past_due', 'paused'];
+
+/** A price with the tier it belongs to; null when there is none, or it is a product's. */
+export async function loadTierPrice(uow: UnitOfWork, priceId: PriceId): Promise<{ price: PriceRow; tier: TierRow } | null> {
+  const price = await uow.manager.findOneBy(PriceRow, { id: priceId });
+  if (!price?.tierId) return null;
+  return { price, tier: await uow.manager.findOneByOrFail(TierRow, { id: price.tierId }) };
+}
+
+/** A price with the product it belongs to; null when there is none, or it is a tier's. */
+export async function loadProductPrice(uow: UnitOfWork, priceId: PriceId): Promise<{ price: PriceRow; product: ProductRow } | null> {
+  const price = await uow.manager.findOneBy(PriceRow, { id: priceId });
+  if (!price?.productId) return null;
+  return { price, product: await uow.manager.findOneByOrFail(ProductRow, { id: price.productId }) };
+}
+
+/** The user's live subscription of a group, if any. */
+export async function loadLiveSubscription(uow: UnitOfWork, userId: string, tierGroup: string): Promise<SubscriptionRow | null> {
+  return uow.manager.findOneBy(SubscriptionRow, { bucket: keyBucket(userId), userId, tierGroup, status: In(LIVE) });
+}
+
+/** All live subscriptions of the user. */
+export async function listLiveSubscriptions(uow: UnitOfWork, userId: string): Promise<SubscriptionRow[]> {
+  return uow.manager.findBy(SubscriptionRow, { bucket: keyBucket(userId), userId, status: In(LIVE) });
+}
+
+/** One subscription by id; row security hides other users' from a customer. */
+export async function loadSubscription(uow: UnitOfWork, id: string): Promise<SubscriptionRow | null> {
+  return uow.manager.findOneBy(SubscriptionRow, { bucket: bucketOf(id), id });
+}
+
+/** What a new subscription needs; it starts incomplete. */
+export interface NewSubscription {
+  id: SubscriptionId;
+  userId: string;
+  tierGroup: string;
+  tierId: TierId;
+  priceId: PriceId;
+  /** null: the default method is used. */
+  paymentMethodId: string | null;
+  /** Civil date-time, whole seconds, in `zone`. */
+  anchorLocal: string;
+  zone: string;
+  periodStart: Date;
+  periodEnd: Date;
+}
+
+/** Writes an incomplete subscription and its first event. */
+export async function insertSubscription(uow: UnitOfWork, subscription: NewSubscription): Promise<void> {
+  const bucket = bucketOf(subscription.id);
+  await uow.manager.insert(SubscriptionRow, {
+    ...subscription,
+    bucket,
+    status: 'incomplete',
+    epoch: 0,
+    periodNumber: 0,
+    entitledUntil: subscription.periodStart,
+    version: 0,
+  });
+  await uow.manager.insert(SubscriptionEventRow, {
+    bucket,
+    subscriptionId: subscription.id,
+    version: 0,
+    userId: subscription.userId,
+    kind: 'created',
+    status: 'incomplete',
+    cause: 'user',
+    at: uow.now,
+  });
+}
+
+/** A change of a subscription: new columns, and the event that tells why. */
+export interface SubscriptionChange {
+  kind: 'activated' | 'payment_failed' | 'cancel_requested' | 'canceled' | 'resumed' | 'held' | 'released' | 'gave_up';
+  cause: string;
+  set: Partial<Omit<SubscriptionRow, 'bucket' | 'id' | 'version' | 'userId'>>;
+  data?: Record<string, unknown>;
+}
+
+/** Applies a change, version + 1, and writes its event. The customer's lock is held, so nobody else changes it meanwhile. */
+export async function changeSubscription(uow: UnitOfWork, row: SubscriptionRow, change: SubscriptionChange): Promise<void> {
+  const version = row.version + 1;
+  const done = await uow.manager.update(
+    SubscriptionRow,
+    { bucket: row.bucket, id: row.id, version: row.version },
+    { ...change.set, version },
+  );
+  invariant(done.affected === 1, 'a subscription changes only under its customer lock', { id: row.id, version: row.version });
+  await uow.manager.insert(SubscriptionEventRow, {
+    bucket: row.bucket,
+    subscriptionId: row.id,
+    version,
+    userId: row.userId,
+    kind: change.kind,
+    status: change.set.status ?? row.status,
+    cause: change.cause,
+    at: uow.now,
+    ...(change.data === undefined ? {} : { data: change.data }),
+  });
+}
+
+/** Subscriptions whose end is due: flagged ones past their period. */
+const DUE_SUBSCRIPTIONS = statement<[number[], Date, number], { bucket: number; id: SubscriptionId; user_id: string }>(
+  'due_subscriptions',
+  `select bucket, id, user_id from subscription
+   where bucket = any($1) and next_action_at <= $2 and (lease_until is null or lease_until < $2)
+   order by next_action_at limit $3`,
+);
+
+/** Up to `limit` subscriptions of these buckets that wait for their end. They are looked at again under the customer's lock. */
+export async function listDueSubscriptions(uow: UnitOfWork, buckets: number[], limit: number): Promise<{ id: SubscriptionId; userId: string }[]> {
+  const rows = await uow.run(DUE_SUBSCRIPTIONS, [buckets, uow.now, limit]);
+  return rows.map((row) => ({ id: row.id, userId: row.user_id }));
+}
+
+/** Writes a purchase that waits for its payment. */
+export async function insertPurchase(
+  uow: UnitOfWork,
+  purchase: { id: PurchaseId; userId: string; priceId: PriceId; quantity: number },
+): Promise<void> {
+  await uow.manager.insert(PurchaseRow, { ...purchase, bucket: bucketOf(purchase.id), status: 'pending_payment' });
+}
+
+/** One purchase by id. */
+export async function loadPurchase(uow: UnitOfWork, id: string): Promise<PurchaseRow | null> {
+  return uow.manager.findOneBy(PurchaseRow, { bucket: bucketOf(id), id });
+}
+
+/** Moves a purchase on. */
+export async function setPurchaseStatus(uow: UnitOfWork, id: string, status: 'completed' | 'failed' | 'refunded'): Promise<void> {
+  await uow.manager.update(PurchaseRow, { bucket: bucketOf(id), id }, { status });
+}
+
+/** Grants what a purchase unlocks. */
+export async function insertGrant(uow: UnitOfWork, grant: { id: string; userId: string; featureKey: string; purchaseId: string }): Promise<void> {
+  await uow.manager.insert(EntitlementGrantRow, { ...grant, bucket: bucketOf(grant.id) });
+}
+
+/** Takes back what a purchase unlocked. */
+export async function revokeGrants(uow: UnitOfWork, userId: string, purchaseId: string): Promise<void> {
+  await uow.manager.update(EntitlementGrantRow, { bucket: keyBucket(userId), purchaseId }, { revokedAt: uow.now });
+}
