@@ -47,6 +47,7 @@ export class PaymentAttemptRow {
   @Column({ name: 'next_action_at', type: 'timestamptz', nullable: true }) nextActionAt!: Date | null;
   @Column({ name: 'lease_until', type: 'timestamptz', nullable: true }) leaseUntil!: Date | null;
   @Column({ name: 'version', type: 'integer' }) version!: number;
+  @Column({ name: 'absent_since', type: 'timestamptz', nullable: true }) absentSince!: Date | null;
 }
 
 /** Money given back; its id is the id of its transaction. */
@@ -72,6 +73,7 @@ export class RefundRow {
   @Column({ name: 'next_action_at', type: 'timestamptz', nullable: true }) nextActionAt!: Date | null;
   @Column({ name: 'lease_until', type: 'timestamptz', nullable: true }) leaseUntil!: Date | null;
   @Column({ name: 'version', type: 'integer' }) version!: number;
+  @Column({ name: 'absent_since', type: 'timestamptz', nullable: true }) absentSince!: Date | null;
 }
 
 /** A row of dispute. */

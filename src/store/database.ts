@@ -1,16 +1,7 @@
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { ENTITIES } from '../entities/all.js';
-
-/** Where PostgreSQL is; `host` may be the folder of a Unix socket. */
-export interface DatabaseOptions {
-  host: string;
-  port: number;
-  database: string;
-  username: string;
-  password?: string | undefined;
-  ssl?: boolean | undefined;
-}
+import type { DatabaseOptions } from '../platform/database-options.js';
 
 /** Roles of the database; each pool takes one when it connects, so row security holds whatever the code does. */
 export type DatabaseRole = 'pay_app' | 'pay_worker' | 'pay_reader';
@@ -34,12 +25,7 @@ export async function openDatabase(options: DatabaseOptions, role: DatabaseRole,
   setTypeParsers();
   const source = new DataSource({
     type: 'postgres',
-    host: options.host,
-    port: options.port,
-    database: options.database,
-    username: options.username,
-    ...(options.password === undefined ? {} : { password: options.password }),
-    ...(options.ssl ? { ssl: true } : {}),
+    ...options,
     entities: ENTITIES,
     synchronize: false,
     logging: false,

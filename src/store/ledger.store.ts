@@ -73,3 +73,19 @@ const ROLL_UP = statement<[Date], never>(
 export async function rollUpBalances(uow: UnitOfWork, until: Date): Promise<void> {
   await uow.run(ROLL_UP, [until]);
 }
+
+const LIST_JOURNAL = statement<
+  [number, string, string],
+  { event: Movement['event']; leg: string; debit: Movement['debit']; credit: Movement['credit']; amount: bigint; currency: string }
+>(
+  'list_journal',
+  `select m.event, m.leg, d.code as debit, c.code as credit, m.amount, m.currency from ledger_movement m
+   join ledger_account d on d.id = m.debit_account_id join ledger_account c on c.id = m.credit_account_id
+   where m.bucket = $1 and m.source_id = $2 and m.event = $3 and m.leg not like 'undo:%' order by m.leg`,
+);
+
+/** The movements posted for one event of a source, without those that undid them. */
+export async function listJournal(uow: UnitOfWork, sourceId: string, event: Movement['event']): Promise<Movement[]> {
+  const rows = await uow.run(LIST_JOURNAL, [bucketOf(sourceId), sourceId, event]);
+  return rows.map(({ amount, ...row }) => ({ ...row, amountMinor: amount }));
+}

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { Main1700000000001 } from '../../migrations/0001-main.js';
+import { Absence1700000000002 } from '../../migrations/0002-absence.js';
 import { pgConfig, type DatabaseOptions } from '../platform/database-options.js';
 import { keepPartitions } from './partitions.js';
 
@@ -48,7 +49,7 @@ async function runMigrations(options: DatabaseOptions): Promise<string[]> {
   const source = new DataSource({
     type: 'postgres',
     ...options,
-    migrations: [Main1700000000001],
+    migrations: [Main1700000000001, Absence1700000000002],
     migrationsTransactionMode: 'each',
     synchronize: false,
     installExtensions: false,

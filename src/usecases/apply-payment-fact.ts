@@ -1,0 +1,381 @@
+/**
+ * The one door through which every fact about a payment enters: our own answer, a webhook, a probe, a listing. Decides by rank, so that
+ * older news does nothing, and writes attempt, intent, invoice, subscription or purchase, transaction, ledger and feed in one unit of work.
+ * The customer's lock is held by the caller.
+ */
+import { bucketOf, publicId, type PriceId } from '../domain/ids.js';
+import { invariant } from '../domain/invariant.js';
+import { invoiceVoided, orphanReceipt, paymentSucceeded } from '../domain/ledger/journals.js';
+import { stopSchedule as decideStop } from '../domain/ledger/revenue.js';
+import {
+  decideAttempt,
+  firstPaymentEnd,
+  intentStatusOf,
+  transactionStatusOf,
+  type AttemptStatus,
+  type FirstPaymentEnd,
+} from '../domain/payment/attempt.js';
+import { classifyDecline } from '../domain/payment/decline.js';
+import { CANCEL_AFTER_MS, nextProbeAt } from '../domain/payment/schedule.js';
+import { entitledUntilFor } from '../domain/subscription/subscription.js';
+import { isoDay } from '../domain/time/periods.js';
+import type { PaymentFact } from '../ports/provider.js';
+import { closeInvoice, listSchedules, requireInvoice, stopSchedule, type InvoiceRow } from '../store/invoices.store.js';
+import { postJournal } from '../store/ledger.store.js';
+import {
+  changeAttempt,
+  changeIntent,
+  changeTransaction,
+  loadTransaction,
+  type AttemptColumns,
+  type PaymentAttemptRow,
+  type PaymentIntentRow,
+  type TransactionCause,
+} from '../store/payments.store.js';
+import { recordFinding, recordRef } from '../store/provider.store.js';
+import {
+  changeSubscription,
+  insertGrant,
+  loadProductPrice,
+  loadPurchase,
+  loadSubscription,
+  setPurchaseStatus,
+} from '../store/subscriptions.store.js';
+import type { UnitOfWork } from '../store/unit-of-work.js';
+import { bookRecord } from './book-record.js';
+import { newId, type Cashier } from './cashier.js';
+import { requestRefund } from './request-refund.js';
+import { scheduleOf } from './revenue.js';
+
+/** What a fact did. `cancelFirst`: the provider's object must be cancelled, and its word applied, before the decline counts. */
+export type Applied = 'applied' | 'nothing' | 'cancelFirst' | 'contradiction';
+
+/** Attempt and intent as read under the customer's lock. */
+export interface OpenPayment {
+  attempt: PaymentAttemptRow;
+  intent: PaymentIntentRow;
+}
+
+/** Applies a provider's fact to an attempt. */
+export async function applyPaymentFact(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  payment: OpenPayment,
+  fact: PaymentFact,
+  cause: TransactionCause,
+): Promise<Applied> {
+  const { attempt, intent } = payment;
+  if (fact.amountMinor !== attempt.amount || fact.currency !== attempt.currency) {
+    await open(uow, cashier, payment, 'amount', fact.amountMinor);
+    return 'contradiction';
+  }
+  const status = attempt.status as AttemptStatus;
+  const decision = decideAttempt(status, {
+    status: fact.status,
+    hasPaymentError: fact.decline !== null,
+    wasSecretGiven: status === 'requires_action',
+    isCancelAsked: false,
+  });
+  switch (decision.kind) {
+    case 'nothing':
+      return 'nothing';
+    case 'cancel_first':
+      return 'cancelFirst';
+    case 'contradiction':
+      await open(uow, cashier, payment, decision.finding, fact.amountMinor);
+      if (fact.status === 'succeeded') await bookOrphan(uow, cashier, payment, fact);
+      return 'contradiction';
+    case 'apply':
+      await recordRef(uow, { objectId: fact.objectId, providerAccountId: attempt.providerAccountId, kind: 'payment_intent', id: intent.id });
+      return (await move(uow, cashier, payment, decision.to, fact, cause)) ? 'applied' : 'nothing';
+  }
+}
+
+/** Ends an attempt that the provider surely never carried out. */
+export async function endNotExecuted(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  payment: OpenPayment,
+  code: string | null,
+  cause: TransactionCause,
+): Promise<boolean> {
+  return finish(uow, cashier, payment, 'not_executed', { declineCode: code }, cause);
+}
+
+/** Ends an attempt that was never sent: nobody has to be asked. */
+export async function endNeverSent(uow: UnitOfWork, cashier: Cashier, payment: OpenPayment, cause: TransactionCause): Promise<boolean> {
+  invariant(payment.attempt.sentAt === null, 'only what was never sent ends without the provider', { id: payment.attempt.id });
+  return finish(uow, cashier, payment, 'canceled', {}, cause);
+}
+
+async function move(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  payment: OpenPayment,
+  to: AttemptStatus,
+  fact: PaymentFact,
+  cause: TransactionCause,
+): Promise<boolean> {
+  const known: AttemptColumns = {
+    providerObjectId: fact.objectId,
+    ...(fact.chargeId === null ? {} : { providerChargeId: fact.chargeId }),
+  };
+  switch (to) {
+    case 'succeeded':
+      return succeed(uow, cashier, payment, fact, known, cause);
+    case 'requires_action':
+    case 'processing':
+      return waitFor(uow, cashier, payment, to, fact, known, cause);
+    case 'declined':
+    case 'canceled':
+    case 'not_executed':
+      return finish(uow, cashier, payment, to, { ...known, ...declineColumns(to, fact) }, cause);
+    default:
+      invariant(false, 'a fact leads to a status that a provider can tell', { to });
+  }
+}
+
+/** Money moved: everything that follows from it. */
+async function succeed(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  { attempt, intent }: OpenPayment,
+  fact: PaymentFact,
+  known: AttemptColumns,
+  cause: TransactionCause,
+): Promise<boolean> {
+  const done = await changeAttempt(uow, attempt, { ...known, ...AT_REST, status: 'succeeded' });
+  if (!done) return false;
+  const invoice = await requireInvoice(uow, intent.invoiceId);
+  const wasGivenUp = intent.cancelRequestedAt !== null;
+  await changeIntent(uow, intent, { status: 'succeeded' });
+  await closeInvoice(uow, invoice.id, 'paid');
+  const transaction = await requireTransaction(uow, attempt.id);
+  await changeTransaction(uow, transaction, {
+    status: 'succeeded',
+    cause,
+    settledAt: uow.now,
+    statementDescriptor: fact.statementDescriptor,
+  });
+  if (fact.chargeId !== null) {
+    await recordRef(uow, { objectId: fact.chargeId, providerAccountId: attempt.providerAccountId, kind: 'charge', id: attempt.id });
+  }
+  await bookCharge(uow, cashier, attempt, intent, fact);
+  await deliver(uow, cashier, invoice, cause);
+  cashier.events.statusChanged('charge', 'succeeded');
+  if (wasGivenUp) {
+    // The customer gave the payment up, and the provider was faster: what was taken goes back, and with it the subscription.
+    const charge = await requireTransaction(uow, attempt.id);
+    await requestRefund(uow, cashier, {
+      charge,
+      attempt: { ...attempt, status: 'succeeded' },
+      amount: null,
+      reason: 'requested',
+      note: 'Given up by the customer before it was paid.',
+      requestedBy: 'system',
+      cause: 'timeout',
+      endSubscription: true,
+    });
+  }
+  return true;
+}
+
+/** What was bought is given: the period opens, or the product is handed over. */
+async function deliver(uow: UnitOfWork, cashier: Cashier, invoice: InvoiceRow, cause: TransactionCause): Promise<void> {
+  if (invoice.subscriptionId !== null) {
+    const subscription = await loadSubscription(uow, invoice.subscriptionId);
+    invariant(subscription !== null, 'an invoice of a subscription has it', { id: invoice.id });
+    if (subscription.status !== 'incomplete') return;
+    await changeSubscription(uow, subscription, {
+      kind: 'activated',
+      cause,
+      set: { status: 'active', entitledUntil: entitledUntilFor('active', subscription.periodEnd, false) },
+    });
+  } else if (invoice.purchaseId !== null) {
+    const purchase = await loadPurchase(uow, invoice.purchaseId);
+    invariant(purchase !== null, 'an invoice of a purchase has it', { id: invoice.id });
+    await setPurchaseStatus(uow, purchase.id, 'completed');
+    const bought = await loadProductPrice(uow, purchase.priceId as PriceId);
+    if (bought?.product.unlocks) {
+      await insertGrant(uow, {
+        id: newId(cashier, 'txn', bucketOf(purchase.id)),
+        userId: purchase.userId,
+        featureKey: bought.product.unlocks,
+        purchaseId: purchase.id,
+      });
+    }
+  }
+}
+
+/** The charge in the books: what the provider owes us now, and what it kept of it. */
+async function bookCharge(uow: UnitOfWork, cashier: Cashier, attempt: PaymentAttemptRow, intent: PaymentIntentRow, fact: PaymentFact): Promise<void> {
+  const record = fact.records.find((one) => one.kind === 'charge') ?? null;
+  const isForeign = record !== null && record.currency !== attempt.currency;
+  await postJournal(uow, {
+    sourceId: attempt.id,
+    movements: paymentSucceeded(attempt.amount, attempt.currency, isForeign),
+    userId: attempt.userId,
+    invoiceId: intent.invoiceId,
+    effectiveAt: record?.occurredAt ?? uow.now,
+    providerAccountId: attempt.providerAccountId,
+  });
+  if (record) await bookRecord(uow, cashier, { owner: attempt, record, ourRef: intent.id, matchedId: attempt.id, isForeign });
+}
+
+/** Still under way: the customer has a step to do, or the provider takes its time. */
+async function waitFor(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  { attempt, intent }: OpenPayment,
+  to: 'requires_action' | 'processing',
+  fact: PaymentFact,
+  known: AttemptColumns,
+  cause: TransactionCause,
+): Promise<boolean> {
+  const done = await changeAttempt(uow, attempt, {
+    ...known,
+    status: to,
+    leaseUntil: null,
+    nextAction:
+      to === 'requires_action' && fact.nextAction
+        ? { ...fact.nextAction, expiresAt: new Date(uow.now.getTime() + CANCEL_AFTER_MS).toISOString() }
+        : null,
+    nextActionAt: nextProbeAt({
+      status: to,
+      probes: 0,
+      callDeadlineAt: attempt.callDeadlineAt ?? uow.now,
+      enteredAt: uow.now,
+      now: uow.now,
+      jitter: cashier.tx.random.fraction(),
+    }),
+  });
+  if (!done) return false;
+  await changeIntent(uow, intent, { status: intentStatusOf(to) as 'requires_action' | 'processing' });
+  await changeTransaction(uow, await requireTransaction(uow, attempt.id), { status: to, cause });
+  cashier.events.statusChanged('charge', to);
+  return true;
+}
+
+/** A first payment that ends without money: nothing is owed any more, and the customer begins anew with a new key. */
+async function finish(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  { attempt, intent }: OpenPayment,
+  to: FirstPaymentEnd,
+  columns: AttemptColumns,
+  cause: TransactionCause,
+): Promise<boolean> {
+  const done = await changeAttempt(uow, attempt, { ...columns, ...AT_REST, status: to });
+  if (!done) return false;
+  const end = firstPaymentEnd(to);
+  await changeIntent(uow, intent, { status: end.intent });
+  const invoice = await requireInvoice(uow, intent.invoiceId);
+  await voidInvoice(uow, invoice, attempt.providerAccountId);
+  if (invoice.subscriptionId !== null) {
+    const subscription = await loadSubscription(uow, invoice.subscriptionId);
+    invariant(subscription !== null, 'an invoice of a subscription has it', { id: invoice.id });
+    if (subscription.status === 'incomplete') {
+      await changeSubscription(uow, subscription, {
+        kind: intent.cancelRequestedAt === null ? 'payment_failed' : 'gave_up',
+        cause,
+        set: { status: end.subscription, endedAt: uow.now, endReason: to === 'canceled' ? 'not_paid' : 'payment_failed', nextActionAt: null },
+      });
+    }
+  } else if (invoice.purchaseId !== null) {
+    await setPurchaseStatus(uow, invoice.purchaseId, end.purchase);
+  }
+  await changeTransaction(uow, await requireTransaction(uow, attempt.id), { status: transactionStatusOf(to), cause, settledAt: uow.now });
+  cashier.events.statusChanged('charge', to);
+  return true;
+}
+
+/** Voids an unpaid invoice: the receivable is undone, and its schedule earns no more. */
+async function voidInvoice(uow: UnitOfWork, invoice: InvoiceRow, providerAccountId: number): Promise<void> {
+  const today = isoDay(uow.now);
+  let unearned = 0n;
+  for (const row of await listSchedules(uow, invoice.id)) {
+    if (row.stoppedOn !== null) continue;
+    const stop = decideStop(scheduleOf(row), today);
+    unearned += stop.reversedMinor;
+    await stopSchedule(uow, row, stop.stoppedOn, stop.reversedMinor);
+  }
+  await closeInvoice(uow, invoice.id, 'void');
+  await postJournal(uow, {
+    sourceId: invoice.id,
+    movements: invoiceVoided(
+      { kind: invoice.kind === 'purchase' ? 'purchase' : 'period', netMinor: invoice.net, taxMinor: invoice.tax, currency: invoice.currency },
+      unearned,
+    ),
+    userId: invoice.userId,
+    invoiceId: invoice.id,
+    effectiveAt: uow.now,
+    providerAccountId,
+  });
+}
+
+/** A charge that succeeded for an attempt taken for dead: its money is ours to explain, so it goes to suspense until a person rules. */
+async function bookOrphan(uow: UnitOfWork, cashier: Cashier, { attempt, intent }: OpenPayment, fact: PaymentFact): Promise<void> {
+  const record = fact.records.find((one) => one.kind === 'charge');
+  if (!record) return;
+  const id = await bookRecord(uow, cashier, { owner: attempt, record, ourRef: intent.id, matchedId: null, isForeign: false });
+  if (id === null) return;
+  const findingId = newId(cashier, 'txn', attempt.bucket);
+  await recordFinding(uow, {
+    id: findingId,
+    providerAccountId: attempt.providerAccountId,
+    kind: 'missing_here_orphan',
+    severity: 1,
+    currency: record.currency,
+    oursMinor: 0n,
+    theirsMinor: record.grossMinor,
+    recordId: id,
+    subjectType: 'transaction',
+    subjectId: attempt.id,
+  });
+  await postJournal(uow, {
+    sourceId: findingId,
+    movements: orphanReceipt(record.grossMinor, record.currency),
+    userId: attempt.userId,
+    invoiceId: null,
+    effectiveAt: record.occurredAt,
+    providerAccountId: attempt.providerAccountId,
+  });
+}
+
+async function open(uow: UnitOfWork, cashier: Cashier, { attempt }: OpenPayment, kind: string, theirsMinor: bigint): Promise<void> {
+  await recordFinding(uow, {
+    id: newId(cashier, 'txn', attempt.bucket),
+    providerAccountId: attempt.providerAccountId,
+    kind,
+    severity: 1,
+    currency: attempt.currency,
+    oursMinor: attempt.amount,
+    theirsMinor,
+    recordId: null,
+    subjectType: 'transaction',
+    subjectId: attempt.id,
+  });
+  cashier.events.findingOpened(kind, 1);
+}
+
+/** Columns of an attempt that waits for nothing any more. */
+const AT_REST = { nextAction: null, nextActionAt: null, leaseUntil: null } satisfies AttemptColumns;
+
+function declineColumns(to: AttemptStatus, fact: PaymentFact): AttemptColumns {
+  if (to !== 'declined' || fact.decline === null) return {};
+  const { code, declineCode, adviceCode, networkDeclineCode, networkAdviceCode } = fact.decline;
+  return {
+    declineClass: classifyDecline(fact.decline),
+    // Stripe names the error and, for issuer declines, the issuer's reason; the more telling of the two is kept.
+    declineCode: declineCode ?? code,
+    adviceCode,
+    networkDeclineCode,
+    networkAdviceCode,
+  };
+}
+
+async function requireTransaction(uow: UnitOfWork, id: string) {
+  const transaction = await loadTransaction(uow, id);
+  invariant(transaction !== null, 'an attempt has its transaction', { id: publicId('txn', id) });
+  return transaction;
+}

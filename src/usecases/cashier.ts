@@ -1,0 +1,60 @@
+/** What every use case that moves money is given, and the few things they all do alike. */
+import { makeId, type Id, type IdPrefix } from '../domain/ids.js';
+import type { Scope, Transactor } from '../store/unit-of-work.js';
+import type { PaymentProvider } from '../ports/provider.js';
+import type { Actor, Refusal, RefusalCode } from './contract.js';
+
+/** Counted by the process's metrics; see docs/operations.md for what each means. */
+export interface CashierEvents {
+  /** A provider call ended: operation, class of its answer. */
+  providerCalled(operation: string, answer: string): void;
+  /** A finding was opened: something a person must look at. */
+  findingOpened(kind: string, severity: number): void;
+  /** An attempt or refund reached another status. */
+  statusChanged(what: 'charge' | 'refund' | 'dispute', status: string): void;
+  /** A webhook was stored, applied, put off or parked. */
+  webhook(outcome: 'stored' | 'known' | 'forged' | 'applied' | 'ignored' | 'retried' | 'parked' | 'missed'): void;
+}
+
+/** The cashier: a database pool under one role, one provider account, and the settings of this cell. */
+export interface Cashier {
+  tx: Transactor;
+  provider: PaymentProvider;
+  /** Name of the cell (REGION); part of every key and of the metadata at the provider. */
+  env: string;
+  /** Milliseconds that only ever grow, whatever is done to the clock. */
+  monotonicMs(): number;
+  /** Where a user comes back to after a redirect when the client names no page. */
+  defaultReturnUrl: string;
+  /** Whether a client's return address is on the allow-list. */
+  isReturnUrlAllowed(url: string): boolean;
+  events: CashierEvents;
+}
+
+/** A new id in a bucket, made from the process's clock and randomness. */
+export function newId<K extends IdPrefix>(cashier: Pick<Cashier, 'tx'>, kind: K, bucket: number): Id<K> {
+  return makeId(kind, bucket, cashier.tx.clock.now().getTime(), cashier.tx.random.bytes(8));
+}
+
+/** The scope of a unit of work on somebody's own behalf. */
+export function own(userId: string): Scope {
+  return { userId, isStaff: false };
+}
+
+/** The scope of a unit of work of staff: all rows, each access audited. */
+export function staff(actor: Actor): Scope {
+  return { userId: actor.userId, isStaff: true };
+}
+
+/** A refusal. */
+export function refusal(code: RefusalCode, message: string, field: string[] | null = null, more: Partial<Refusal> = {}): Refusal {
+  return { code, message, field, ...more };
+}
+
+/** Where the provider should send the user back; a refusal when the client's address is not allowed. */
+export function returnUrlOf(cashier: Cashier, asked: string | null): string | Refusal {
+  if (asked === null) return cashier.defaultReturnUrl;
+  return cashier.isReturnUrlAllowed(asked)
+    ? asked
+    : refusal('INVALID_INPUT', 'This return address is not on the allow-list.', ['input', 'returnUrl']);
+}

@@ -1,0 +1,27 @@
+import { changeSubscription, loadSubscription } from '../store/subscriptions.store.js';
+import type { UnitOfWork } from '../store/unit-of-work.js';
+
+/** Why a subscription ended, as kept on its row. */
+export type EndReason = 'customer' | 'period_end' | 'refunded' | 'dispute';
+
+const ENDED = new Set(['canceled', 'unpaid', 'incomplete_expired']);
+
+/** Ends a subscription now: no access from here on, nothing more is charged. Does nothing to one that has ended. */
+export async function endSubscription(uow: UnitOfWork, subscriptionId: string, reason: EndReason, cause: string): Promise<void> {
+  const subscription = await loadSubscription(uow, subscriptionId);
+  if (!subscription || ENDED.has(subscription.status)) return;
+  await changeSubscription(uow, subscription, {
+    kind: 'canceled',
+    cause,
+    set: {
+      status: 'canceled',
+      endedAt: uow.now,
+      canceledAt: subscription.canceledAt ?? uow.now,
+      entitledUntil: subscription.entitledUntil < uow.now ? subscription.entitledUntil : uow.now,
+      endReason: reason,
+      cancelAtPeriodEnd: false,
+      nextActionAt: null,
+      leaseUntil: null,
+    },
+  });
+}

@@ -1,0 +1,105 @@
+/** The first unit of work of every refund: the decision under the customer's lock, and its rows, before any call. */
+import { bucketOf, publicId, type TransactionId } from '../domain/ids.js';
+import { refundParts, refundRequested } from '../domain/ledger/journals.js';
+import { splitAfterPartialRefund, unearnedOn } from '../domain/ledger/revenue.js';
+import type { Money } from '../domain/money/money.js';
+import type { AttemptStatus } from '../domain/payment/attempt.js';
+import { SAFETY_NET_MS } from '../domain/payment/schedule.js';
+import type { DisputeStatus } from '../domain/dispute/dispute.js';
+import { decideRefund, type RefundStatus } from '../domain/refund/refund.js';
+import { isoDay } from '../domain/time/periods.js';
+import { listSchedules, openSchedule, requireInvoice, stopSchedule } from '../store/invoices.store.js';
+import { postJournal } from '../store/ledger.store.js';
+import {
+  insertRefund,
+  listDisputes,
+  listRefunds,
+  type NewRefund,
+  type PaymentAttemptRow,
+  type TransactionCause,
+  type TransactionRow,
+} from '../store/payments.store.js';
+import type { UnitOfWork } from '../store/unit-of-work.js';
+import { newId, refusal, type Cashier } from './cashier.js';
+import type { Refusal } from './contract.js';
+import { endSubscription } from './end-subscription.js';
+import { scheduleOf } from './revenue.js';
+
+/** A refund that somebody asks for. The customer's lock is held. */
+export interface RefundAsk {
+  /** The id it will have; left out: a new one. */
+  id?: TransactionId;
+  charge: TransactionRow;
+  attempt: Pick<PaymentAttemptRow, 'status'>;
+  /** null: all that is left. */
+  amount: Money | null;
+  reason: NewRefund['reason'];
+  note: string | null;
+  requestedBy: string;
+  cause: TransactionCause;
+  /** Also end the subscription now; else it ends when all of its current period's charge was given back. */
+  endSubscription: boolean;
+}
+
+/** How the asking ended. */
+export type RefundAsked = { refundId: TransactionId; amount: Money } | { refused: Refusal };
+
+/** Decides and writes a refund: row, pending transaction, posting, and what remains to be earned. */
+export async function requestRefund(uow: UnitOfWork, cashier: Cashier, ask: RefundAsk): Promise<RefundAsked> {
+  const { charge } = ask;
+  const [refunds, disputes] = [await listRefunds(uow, charge.id), await listDisputes(uow, charge.id)];
+  const decision = decideRefund({
+    status: ask.attempt.status as AttemptStatus,
+    amountMinor: charge.amount,
+    currency: charge.currency,
+    refunds: refunds.map((row) => ({ status: row.status as RefundStatus, amountMinor: row.amount })),
+    disputes: disputes.map((row) => ({ status: row.status as DisputeStatus, amountMinor: row.amount, isWithdrawn: row.isWithdrawn })),
+    asked: ask.amount,
+  });
+  if (decision.kind === 'refused') return { refused: refusal(decision.code, decision.message, decision.field) };
+  const { amount } = decision;
+  const refundId = ask.id ?? newId(cashier, 'txn', bucketOf(charge.id));
+  await insertRefund(uow, {
+    id: refundId,
+    charge,
+    amountMinor: amount.minor,
+    reason: ask.reason,
+    note: ask.note,
+    requestedBy: ask.requestedBy,
+    idempotencyKey: `ref:${cashier.env}:${publicId('txn', refundId)}`,
+    nextActionAt: new Date(uow.now.getTime() + SAFETY_NET_MS),
+    cause: ask.cause,
+  });
+  await bookRequest(uow, refundId, charge, amount);
+  if (ask.endSubscription && charge.subscriptionId !== null) await endSubscription(uow, charge.subscriptionId, 'refunded', ask.cause);
+  return { refundId, amount };
+}
+
+/** Posts what a refund takes from: what is not yet earned first, then what is; the running schedule goes on with the rest. */
+async function bookRequest(uow: UnitOfWork, refundId: TransactionId, charge: TransactionRow, amount: Money): Promise<void> {
+  if (charge.invoiceId === null) return;
+  const invoice = await requireInvoice(uow, charge.invoiceId);
+  const today = isoDay(uow.now);
+  const running = (await listSchedules(uow, invoice.id)).find((row) => row.stoppedOn === null) ?? null;
+  const source = {
+    amountMinor: amount.minor,
+    currency: amount.currency,
+    invoiceNetMinor: invoice.net,
+    invoiceTaxMinor: invoice.tax,
+    unearnedMinor: running ? unearnedOn(scheduleOf(running), today) : 0n,
+  };
+  await postJournal(uow, {
+    sourceId: refundId,
+    movements: refundRequested(source),
+    userId: charge.userId,
+    invoiceId: invoice.id,
+    effectiveAt: uow.now,
+    providerAccountId: charge.providerAccountId,
+  });
+  const { unearned } = refundParts(source);
+  if (running && unearned > 0n) {
+    const { stopped, next } = splitAfterPartialRefund(scheduleOf(running), today, unearned);
+    await stopSchedule(uow, running, stopped.stoppedOn, stopped.reversedMinor);
+    if (next) await openSchedule(uow, running, next);
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * Finds out how an open payment stands: the safety net of one that was not sent, the resolver of one whose answer was lost, the probe of one
+ * that waits for the customer or the bank. Claims by a short lease, asks outside any transaction, and lets the same record decide.
+ */
+import { idTimeMs } from '../domain/ids.js';
+import { CANCEL_AFTER_MS, decideMeans, LEASE_MS, mayConcludeAbsence } from '../domain/payment/schedule.js';
+import { lockCustomer } from '../store/customers.store.js';
+import { changeAttempt, type TransactionCause } from '../store/payments.store.js';
+import { isMentioned } from '../store/provider.store.js';
+import { inTx } from '../store/unit-of-work.js';
+import { endNotExecuted } from './apply-payment-fact.js';
+import { fingerprintOf } from './begin-payment.js';
+import { own, type Cashier } from './cashier.js';
+import {
+  readPayment,
+  rebuildRequest,
+  recordPayment,
+  sendPayment,
+  settleAtProvider,
+  type ClaimedPayment,
+  type PaymentRef,
+} from './send-payment.js';
+
+/** Listings look this far before the sending, against clocks that differ. */
+const LISTING_MARGIN_MS = 5 * 60_000;
+/** A second listing, before absence may be concluded, comes this long after the first; the rule wants at least ten minutes. */
+const LISTING_PAUSE_MS = 10 * 60_000 + 5_000;
+/** Not before this long after the call's deadline does a listing count. */
+const ABSENCE_BOUND_MS = 15 * 60_000 + 5_000;
+
+/** Looks at one open payment now. `asked`: the client wants to know, whether it is due or not. */
+export async function resolvePayment(cashier: Cashier, ref: PaymentRef, why: 'due' | 'asked'): Promise<void> {
+  const claimed = await claimForProbe(cashier, ref, why);
+  if (claimed === 'unsent') return sendPayment(cashier, ref);
+  if (claimed === null) return;
+  const { attempt, intent } = claimed;
+  const isWanted = intent.cancelRequestedAt === null;
+  const isExpired =
+    attempt.status === 'requires_action' && cashier.tx.clock.now().getTime() >= idTimeMs(attempt.id) + CANCEL_AFTER_MS;
+  if (attempt.providerObjectId !== null && attempt.status !== 'processing' && (!isWanted || isExpired)) {
+    await settleAtProvider(cashier, claimed, null, isExpired ? 'timeout' : 'user');
+    return;
+  }
+  const means = decideMeans({
+    hasObject: attempt.providerObjectId !== null,
+    isKeyAlive: attempt.keyValidUntil !== null && cashier.tx.clock.now() < attempt.keyValidUntil,
+    // A request that would now be built differently must not go out under the old key.
+    isWanted: isWanted && fingerprintOf(claimed.request).equals(attempt.requestFingerprint),
+    lastWasReplayed500: false,
+  });
+  const cause: TransactionCause = why === 'asked' ? 'user' : attempt.cause === 'user' ? 'user' : 'renewal';
+  switch (means) {
+    case 'retrieve': {
+      const called = await cashier.provider.readPayment(attempt.providerObjectId ?? '');
+      cashier.events.providerCalled('read', called.kind);
+      await recordPayment(cashier, claimed, called, cause);
+      return;
+    }
+    case 'resend': {
+      const called = await cashier.provider.charge(claimed.request);
+      cashier.events.providerCalled('charge', called.kind);
+      // A stored 500 comes back for the whole life of its key: only a listing can tell.
+      if (called.kind === 'unknown' && called.isReplay) return lookInListing(cashier, claimed, cause);
+      await recordPayment(cashier, claimed, called, cause);
+      return;
+    }
+    case 'list':
+      return lookInListing(cashier, claimed, cause);
+  }
+}
+
+async function claimForProbe(cashier: Cashier, ref: PaymentRef, why: 'due' | 'asked'): Promise<ClaimedPayment | 'unsent' | null> {
+  return inTx(cashier.tx, own(ref.userId), async (uow) => {
+    await lockCustomer(uow, ref.userId);
+    const payment = await readPayment(uow, ref.id);
+    if (!payment) return null;
+    const { attempt } = payment;
+    const isFree = attempt.leaseUntil === null || attempt.leaseUntil < uow.now;
+    const isDue = attempt.nextActionAt !== null && (why === 'asked' || attempt.nextActionAt <= uow.now);
+    if (!isFree || !isDue) return null;
+    if (attempt.status === 'created') return 'unsent';
+    const done = await changeAttempt(uow, attempt, {
+      leaseUntil: new Date(uow.now.getTime() + LEASE_MS),
+      probes: Math.min(attempt.probes + 1, 32_000),
+    });
+    if (!done) return null;
+    const held = await readPayment(uow, ref.id);
+    return held && { ...ref, ...held, request: await rebuildRequest(uow, cashier, held) };
+  });
+}
+
+/** Searches the provider's complete listing. Found: applied. Twice surely not there: it was never carried out. */
+async function lookInListing(cashier: Cashier, claimed: ClaimedPayment, cause: TransactionCause): Promise<void> {
+  const { attempt, request } = claimed;
+  const since = new Date((attempt.sentAt ?? cashier.tx.clock.now()).getTime() - LISTING_MARGIN_MS);
+  const called = await cashier.provider.findPayment({
+    customerObjectId: request.customerObjectId,
+    intentRef: request.intentRef,
+    since,
+  });
+  cashier.events.providerCalled('find', called.kind);
+  if (called.kind !== 'fact') {
+    await recordPayment(cashier, claimed, called, cause);
+    return;
+  }
+  if (called.fact !== null) {
+    const applied = await recordPayment(cashier, claimed, { kind: 'fact', fact: called.fact, requestId: called.requestId }, cause);
+    // It is there and nothing was tried on it: it stands in the way of nothing, but must not be paid later.
+    if (applied === 'nothing' && called.fact.status === 'not_executed') await settleAtProvider(cashier, claimed, called.fact.objectId, cause);
+    return;
+  }
+  await recordAbsence(cashier, claimed, cause);
+}
+
+async function recordAbsence(cashier: Cashier, claimed: ClaimedPayment, cause: TransactionCause): Promise<void> {
+  await inTx(cashier.tx, own(claimed.userId), async (uow) => {
+    await lockCustomer(uow, claimed.userId);
+    const payment = await readPayment(uow, claimed.id);
+    if (!payment || payment.attempt.version !== claimed.attempt.version) return;
+    const { attempt } = payment;
+    const deadline = (attempt.callDeadlineAt ?? uow.now).getTime();
+    const isCounted = uow.now.getTime() >= deadline + ABSENCE_BOUND_MS - 5_000;
+    const first = attempt.absentSince ?? (isCounted ? uow.now : null);
+    const isAbsent =
+      first !== null &&
+      mayConcludeAbsence({
+        now: uow.now,
+        callDeadlineAt: new Date(deadline),
+        leaseUntil: null,
+        emptyListings: [first, uow.now],
+        isInInbox: await isMentioned(uow, [attempt.providerObjectId ?? '', claimed.request.intentRef]),
+      });
+    if (isAbsent) {
+      await endNotExecuted(uow, cashier, payment, null, cause === 'user' ? 'timeout' : cause);
+      return;
+    }
+    const nextMs = first === null ? deadline + ABSENCE_BOUND_MS : Math.max(first.getTime(), uow.now.getTime() - 60_000) + LISTING_PAUSE_MS;
+    await changeAttempt(uow, attempt, { leaseUntil: null, absentSince: first, nextActionAt: new Date(Math.max(nextMs, uow.now.getTime() + 1_000)) });
+  });
+}

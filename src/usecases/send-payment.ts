@@ -1,0 +1,223 @@
+/**
+ * Claim, call, record. The claim is committed before the call and says until when nobody else may act; the call is made outside any
+ * transaction under the attempt's own key; the record is conditional on what was claimed. A crash between any two lines leaves an attempt
+ * that the resolver finishes.
+ */
+import { publicId, type TransactionId } from '../domain/ids.js';
+import { invariant } from '../domain/invariant.js';
+import { CALL_TIMEOUT_MS, LEASE_MS, nextProbeAt, SEND_GUARD_MS } from '../domain/payment/schedule.js';
+import type { Called, ChargeRequest, PaymentFact } from '../ports/provider.js';
+import { loadProviderCustomer, lockCustomer } from '../store/customers.store.js';
+import { loadMethod } from '../store/payment-methods.store.js';
+import {
+  changeAttempt,
+  changeIntent,
+  changeTransaction,
+  loadAttempt,
+  loadIntent,
+  loadTransaction,
+  type PaymentAttemptRow,
+  type PaymentIntentRow,
+  type TransactionCause,
+} from '../store/payments.store.js';
+import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
+import { applyPaymentFact, endNeverSent, endNotExecuted, type Applied } from './apply-payment-fact.js';
+import { own, type Cashier } from './cashier.js';
+
+/** Which payment, and whose. */
+export interface PaymentRef {
+  id: TransactionId;
+  userId: string;
+}
+
+/** An attempt as it was read; its version tells whether somebody else has moved it since. */
+export interface HeldPayment extends PaymentRef {
+  attempt: PaymentAttemptRow;
+  intent: PaymentIntentRow;
+}
+
+/** A claimed attempt with the request it stands for. */
+export interface ClaimedPayment extends HeldPayment {
+  request: ChargeRequest;
+}
+
+/** Sends an attempt that was not sent; does nothing when somebody else has. */
+export async function sendPayment(cashier: Cashier, ref: PaymentRef): Promise<void> {
+  const claimed = await inTx(cashier.tx, own(ref.userId), (uow) => claimForSending(uow, cashier, ref));
+  if (!claimed) return;
+  const claimedAtMs = cashier.monotonicMs();
+  await callAndRecord(cashier, claimed, claimedAtMs);
+}
+
+/** Makes the call for a claim of this very moment and records its end. Too late after the claim, nothing is sent: the resolver has it. */
+async function callAndRecord(cashier: Cashier, claimed: ClaimedPayment, claimedAtMs: number): Promise<void> {
+  if (cashier.monotonicMs() - claimedAtMs > SEND_GUARD_MS) return;
+  const called = await cashier.provider.charge(claimed.request);
+  cashier.events.providerCalled('charge', called.kind);
+  await recordPayment(cashier, claimed, called, 'user');
+}
+
+async function claimForSending(uow: UnitOfWork, cashier: Cashier, ref: PaymentRef): Promise<ClaimedPayment | null> {
+  await lockCustomer(uow, ref.userId);
+  const payment = await readPayment(uow, ref.id);
+  if (payment?.attempt.status !== 'created') return null;
+  const { attempt, intent } = payment;
+  if (intent.cancelRequestedAt !== null) {
+    await endNeverSent(uow, cashier, payment, 'user');
+    return null;
+  }
+  const now = uow.now.getTime();
+  const done = await changeAttempt(uow, attempt, {
+    status: 'sent',
+    sentAt: uow.now,
+    callDeadlineAt: new Date(now + CALL_TIMEOUT_MS),
+    keyValidUntil: new Date(now + cashier.provider.keyLifeMs),
+    leaseUntil: new Date(now + LEASE_MS),
+    nextActionAt: new Date(now + CALL_TIMEOUT_MS + 1_000),
+  });
+  if (!done) return null;
+  await changeIntent(uow, intent, { status: 'in_flight' });
+  const sent = await readPayment(uow, ref.id);
+  invariant(sent !== null, 'a claimed attempt is there', { id: ref.id });
+  return { ...ref, ...sent, request: await rebuildRequest(uow, cashier, sent) };
+}
+
+/** Attempt and intent; null when there is no such attempt, or row security hides it. */
+export async function readPayment(uow: UnitOfWork, id: string): Promise<{ attempt: PaymentAttemptRow; intent: PaymentIntentRow } | null> {
+  const attempt = await loadAttempt(uow, id);
+  if (!attempt) return null;
+  const intent = await loadIntent(uow, attempt.paymentIntentId);
+  invariant(intent !== null, 'an attempt has its intent', { id });
+  return { attempt, intent };
+}
+
+/** The exact request of an attempt, from stored columns alone, so that a re-send is identical. */
+export async function rebuildRequest(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  { attempt, intent }: { attempt: PaymentAttemptRow; intent: PaymentIntentRow },
+): Promise<ChargeRequest> {
+  const method = attempt.paymentMethodId === null ? null : await loadMethod(uow, attempt.paymentMethodId);
+  const customerObjectId = await loadProviderCustomer(uow, attempt.userId, attempt.providerAccountId);
+  invariant(method !== null && customerObjectId !== null, 'an attempt has a method and a customer at the provider', { id: attempt.id });
+  return {
+    idempotencyKey: attempt.idempotencyKey,
+    amountMinor: attempt.amount,
+    currency: attempt.currency,
+    customerObjectId,
+    methodObjectId: method.providerObjectId,
+    isOffSession: attempt.isOffSession,
+    returnUrl: attempt.returnUrl,
+    intentRef: publicId('pin', intent.id),
+    invoiceRef: publicId('inv', intent.invoiceId),
+    env: envOfKey(attempt.idempotencyKey),
+  };
+}
+
+/** The cell that made an attempt stands in its key: another cell that takes over must send the same. */
+function envOfKey(key: string): string {
+  const env = key.split(':')[1];
+  invariant(env !== undefined, 'a key names its cell', { key });
+  return env;
+}
+
+/**
+ * Records how a call ended. Facts are applied whoever holds the lease; that something failed counts only for the claim it belongs to.
+ * A decline of a payment whose secret the client held is settled at the provider first.
+ */
+export async function recordPayment(
+  cashier: Cashier,
+  claimed: HeldPayment,
+  called: Called<PaymentFact>,
+  cause: TransactionCause,
+): Promise<Applied> {
+  const applied = await inTx(cashier.tx, own(claimed.userId), async (uow) => {
+    await lockCustomer(uow, claimed.userId);
+    const payment = await readPayment(uow, claimed.id);
+    invariant(payment !== null, 'a claimed attempt is there', { id: claimed.id });
+    const isOurs = payment.attempt.version === claimed.attempt.version;
+    switch (called.kind) {
+      case 'fact': {
+        const applied = await applyPaymentFact(uow, cashier, payment, called.fact, cause);
+        if (applied === 'nothing' && isOurs) await putOff(uow, cashier, payment.attempt, null);
+        return applied;
+      }
+      case 'refused':
+        if (!isOurs || !isUndecided(payment.attempt)) return 'nothing';
+        cashier.events.findingOpened('provider_refused_request', 2);
+        return (await endNotExecuted(uow, cashier, payment, called.code, cause)) ? 'applied' : 'nothing';
+      case 'not_now':
+        if (isOurs) await putOff(uow, cashier, payment.attempt, called.retryAfterMs);
+        return 'nothing';
+      case 'unknown':
+        if (isOurs) await becomeUnknown(uow, cashier, payment);
+        return 'nothing';
+    }
+  });
+  if (applied !== 'cancelFirst') return applied;
+  return settleAtProvider(cashier, claimed, called.kind === 'fact' ? called.fact.objectId : null, cause);
+}
+
+/** Cancels at the provider and applies what the provider then says: canceled, or that money had moved after all. */
+export async function settleAtProvider(
+  cashier: Cashier,
+  claimed: HeldPayment,
+  objectId: string | null,
+  cause: TransactionCause,
+): Promise<Applied> {
+  const paymentObjectId = objectId ?? claimed.attempt.providerObjectId;
+  invariant(paymentObjectId !== null, 'only what the provider has is cancelled there', { id: claimed.id });
+  const idempotencyKey = `can:${envOfKey(claimed.attempt.idempotencyKey)}:${publicId('txn', claimed.id)}:${claimed.attempt.version}`;
+  let called = await cashier.provider.cancelPayment({ idempotencyKey, paymentObjectId });
+  cashier.events.providerCalled('cancel', called.kind);
+  // Refused: it can not be cancelled any more. How it stands is the answer.
+  if (called.kind === 'refused') called = await cashier.provider.readPayment(paymentObjectId);
+  return recordPayment(cashier, claimed, called, cause);
+}
+
+/** Whether an attempt still waits to learn whether it was carried out. */
+function isUndecided(attempt: PaymentAttemptRow): boolean {
+  return attempt.status === 'sent' || attempt.status === 'unknown';
+}
+
+/** The answer was lost: the customer is told, and the resolver asks until it is known. */
+async function becomeUnknown(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  { attempt }: { attempt: PaymentAttemptRow },
+): Promise<void> {
+  if (attempt.status !== 'sent') {
+    await putOff(uow, cashier, attempt, null);
+    return;
+  }
+  const done = await changeAttempt(uow, attempt, { status: 'unknown', leaseUntil: null, nextActionAt: probeAt(uow, cashier, attempt) });
+  if (!done) return;
+  const transaction = await loadTransaction(uow, attempt.id);
+  invariant(transaction !== null, 'an attempt has its transaction', { id: attempt.id });
+  await changeTransaction(uow, transaction, { status: 'unknown', cause: 'timeout' });
+  cashier.events.statusChanged('charge', 'unknown');
+}
+
+/** Gives the lease back and says when to look again: after the provider's own wish, or by the table of probes. */
+async function putOff(uow: UnitOfWork, cashier: Cashier, attempt: PaymentAttemptRow, afterMs: number | null): Promise<void> {
+  if (attempt.nextActionAt === null) return;
+  const jitter = 1 + cashier.tx.random.fraction();
+  const nextActionAt = afterMs === null ? probeAt(uow, cashier, attempt) : new Date(uow.now.getTime() + afterMs * jitter);
+  await changeAttempt(uow, attempt, { leaseUntil: null, nextActionAt });
+}
+
+function probeAt(uow: UnitOfWork, cashier: Cashier, attempt: PaymentAttemptRow): Date {
+  const { status } = attempt;
+  invariant(status === 'sent' || status === 'unknown' || status === 'requires_action' || status === 'processing', 'only what is open is probed', {
+    id: attempt.id,
+    status,
+  });
+  return nextProbeAt({
+    status,
+    probes: attempt.probes,
+    callDeadlineAt: attempt.callDeadlineAt ?? uow.now,
+    enteredAt: attempt.sentAt ?? uow.now,
+    now: uow.now,
+    jitter: cashier.tx.random.fraction(),
+  });
+}
