@@ -189,7 +189,7 @@ async function deliver(uow: UnitOfWork, cashier: Cashier, invoice: InvoiceRow, c
     await changeSubscription(uow, subscription, {
       kind: 'activated',
       cause,
-      set: { status: 'active', entitledUntil: entitledUntilFor('active', subscription.periodEnd, false) },
+      set: { status: 'active', entitledUntil: entitledUntilFor({ status: 'active', periodEnd: subscription.periodEnd, endsAtPeriodEnd: false }) },
     });
   } else if (invoice.purchaseId !== null) {
     const purchase = await loadPurchase(uow, invoice.purchaseId);

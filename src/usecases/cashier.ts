@@ -24,6 +24,8 @@ export interface Cashier {
   env: string;
   /** Milliseconds that only ever grow, whatever is done to the clock. */
   monotonicMs(): number;
+  /** Resolves after so many milliseconds of real time. */
+  pause(ms: number): Promise<void>;
   /** Where a user comes back to after a redirect when the client names no page. */
   defaultReturnUrl: string;
   /** Whether a client's return address is on the allow-list. */

@@ -7,12 +7,19 @@ export type EndReason = 'customer' | 'period_end' | 'refunded' | 'dispute';
 const ENDED = new Set(['canceled', 'unpaid', 'incomplete_expired']);
 
 /** Ends a subscription now: no access from here on, nothing more is charged. Does nothing to one that has ended. */
-export async function endSubscription(uow: UnitOfWork, subscriptionId: string, reason: EndReason, cause: string): Promise<void> {
+export async function endSubscription(
+  uow: UnitOfWork,
+  subscriptionId: string,
+  reason: EndReason,
+  cause: string,
+  data?: Record<string, unknown>,
+): Promise<void> {
   const subscription = await loadSubscription(uow, subscriptionId);
   if (!subscription || ENDED.has(subscription.status)) return;
   await changeSubscription(uow, subscription, {
     kind: 'canceled',
     cause,
+    ...(data === undefined ? {} : { data }),
     set: {
       status: 'canceled',
       endedAt: uow.now,

@@ -85,7 +85,7 @@ async function claimForProbe(cashier: Cashier, ref: PaymentRef, why: 'due' | 'as
     });
     if (!done) return null;
     const held = await readPayment(uow, ref.id);
-    return held && { ...ref, ...held, request: await rebuildRequest(uow, cashier, held) };
+    return held && { ...ref, ...held, request: await rebuildRequest(uow, held) };
   });
 }
 

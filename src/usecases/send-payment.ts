@@ -79,7 +79,7 @@ async function claimForSending(uow: UnitOfWork, cashier: Cashier, ref: PaymentRe
   await changeIntent(uow, intent, { status: 'in_flight' });
   const sent = await readPayment(uow, ref.id);
   invariant(sent !== null, 'a claimed attempt is there', { id: ref.id });
-  return { ...ref, ...sent, request: await rebuildRequest(uow, cashier, sent) };
+  return { ...ref, ...sent, request: await rebuildRequest(uow, sent) };
 }
 
 /** Attempt and intent; null when there is no such attempt, or row security hides it. */
@@ -94,7 +94,6 @@ export async function readPayment(uow: UnitOfWork, id: string): Promise<{ attemp
 /** The exact request of an attempt, from stored columns alone, so that a re-send is identical. */
 export async function rebuildRequest(
   uow: UnitOfWork,
-  cashier: Cashier,
   { attempt, intent }: { attempt: PaymentAttemptRow; intent: PaymentIntentRow },
 ): Promise<ChargeRequest> {
   const method = attempt.paymentMethodId === null ? null : await loadMethod(uow, attempt.paymentMethodId);
