@@ -161,7 +161,7 @@ export interface ProviderEvent {
   eventId: string;
   type: string;
   /** Kind of object to fetch; `other` is stored and ignored. */
-  objectKind: 'payment' | 'charge' | 'refund' | 'dispute' | 'setup' | 'other';
+  objectKind: 'payment' | 'refund' | 'dispute' | 'setup' | 'other';
   objectId: string | null;
   createdAt: Date;
 }
@@ -198,10 +198,10 @@ export interface PaymentProvider {
 
   readDispute(disputeObjectId: string): Promise<Called<DisputeFact>>;
 
+  /** What an event of this type is about. */
+  objectKindOf(eventType: string): ProviderEvent['objectKind'];
   /** Checks the signature over the raw bytes; null when forged, too old or from the future. */
   openEvent(rawBody: Uint8Array, headers: Readonly<Record<string, string | undefined>>, now: Date): ProviderEvent | null;
   /** A page of the provider's own list of events, oldest first, with the raw object as text; for events that never arrived. */
   listEvents(since: Date): Promise<Called<{ event: ProviderEvent; raw: string }[]>>;
-  /** The payment a charge belongs to; null when it has none. */
-  paymentOfCharge(chargeId: string): Promise<Called<{ paymentObjectId: string | null }>>;
 }

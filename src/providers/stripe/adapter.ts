@@ -10,7 +10,7 @@ import { isInsideTransaction } from '../../platform/inside-transaction.js';
 import type { Called, PaymentFact, PaymentProvider, ProviderEvent, RefundFact, SetupFact } from '../../ports/provider.js';
 import { toStripeAmount } from './amounts.js';
 import { classifyTrouble } from './classify.js';
-import { disputeOf, eventOf, paymentOf, refundOf, setupOf } from './translate.js';
+import { disputeOf, eventOf, objectKindOf, paymentOf, refundOf, setupOf } from './translate.js';
 
 /** What the adapter needs to know. */
 export interface StripeOptions {
@@ -233,6 +233,7 @@ export function stripeProvider(options: StripeOptions): PaymentProvider {
         return { fact: disputeOf(dispute), requestId: dispute.lastResponse.requestId };
       }),
 
+    objectKindOf,
     openEvent: (rawBody, headers, now) => openEvent(stripe, options.webhookSecrets, rawBody, headers, now),
 
     listEvents: (since) =>
@@ -250,16 +251,6 @@ export function stripeProvider(options: StripeOptions): PaymentProvider {
           if (!list.has_more || startingAfter === undefined) break;
         }
         return { fact: events.reverse().map((event) => ({ event: eventOf(event), raw: JSON.stringify(event) })), requestId: undefined };
-      }),
-
-    paymentOfCharge: (chargeId) =>
-      call(async () => {
-        const charge = await stripe.charges.retrieve(chargeId);
-        const intent = charge.payment_intent;
-        return {
-          fact: { paymentObjectId: typeof intent === 'string' ? intent : (intent?.id ?? null) },
-          requestId: charge.lastResponse.requestId,
-        };
       }),
   };
 }

@@ -224,7 +224,8 @@ export function eventOf(event: Stripe.Event): ProviderEvent {
   return { eventId: event.id, type: event.type, objectKind: objectKindOf(event.type), objectId, createdAt: new Date(event.created * 1000) };
 }
 
-function objectKindOf(type: string): ProviderEvent['objectKind'] {
+/** What an event of this type is about. Events of charges say nothing that those of their payment do not. */
+export function objectKindOf(type: string): ProviderEvent['objectKind'] {
   if (type.startsWith('payment_intent.')) return 'payment';
   if (type.startsWith('charge.dispute.')) return 'dispute';
   if (type.startsWith('refund.') || type === 'charge.refund.updated') return 'refund';

@@ -1,0 +1,184 @@
+/**
+ * Disputes come from the provider alone. Money moves by the dispute's lines in the provider's books (none, one, or two), never by its
+ * status: the first takes the amount and a fee, the second gives it back. The customer's lock is held by the caller.
+ */
+import type { TransactionId } from '../domain/ids.js';
+import { invariant } from '../domain/invariant.js';
+import { decideDispute, type DisputeStatus } from '../domain/dispute/dispute.js';
+import { disputeLost, disputeReinstated, disputeWithdrawn } from '../domain/ledger/journals.js';
+import { splitAfterPartialRefund, unearnedOn } from '../domain/ledger/revenue.js';
+import { entitledUntilFor, hasEnded, type SubscriptionStatus } from '../domain/subscription/subscription.js';
+import { isoDay } from '../domain/time/periods.js';
+import type { DisputeFact, ProviderRecordFact } from '../ports/provider.js';
+import { listSchedules, openSchedule, stopSchedule } from '../store/invoices.store.js';
+import { postJournal } from '../store/ledger.store.js';
+import { setMethodStatus } from '../store/payment-methods.store.js';
+import {
+  changeDispute,
+  insertDispute,
+  insertTransaction,
+  listDisputes,
+  loadTransaction,
+  type DisputeRow,
+  type TransactionRow,
+} from '../store/payments.store.js';
+import { recordRef } from '../store/provider.store.js';
+import { changeSubscription, loadSubscription } from '../store/subscriptions.store.js';
+import type { UnitOfWork } from '../store/unit-of-work.js';
+import { bookRecord } from './book-record.js';
+import { newId, type Cashier } from './cashier.js';
+import { endSubscription } from './end-subscription.js';
+import { scheduleOf } from './revenue.js';
+
+/** Applies how a dispute stands to the charge it is about; older news does nothing. */
+export async function applyDisputeFact(uow: UnitOfWork, cashier: Cashier, chargeId: string, fact: DisputeFact): Promise<void> {
+  const charge = await loadTransaction(uow, chargeId);
+  invariant(charge !== null, 'a dispute is about a charge of ours', { chargeId });
+  const known = (await listDisputes(uow, chargeId)).find((row) => row.providerObjectId === fact.objectId) ?? null;
+  const withdrawn = fact.records.find((record) => record.kind === 'dispute') ?? null;
+  const reinstated = fact.records.find((record) => record.kind === 'dispute_reversal') ?? null;
+  // Column check: one of these words.
+  const status = decideDispute((known?.status ?? null) as DisputeStatus | null, {
+    status: fact.status,
+    isWithdrawn: withdrawn !== null,
+    isReinstated: reinstated !== null,
+  });
+  let row =
+    known ??
+    (await insertDispute(uow, {
+      id: newId(cashier, 'txn', charge.bucket),
+      charge,
+      providerObjectId: fact.objectId,
+      amountMinor: fact.amountMinor,
+      reason: fact.reason,
+      evidenceDueAt: fact.evidenceDueAt,
+      status,
+    }));
+  await recordRef(uow, { objectId: fact.objectId, providerAccountId: charge.providerAccountId, kind: 'dispute', id: row.id });
+  const before = known?.status ?? null;
+  const isNewlyWithdrawn = withdrawn !== null && !row.isWithdrawn;
+  const isNewlyReinstated = reinstated !== null && row.reversalId === null;
+  if (before === status && !isNewlyWithdrawn && !isNewlyReinstated) return;
+  const reversalId = isNewlyReinstated ? newId(cashier, 'txn', charge.bucket) : null;
+  await changeDispute(uow, row, {
+    status,
+    reason: fact.reason,
+    evidenceDueAt: fact.evidenceDueAt,
+    ...(isNewlyWithdrawn ? { isWithdrawn: true } : {}),
+    ...(reversalId === null ? {} : { reversalId }),
+  });
+  row = { ...row, status };
+  if (isNewlyWithdrawn) await withdraw(uow, cashier, charge, row, withdrawn);
+  if (reversalId !== null && reinstated) await reinstate(uow, cashier, charge, row, reversalId, reinstated);
+  await followUp(uow, charge, row, before);
+  cashier.events.statusChanged('dispute', status);
+}
+
+/** The bank took the amount back: a line of its own in the customer's history. */
+async function withdraw(uow: UnitOfWork, cashier: Cashier, charge: TransactionRow, row: DisputeRow, record: ProviderRecordFact): Promise<void> {
+  await insertLine(uow, charge, row, row.id, 'dispute');
+  const recordId = await book(uow, cashier, charge, row.id, record);
+  if (recordId === null) return;
+  await postJournal(uow, {
+    sourceId: recordId,
+    movements: disputeWithdrawn(-record.grossMinor, record.feeMinor, record.currency),
+    userId: charge.userId,
+    invoiceId: charge.invoiceId,
+    effectiveAt: record.occurredAt,
+    providerAccountId: charge.providerAccountId,
+  });
+}
+
+/** The bank gave it back. */
+async function reinstate(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  charge: TransactionRow,
+  row: DisputeRow,
+  reversalId: string,
+  record: ProviderRecordFact,
+): Promise<void> {
+  await insertLine(uow, charge, row, reversalId, 'dispute_reversal');
+  const recordId = await book(uow, cashier, charge, reversalId, record);
+  if (recordId === null) return;
+  await postJournal(uow, {
+    sourceId: recordId,
+    movements: disputeReinstated(record.grossMinor, record.feeMinor < 0n ? -record.feeMinor : 0n, record.currency),
+    userId: charge.userId,
+    invoiceId: charge.invoiceId,
+    effectiveAt: record.occurredAt,
+    providerAccountId: charge.providerAccountId,
+  });
+}
+
+async function insertLine(uow: UnitOfWork, charge: TransactionRow, row: DisputeRow, id: string, kind: 'dispute' | 'dispute_reversal'): Promise<void> {
+  await insertTransaction(uow, {
+    // A dispute's id, and its reversal's, are made as ids of transactions.
+    id: id as TransactionId,
+    userId: charge.userId,
+    kind,
+    status: 'succeeded',
+    amountMinor: row.amount,
+    currency: charge.currency,
+    providerAccountId: charge.providerAccountId,
+    paymentMethodId: charge.paymentMethodId,
+    subscriptionId: charge.subscriptionId,
+    purchaseId: charge.purchaseId,
+    invoiceId: charge.invoiceId,
+    originalId: charge.id,
+    cause: 'provider_event',
+    settledAt: uow.now,
+  });
+}
+
+function book(uow: UnitOfWork, cashier: Cashier, charge: TransactionRow, matchedId: string, record: ProviderRecordFact): Promise<string | null> {
+  return bookRecord(uow, cashier, { owner: charge, record, ourRef: null, matchedId, isForeign: false });
+}
+
+/** What a dispute does to access: held while it runs, given back when won and the paid period still runs, ended when lost. */
+async function followUp(uow: UnitOfWork, charge: TransactionRow, row: DisputeRow, before: string | null): Promise<void> {
+  if (row.status === before) return;
+  const subscription = charge.subscriptionId === null ? null : await loadSubscription(uow, charge.subscriptionId);
+  if (row.status === 'lost') {
+    await bookLoss(uow, charge, row);
+    if (charge.paymentMethodId !== null) await setMethodStatus(uow, charge.paymentMethodId, 'failed');
+    if (subscription) await endSubscription(uow, subscription.id, 'dispute', 'provider_event');
+    return;
+  }
+  // Column check: one of these words.
+  if (!subscription || hasEnded(subscription.status as SubscriptionStatus)) return;
+  const isRunning = row.status === 'open' || row.status === 'under_review';
+  if (isRunning && subscription.hold === 'none') {
+    await changeSubscription(uow, subscription, { kind: 'held', cause: 'provider_event', set: { hold: 'dispute' } });
+  } else if (!isRunning && row.status !== 'inquiry' && subscription.hold === 'dispute') {
+    // The renewal after a dispute needs the customer's yes: it ends with the period unless resumed.
+    const entitledUntil = entitledUntilFor({ status: 'active', periodEnd: subscription.periodEnd, endsAtPeriodEnd: true });
+    await changeSubscription(uow, subscription, {
+      kind: 'released',
+      cause: 'provider_event',
+      set: { hold: 'none', cancelAtPeriodEnd: true, entitledUntil, nextActionAt: subscription.periodEnd },
+    });
+  }
+}
+
+/** The withdrawn amount is gone: what was not yet earned of it is not owed any more, the rest is a loss. */
+async function bookLoss(uow: UnitOfWork, charge: TransactionRow, row: DisputeRow): Promise<void> {
+  const withdrawn = (await listDisputes(uow, charge.id)).find((one) => one.id === row.id);
+  if (!withdrawn?.isWithdrawn || charge.invoiceId === null) return;
+  const today = isoDay(uow.now);
+  const running = (await listSchedules(uow, charge.invoiceId)).find((one) => one.stoppedOn === null) ?? null;
+  const unearned = running ? unearnedOn(scheduleOf(running), today) : 0n;
+  await postJournal(uow, {
+    sourceId: row.id,
+    movements: disputeLost(row.amount, unearned, charge.currency),
+    userId: charge.userId,
+    invoiceId: charge.invoiceId,
+    effectiveAt: uow.now,
+    providerAccountId: charge.providerAccountId,
+  });
+  const taken = row.amount < unearned ? row.amount : unearned;
+  if (!running || taken === 0n) return;
+  const { stopped, next } = splitAfterPartialRefund(scheduleOf(running), today, taken);
+  await stopSchedule(uow, running, stopped.stoppedOn, stopped.reversedMinor);
+  if (next) await openSchedule(uow, running, next);
+}

@@ -1,0 +1,29 @@
+import { cancelSubscription } from './cancel-subscription.js';
+import type { Cashier } from './cashier.js';
+import { removePaymentMethod, setDefaultPaymentMethod } from './change-methods.js';
+import { completeSetup } from './complete-setup.js';
+import { confirmPayment } from './confirm-payment.js';
+import type { Commands } from './contract.js';
+import { openCustomerAccount } from './open-customer-account.js';
+import { purchase } from './purchase.js';
+import { refundTransaction } from './refund-transaction.js';
+import { resumeSubscription } from './resume-subscription.js';
+import { startSetup } from './start-setup.js';
+import { subscribe } from './subscribe.js';
+
+/** Every verb of the graph over one cashier. */
+export function makeCommands(cashier: Cashier): Commands {
+  return {
+    subscribe: subscribe(cashier),
+    purchase: purchase(cashier),
+    cancelSubscription: cancelSubscription(cashier),
+    resumeSubscription: resumeSubscription(cashier),
+    confirmPayment: confirmPayment(cashier),
+    startPaymentMethodSetup: startSetup(cashier),
+    completePaymentMethodSetup: completeSetup(cashier),
+    setDefaultPaymentMethod: setDefaultPaymentMethod(cashier),
+    removePaymentMethod: removePaymentMethod(cashier),
+    refund: refundTransaction(cashier),
+    openCustomerAccount: openCustomerAccount(cashier),
+  };
+}

@@ -1,0 +1,24 @@
+import { claimOutbox, notify, type Wake } from '../store/outbox.store.js';
+import { inTx } from '../store/unit-of-work.js';
+import { own, type Cashier } from './cashier.js';
+import { SYSTEM_USER } from './receive-webhook.js';
+
+/** Most changes carried at once: their names stay well under the 8,000 bytes a NOTIFY may have. */
+const BATCH = 50;
+
+/**
+ * Carries committed changes to every gateway: one claim, then one NOTIFY in a transaction of its own, since a NOTIFY takes a lock of the
+ * whole database at commit. A wake-up that is lost is made good by the streams' own look at the table.
+ * @returns whether there may be more
+ */
+export async function relayChanges(cashier: Cashier, channel: string): Promise<boolean> {
+  const wakes = await inTx(cashier.tx, own(SYSTEM_USER), (uow) => claimOutbox(uow, BATCH));
+  if (wakes.length === 0) return false;
+  await inTx(cashier.tx, own(SYSTEM_USER), (uow) => notify(uow, channel, payloadOf(wakes)));
+  return wakes.length === BATCH;
+}
+
+/** [[userId, seq], ...] */
+function payloadOf(wakes: readonly Wake[]): string {
+  return JSON.stringify(wakes.map(({ userId, seq }) => [userId, Number(seq)]));
+}
