@@ -53,9 +53,7 @@ type Outcome = 'done' | 'ignored' | 'again';
 async function applyObject(cashier: Cashier, events: ClaimedWebhook[]): Promise<void> {
   const [first] = events;
   invariant(first !== undefined, 'a group has an event');
-  const kinds = new Set(events.map((event) => cashier.provider.objectKindOf(event.type)));
-  kinds.delete('other');
-  const [kind] = kinds;
+  const kind = events.map((event) => cashier.provider.objectKindOf(event.type)).find((one) => one !== 'other');
   const { objectId } = first;
   const outcome = kind === undefined || objectId === null ? 'ignored' : await fetchAndApply(cashier, kind, objectId);
   await inTx(cashier.tx, own(SYSTEM_USER), async (uow) => {
