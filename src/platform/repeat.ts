@@ -1,0 +1,48 @@
+import { setTimeout as wait } from 'node:timers/promises';
+
+/** Work that is done again and again until it is stopped. */
+export interface Repeated {
+  /** Ends the waiting, lets running work finish. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Runs `work`, waits `everyMs`, and so on; when it says that there is more, at once again. A failure is reported and the next turn comes
+ * after a growing pause, up to 30 s: a broken database is not hammered.
+ */
+export function repeat(options: { everyMs: number; work: () => Promise<boolean>; onError: (error: unknown) => void }): Repeated {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const running = (async () => {
+    let failures = 0;
+    while (!signal.aborted) {
+      let hasMore = false;
+      try {
+        hasMore = await options.work();
+        failures = 0;
+      } catch (error) {
+        failures++;
+        options.onError(error);
+      }
+      if (hasMore) continue;
+      const pauseMs = failures === 0 ? options.everyMs : Math.min(options.everyMs * 2 ** failures, 30_000);
+      await wait(pauseMs, undefined, { signal }).catch(() => undefined);
+    }
+  })();
+  return {
+    stop: async () => {
+      stopping.abort();
+      await running;
+    },
+  };
+}
+
+/** Runs `work` over the items, at most `limit` at a time. The first failure is thrown after the others have ended. */
+export async function eachAtMost<T>(items: readonly T[], limit: number, work: (item: T) => Promise<void>): Promise<void> {
+  const left = [...items];
+  const lanes = Array.from({ length: Math.min(limit, left.length) }, async () => {
+    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item);
+  });
+  const failed = (await Promise.allSettled(lanes)).find((lane) => lane.status === 'rejected');
+  if (failed) throw failed.reason;
+}

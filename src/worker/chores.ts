@@ -1,0 +1,74 @@
+/** What the worker does, how often, and how much at a time. Each chore may run on many workers at once: rows are claimed, never shared. */
+import { eachAtMost } from '../platform/repeat.js';
+import { applyWebhooks, fetchMissedEvents } from '../usecases/apply-webhooks.js';
+import type { Cashier } from '../usecases/cashier.js';
+import { endDueSubscriptions } from '../usecases/end-due-subscriptions.js';
+import { keepHouse } from '../usecases/keep-house.js';
+import { relayChanges } from '../usecases/relay-changes.js';
+import { resolveDuePayments, resolveDueRefunds } from '../usecases/resolve-due.js';
+
+/** A piece of work that comes again and again. */
+export interface Chore {
+  name: string;
+  everyMs: number;
+  /** One turn. @returns whether there is more to do at once */
+  run(): Promise<boolean>;
+}
+
+/** Calls to the provider in flight at once. */
+const CALLS_AT_ONCE = 16;
+/** Rows taken in one turn: enough to keep the calls busy, few enough that a lease outlives the turn. */
+const ROWS_A_TURN = 64;
+/** All buckets in one statement: on one machine the due indexes are partial and small. On a distributed database a list per shard. */
+const BUCKETS = Array.from({ length: 4096 }, (_, bucket) => bucket);
+
+/** Every chore of a worker. `maintain`: partitions and what else only the owner of the tables may do. */
+export function makeChores(cashier: Cashier, options: { channel: string; maintain: () => Promise<void> }): Chore[] {
+  return [
+    { name: 'relay', everyMs: 200, run: () => relayChanges(cashier, options.channel) },
+    {
+      name: 'webhooks',
+      everyMs: 250,
+      run: async () => (await applyWebhooks(cashier, BUCKETS, ROWS_A_TURN)) === ROWS_A_TURN,
+    },
+    {
+      name: 'payments',
+      everyMs: 500,
+      run: () => resolveDuePayments(cashier, BUCKETS, ROWS_A_TURN, (refs, work) => eachAtMost(refs, CALLS_AT_ONCE, work)),
+    },
+    {
+      name: 'refunds',
+      everyMs: 500,
+      run: () => resolveDueRefunds(cashier, BUCKETS, ROWS_A_TURN, (refs, work) => eachAtMost(refs, CALLS_AT_ONCE, work)),
+    },
+    {
+      name: 'subscriptions',
+      everyMs: 2_000,
+      run: async () => (await endDueSubscriptions(cashier, BUCKETS, ROWS_A_TURN)) === ROWS_A_TURN,
+    },
+    {
+      name: 'listing',
+      everyMs: 5 * 60_000,
+      run: async () => {
+        await fetchMissedEvents(cashier);
+        return false;
+      },
+    },
+    {
+      name: 'house',
+      everyMs: 60_000,
+      run: async () => {
+        await keepHouse(cashier);
+        return false;
+      },
+    },
+    {
+      name: 'partitions',
+      everyMs: 3_600_000,
+      run: async () => {
+        await options.maintain();
+        return false;
+      },
+    },
+  ];
+}
