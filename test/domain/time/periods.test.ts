@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Temporal } from 'temporal-polyfill';
-import { anchorLocalOf, boundary, isoDay, periodOf, type PeriodRule, type PeriodUnit } from '../../../src/domain/time/periods.js';
+import { anchorLocalOf, boundary, isoDay, periodOf, type PeriodUnit } from '../../../src/domain/time/periods.js';
 
-test.each<PeriodRule & { n: number; expected: string }>`
+test.each<{ anchorLocal: string; zone: string; unit: PeriodUnit; count: number; n: number; expected: string }>`
   anchorLocal              | zone                     | unit       | count | n     | expected
   ${'2024-01-31T09:00:00'} | ${'UTC'}                 | ${'month'} | ${1}  | ${0}  | ${'2024-01-31T09:00Z'}
   ${'2024-01-31T09:00:00'} | ${'UTC'}                 | ${'month'} | ${1}  | ${1}  | ${'2024-02-29T09:00Z'}
