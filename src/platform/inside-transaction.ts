@@ -2,12 +2,12 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 
 const storage = new AsyncLocalStorage<true>();
 
-/** Marks everything that runs within as being inside a database transaction, where nobody may call out. */
+/** Marks everything that `run` awaits as being inside a database transaction, where no provider may be called. */
 export const insideTransaction = {
-  run: <T>(work: () => Promise<T>): Promise<T> => storage.run(true, work),
+  run: <T>(work: () => T): T => storage.run(true, work),
 };
 
-/** Whether the caller runs inside a database transaction. */
+/** Whether the caller runs, however deeply, inside `insideTransaction.run`. */
 export function isInsideTransaction(): boolean {
   return storage.getStore() === true;
 }

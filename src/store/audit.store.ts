@@ -1,6 +1,6 @@
 import type { AuditEntryId } from '../domain/ids.js';
 import { AuditEntryRow } from '../entities/audit.entity.js';
-import { keyBucket } from '../platform/hash.js';
+import { keyBucket } from '../platform/json.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
 /** One act of staff, or of the system on somebody's behalf. */

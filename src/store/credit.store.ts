@@ -1,4 +1,4 @@
-import { keyBucket } from '../platform/hash.js';
+import { keyBucket } from '../platform/json.js';
 import { statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 

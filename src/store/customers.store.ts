@@ -1,7 +1,7 @@
 import type { PaymentMethodId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { CustomerRow, ProviderCustomerRow } from '../entities/customer.entity.js';
-import { keyBucket } from '../platform/hash.js';
+import { keyBucket } from '../platform/json.js';
 import { statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 

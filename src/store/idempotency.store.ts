@@ -1,5 +1,5 @@
 import { IdempotencyKeyRow } from '../entities/customer.entity.js';
-import { keyBucket } from '../platform/hash.js';
+import { keyBucket } from '../platform/json.js';
 import { statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 

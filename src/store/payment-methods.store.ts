@@ -1,6 +1,6 @@
 import { bucketOf, type PaymentMethodId, type SetupId } from '../domain/ids.js';
 import { PaymentMethodRow, PaymentMethodSetupRow } from '../entities/payment-method.entity.js';
-import { keyBucket } from '../platform/hash.js';
+import { keyBucket } from '../platform/json.js';
 import type { MethodFact } from '../ports/provider.js';
 import type { UnitOfWork } from './unit-of-work.js';
 

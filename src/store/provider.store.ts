@@ -1,7 +1,7 @@
 /** What providers told: directory of their ids, lines of their books, webhooks, and what did not fit. */
 import { bucketOf, type WebhookEventId } from '../domain/ids.js';
 import { ProviderRecordRow, ReconFindingRow, WebhookInboxRow, WebhookPayloadRow } from '../entities/provider.entity.js';
-import { keyBucket, sha256 } from '../platform/hash.js';
+import { keyBucket, sha256 } from '../platform/json.js';
 import type { ProviderEvent, ProviderRecordFact } from '../ports/provider.js';
 import { statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';

@@ -3,7 +3,7 @@ import { bucketOf, type PriceId, type PurchaseId, type SubscriptionId, type Tier
 import { invariant } from '../domain/invariant.js';
 import { PriceRow, ProductRow, TierRow } from '../entities/catalogue.entity.js';
 import { EntitlementGrantRow, PurchaseRow, SubscriptionEventRow, SubscriptionRow } from '../entities/subscription.entity.js';
-import { keyBucket } from '../platform/hash.js';
+import { keyBucket } from '../platform/json.js';
 import { statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 

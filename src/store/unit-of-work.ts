@@ -8,7 +8,7 @@ import { makeId, USER_ID_FORM, type TransactionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { FeedEntryRow, OutboxEventRow } from '../entities/feed.entity.js';
 import { insideTransaction } from '../platform/inside-transaction.js';
-import { keyBucket } from '../platform/hash.js';
+import { keyBucket } from '../platform/json.js';
 import type { Clock } from '../ports/clock.js';
 import type { Random } from '../ports/random.js';
 import { statement, type Statement } from './statement.js';

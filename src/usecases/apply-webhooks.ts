@@ -17,7 +17,7 @@ import {
   type ClaimedWebhook,
 } from '../store/provider.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
-import { keyBucket } from '../platform/hash.js';
+import { keyBucket } from '../platform/json.js';
 import { applyDisputeFact } from './apply-dispute-fact.js';
 import { applySetupFact } from './complete-setup.js';
 import { newId, own, type Cashier } from './cashier.js';

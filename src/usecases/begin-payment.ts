@@ -2,8 +2,7 @@
 import { publicId, type InvoiceId, type PaymentIntentId, type PaymentMethodId, type PriceId, type PurchaseId, type SubscriptionId, type TransactionId } from '../domain/ids.js';
 import { invoiceFinalized } from '../domain/ledger/journals.js';
 import { SAFETY_NET_MS } from '../domain/payment/schedule.js';
-import { canonicalJson } from '../platform/json.js';
-import { sha256 } from '../platform/hash.js';
+import { canonicalJson, sha256 } from '../platform/json.js';
 import { insertInvoice, type NewInvoice } from '../store/invoices.store.js';
 import { postJournal } from '../store/ledger.store.js';
 import { insertFirstAttempt } from '../store/payments.store.js';

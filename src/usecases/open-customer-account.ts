@@ -1,4 +1,4 @@
-import { keyBucket } from '../platform/hash.js';
+import { keyBucket } from '../platform/json.js';
 import { insertAuditEntry } from '../store/audit.store.js';
 import { hasCustomer } from '../store/customers.store.js';
 import { inTx } from '../store/unit-of-work.js';

@@ -1,6 +1,6 @@
 import { decidePurchase } from '../domain/catalogue/purchase.js';
 import type { PriceId, PurchaseId } from '../domain/ids.js';
-import { keyBucket } from '../platform/hash.js';
+import { keyBucket } from '../platform/json.js';
 import { loadProviderCustomer, lockCustomer } from '../store/customers.store.js';
 import { loadFirstCharge } from '../store/payments.store.js';
 import { insertPurchase, loadProductPrice } from '../store/subscriptions.store.js';

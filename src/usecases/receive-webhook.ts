@@ -1,4 +1,4 @@
-import { keyBucket } from '../platform/hash.js';
+import { keyBucket } from '../platform/json.js';
 import { storeWebhook } from '../store/provider.store.js';
 import { inTx } from '../store/unit-of-work.js';
 import { newId, own, type Cashier } from './cashier.js';

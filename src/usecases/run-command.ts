@@ -2,8 +2,7 @@
  * One runner for all commands that take a client's idempotency key. The key is claimed first, with the id its result will have, in the
  * same unit of work as the result itself: so a key never waits for a settler, and a repeat never decides again.
  */
-import { canonicalJson } from '../platform/json.js';
-import { sha256 } from '../platform/hash.js';
+import { canonicalJson, sha256 } from '../platform/json.js';
 import { claimKey, keepRefusals, type KeyClaim } from '../store/idempotency.store.js';
 import { inTx, type Scope, type UnitOfWork } from '../store/unit-of-work.js';
 import type { Cashier } from './cashier.js';

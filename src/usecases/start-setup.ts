@@ -1,5 +1,5 @@
 import { publicId, type SetupId } from '../domain/ids.js';
-import { keyBucket } from '../platform/hash.js';
+import { keyBucket } from '../platform/json.js';
 import { loadProviderCustomer, lockCustomer, recordProviderCustomer } from '../store/customers.store.js';
 import { changeSetup, insertSetup, listMethods, loadSetup, type PaymentMethodSetupRow } from '../store/payment-methods.store.js';
 import { recordRef } from '../store/provider.store.js';

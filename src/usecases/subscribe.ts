@@ -2,7 +2,7 @@ import type { OfferedPrice } from '../domain/catalogue/price.js';
 import type { PaymentMethodId, PriceId, SubscriptionId, TierId } from '../domain/ids.js';
 import { decideSubscribe } from '../domain/subscription/subscription.js';
 import { anchorLocalOf, isoDay, periodOf, type PeriodUnit } from '../domain/time/periods.js';
-import { keyBucket } from '../platform/hash.js';
+import { keyBucket } from '../platform/json.js';
 import { loadProviderCustomer, lockCustomer, type CustomerRow } from '../store/customers.store.js';
 import { loadMethod, type PaymentMethodRow } from '../store/payment-methods.store.js';
 import { loadFirstCharge } from '../store/payments.store.js';
