@@ -1,0 +1,23 @@
+import { failRefund, settleRefund } from './objects/refunds.js';
+import type { Errand } from './shapes.js';
+import type { State, Unit } from './state.js';
+
+/** Does what the stand-in does by itself and is due: opening disputes, settling and failing refunds, paying out. */
+export function runErrands(state: State, which: 'due' | 'all' = 'due'): void {
+  const ready = [...state.errands.oldestFirst()].filter((errand) => which === 'all' || errand.dueAt <= state.now);
+  for (const errand of ready.sort((a, b) => a.dueAt - b.dueAt)) {
+    state.run({ requestId: null, idempotencyKey: null }, (unit) => {
+      unit.remove(state.errands, errand.id);
+      runErrand(unit, errand);
+    });
+  }
+}
+
+function runErrand(unit: Unit, errand: Errand): void {
+  switch (errand.kind) {
+    case 'settle_refund':
+      return settleRefund(unit, errand.subject);
+    case 'fail_refund':
+      return failRefund(unit, errand.subject, errand.reason);
+  }
+}

@@ -1,0 +1,3 @@
+import { runStripeStandIn } from './process.js';
+
+await runStripeStandIn(process.env);
