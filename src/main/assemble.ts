@@ -1,0 +1,53 @@
+/** Builds a cashier from its parts. Reading this and the processes' own files top to bottom is the architecture's picture. */
+import { performance } from 'node:perf_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { DataSource } from 'typeorm';
+import { CALL_TIMEOUT_MS } from '../domain/payment/schedule.js';
+import { SandboxClock, SystemClock } from '../platform/clock.js';
+import { isListedOrigin } from '../platform/origins.js';
+import { SystemRandom } from '../platform/random.js';
+import type { Settings } from '../platform/settings.js';
+import type { Clock } from '../ports/clock.js';
+import { stripeProvider } from '../providers/stripe/adapter.js';
+import type { Wake } from '../store/outbox.store.js';
+import type { Cashier, CashierEvents } from '../usecases/cashier.js';
+
+/** Row id of the merchant account at Stripe, as the catalogue's file gives it. */
+export const STRIPE_ACCOUNT_ID = 1;
+
+/** The process's clock: the machine's, or in the sandbox the one that can be stood still. */
+export function makeClock(settings: Pick<Settings, 'isSandbox' | 'dataDir'>): Clock & { stop(): void } {
+  if (settings.isSandbox) return new SandboxClock(settings.dataDir);
+  const clock = new SystemClock();
+  return { now: () => clock.now(), stop: () => undefined };
+}
+
+/** The cashier of one process over a pool. `onCommitted` wakes whoever waits for a user's feed in this process. */
+export function makeCashier(
+  settings: Settings,
+  parts: { source: DataSource; clock: Clock; events: CashierEvents; onCommitted(wakes: Wake[]): void },
+): Cashier {
+  return {
+    tx: { source: parts.source, clock: parts.clock, random: new SystemRandom(), onCommitted: parts.onCommitted },
+    provider: stripeProvider({
+      apiKey: settings.stripe.apiKey.reveal(),
+      webhookSecrets: settings.stripe.webhookSecrets.map((secret) => secret.reveal()),
+      publishableKey: settings.stripe.publishableKey,
+      apiBase: settings.stripe.apiBase.href,
+      accountId: STRIPE_ACCOUNT_ID,
+      timeoutMs: CALL_TIMEOUT_MS,
+    }),
+    env: settings.region,
+    monotonicMs: () => performance.now(),
+    pause: (ms) => pause(ms),
+    defaultReturnUrl: defaultReturnUrl(settings),
+    isReturnUrlAllowed: (url) => isListedOrigin(settings.returnOrigins, url),
+    events: parts.events,
+  };
+}
+
+/** The playground, or, where there is none, the first page of the allow-list. */
+function defaultReturnUrl(settings: Settings): string {
+  const [first] = settings.returnOrigins.origins;
+  return first ?? `http://127.0.0.1:${settings.port}/`;
+}

@@ -1,0 +1,186 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
+import pg from 'pg';
+import Stripe from 'stripe';
+import { pgConfig } from '../../src/platform/database-options.js';
+import { SystemRandom } from '../../src/platform/random.js';
+import { stripeProvider } from '../../src/providers/stripe/adapter.js';
+import { startStripeStandIn, type StripeStandIn } from '../../src/sandbox/stripe/server.js';
+import { openDatabase } from '../../src/store/database.js';
+import type { Wake } from '../../src/store/outbox.store.js';
+import type { Cashier } from '../../src/usecases/cashier.js';
+import { makeCommands } from '../../src/usecases/commands.js';
+import type { Actor, Commands } from '../../src/usecases/contract.js';
+import { publishCatalogue, readCatalogue } from '../../src/usecases/publish-catalogue.js';
+import { receiveWebhook } from '../../src/usecases/receive-webhook.js';
+import { makeChores, type Chore } from '../../src/worker/chores.js';
+import { keepPartitions } from '../../src/store/partitions.js';
+import { TestClock } from './clock.js';
+import { testDatabase, type TestDatabase } from './postgres.js';
+
+const WEBHOOK_SECRET = 'whsec_sandbox_test';
+const CALL_TIMEOUT_MS = 1_500;
+
+/** What the stand-in really did. */
+export interface Truth {
+  paymentIntents: Stripe.PaymentIntent[];
+  charges: Stripe.Charge[];
+  refunds: Stripe.Refund[];
+  disputes: Stripe.Dispute[];
+  balanceTransactions: Stripe.BalanceTransaction[];
+}
+
+/** A cashier as it runs in a gateway, another as it runs in a worker, on one database and one stand-in of Stripe. No HTTP of our own. */
+export interface World {
+  db: TestDatabase;
+  clock: TestClock;
+  gateway: Cashier;
+  worker: Cashier;
+  commands: Commands;
+  standIn: StripeStandIn;
+  /** Users who were told something, by every process, in order. */
+  wakes: Wake[];
+  /** One turn of every chore of the worker, in the order of its list; `only` some by name. */
+  work(...only: string[]): Promise<void>;
+  /** Moves our clock and the stand-in's together. */
+  advance(ms: number): Promise<void>;
+  fault(fault: object): Promise<void>;
+  clearFaults(): Promise<void>;
+  truth(): Promise<Truth>;
+  /** Takes every event the stand-in has, as its webhooks would bring them. */
+  receiveEvents(): Promise<void>;
+  query<Row extends pg.QueryResultRow>(text: string, params?: unknown[]): Promise<Row[]>;
+  stop(): Promise<void>;
+}
+
+/** A user nobody else uses. */
+export function someUser(name = 'user'): Actor {
+  return { userId: `${name}-${randomBytes(6).toString('hex')}`, scopes: new Set(), requestId: 'test-request' };
+}
+
+/** A staff member with these scopes. */
+export function someStaff(...scopes: string[]): Actor {
+  return { userId: `staff-${randomBytes(4).toString('hex')}`, scopes: new Set(scopes.map((one) => `monetization:${one}`)), requestId: 'test-request' };
+}
+
+/** A key as a client makes one. */
+export function newKey(): string {
+  return randomBytes(16).toString('hex');
+}
+
+/** Starts a world of its own; `stop()` it in afterAll. */
+export async function startWorld(): Promise<World> {
+  const [db, stateDir] = [await testDatabase(), await mkdtemp(path.join(os.tmpdir(), 'world-'))];
+  const clock = new TestClock();
+  const client = await db.ownerPool.connect();
+  await publishCatalogue(client, readCatalogue(await readFile('data/catalogue.json', 'utf8')), clock.now());
+  client.release();
+  const standIn = await startStripeStandIn({ port: 0, stateDir, webhookSecret: WEBHOOK_SECRET, now: () => clock.now(), log: () => undefined });
+  const wakes: Wake[] = [];
+  const events: Cashier['events'] = {
+    providerCalled: () => undefined,
+    findingOpened: () => undefined,
+    statusChanged: () => undefined,
+    webhook: () => undefined,
+  };
+  const [appSource, workerSource] = [await openDatabase(db.options, 'pay_app', 10), await openDatabase(db.options, 'pay_worker', 5)];
+  const cashierOver = (source: typeof appSource): Cashier => ({
+    tx: { source, clock, random: new SystemRandom(), onCommitted: (told) => void wakes.push(...told) },
+    provider: stripeProvider({
+      apiKey: 'sk_test_sandbox',
+      webhookSecrets: [WEBHOOK_SECRET],
+      publishableKey: 'pk_test_sandbox',
+      apiBase: standIn.url,
+      accountId: 1,
+      timeoutMs: CALL_TIMEOUT_MS,
+    }),
+    env: 'test',
+    monotonicMs: () => performance.now(),
+    pause: (ms) => pause(ms),
+    defaultReturnUrl: 'http://127.0.0.1:4000/',
+    isReturnUrlAllowed: (url) => url.startsWith('http://127.0.0.1:'),
+    events,
+  });
+  const [gateway, worker] = [cashierOver(appSource), cashierOver(workerSource)];
+  const partitions = async (): Promise<void> => {
+    const owner = new pg.Client(pgConfig(db.options));
+    await owner.connect();
+    await keepPartitions(owner, clock.now());
+    await owner.end();
+  };
+  const chores: Chore[] = makeChores(worker, { channel: 'test', maintain: partitions });
+  const control = async (method: string, route: string, body?: object): Promise<unknown> => {
+    const answer = await fetch(`${standIn.url}/sandbox/${route}`, {
+      method,
+      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    });
+    if (!answer.ok) throw new Error(`${method} ${route}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
+  };
+  const receive = receiveWebhook(gateway);
+  const stripe = new Stripe('sk_test_sandbox', { host: '127.0.0.1', port: standIn.port, protocol: 'http', telemetry: false });
+  const seen = new Set<string>();
+  return {
+    db,
+    clock,
+    gateway,
+    worker,
+    commands: makeCommands(gateway),
+    standIn,
+    wakes,
+    work: async (...only) => {
+      for (const chore of chores) if (only.length === 0 || only.includes(chore.name)) while (await chore.run());
+    },
+    advance: async (ms) => {
+      clock.advance(ms);
+      await partitions();
+    },
+    fault: async (fault) => void (await control('POST', 'faults', fault)),
+    clearFaults: async () => void (await control('DELETE', 'faults')),
+    // The stand-in's own shapes.
+    truth: async () => (await control('GET', 'truth')) as Truth,
+    receiveEvents: async () => {
+      for await (const event of stripe.events.list({ limit: 100 })) {
+        if (seen.has(event.id)) continue;
+        seen.add(event.id);
+        const payload = JSON.stringify(event);
+        const timestamp = Math.floor(clock.now().getTime() / 1000);
+        const header = stripe.webhooks.generateTestHeaderString({ payload, secret: WEBHOOK_SECRET, timestamp });
+        await receive(Buffer.from(payload), { 'stripe-signature': header });
+      }
+    },
+    query: async (text, params) => (await db.ownerPool.query(text, params)).rows,
+    stop: async () => {
+      await appSource.destroy();
+      await workerSource.destroy();
+      await standIn.stop();
+      await db.drop();
+      await rm(stateDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A user with a card on file. */
+export async function withCard(world: World, actor: Actor, token = 'pm_card_visa'): Promise<Actor> {
+  const started = await world.commands.startPaymentMethodSetup(actor, { kind: 'card', makeDefault: true, returnUrl: null, idempotencyKey: newKey() });
+  if (started.setupId === null) throw new Error(JSON.stringify(started.refusals));
+  const completed = await world.commands.completePaymentMethodSetup(actor, { setupId: started.setupId, providerToken: token });
+  if (completed.refusals.length > 0) throw new Error(JSON.stringify(completed.refusals));
+  return actor;
+}
+
+/** Ids of prices by the keys a person would name. */
+export async function priceId(world: World, what: { tier?: string; product?: string; interval?: string; currency?: string }): Promise<string> {
+  const { tier = null, product = null, interval = tier ? 'month' : null, currency = 'USD' } = what;
+  const [row] = await world.query<{ id: string }>(
+    `select p.id from price p left join tier t on t.id = p.tier_id left join product o on o.id = p.product_id
+     where (t.key = $1 or o.key = $2) and p.interval_unit is not distinct from $3 and p.currency = $4`,
+    [tier, product, interval, currency],
+  );
+  if (!row) throw new Error(`no price for ${JSON.stringify(what)}`);
+  return row.id;
+}
