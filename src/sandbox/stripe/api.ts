@@ -7,9 +7,12 @@ import { KeysInUse, fingerprintOf, keepAnswer } from './idempotency.js';
 import { balanceOperations } from './objects/balance.js';
 import { chargeOperations } from './objects/charges.js';
 import { customerOperations } from './objects/customers.js';
+import { disputeOperations } from './objects/disputes.js';
 import { eventOperations } from './objects/events.js';
 import { paymentIntentOperations } from './objects/payment-intents.js';
 import { paymentMethodOperations } from './objects/payment-methods.js';
+import { payoutOperations } from './objects/payouts.js';
+import { radarOperations } from './objects/radar.js';
 import { refundOperations } from './objects/refunds.js';
 import { setupIntentOperations } from './objects/setup-intents.js';
 import type { Call, Operation } from './operations.js';
@@ -26,7 +29,10 @@ export const OPERATIONS: readonly Operation[] = [
   ...paymentIntentOperations,
   ...chargeOperations,
   ...refundOperations,
+  ...disputeOperations,
   ...balanceOperations,
+  ...payoutOperations,
+  ...radarOperations,
   ...eventOperations,
 ];
 

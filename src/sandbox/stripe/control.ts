@@ -1,8 +1,10 @@
 import { z } from 'zod';
+import { ApiError } from './api-error.js';
 import { isCurrency } from './currencies.js';
 import { runErrands } from './errands.js';
 import { withStatus } from './expand.js';
 import { type Faults, faultRequest } from './faults.js';
+import { makeAutomaticPayout } from './objects/payouts.js';
 import type { SandboxSettings } from './shapes.js';
 import type { State } from './state.js';
 import type { WebhookSender } from './webhooks.js';
@@ -17,6 +19,7 @@ import type { WebhookSender } from './webhooks.js';
  *   webhook now; with `{"ms": n}` the clock is first stood n milliseconds ahead and only what is due then is done
  * - `GET|POST /sandbox/settings`: `settlementCurrency` (null: each currency settles as itself), `hasRateLimits`
  * - `GET|POST|DELETE /sandbox/webhook_endpoints`: further addresses for webhooks, `{"url", "secret"}`
+ * - `POST /sandbox/payouts`: `{"currency"}` makes the daily automatic payout of all that is available
  * - `POST /sandbox/reset`: empties everything
  */
 
@@ -39,6 +42,7 @@ const settingsRequest = z.strictObject({
   settlementCurrency: z.string().toLowerCase().refine(isCurrency, { message: 'unknown currency' }).nullable().optional(),
   hasRateLimits: z.boolean().optional(),
 });
+const payoutRequest = z.strictObject({ currency: z.string().toLowerCase().refine(isCurrency, { message: 'unknown currency' }) });
 const endpointRequest = z.strictObject({ url: z.url({ protocol: /^https?$/ }), secret: z.string().min(1) });
 
 /** Answers a control request; null when there is no such route. @param sent the parsed JSON body; undefined without one */
@@ -98,6 +102,8 @@ export function control({ state, faults, webhooks }: Controlled, method: string,
         for (const { id } of [...state.endpoints.oldestFirst()]) unit.remove(state.endpoints, id);
       });
       return { status: 200, body: presentEndpoints(state) };
+    case 'POST /sandbox/payouts':
+      return parsed(payoutRequest, sent, ({ currency }) => state.run(NOBODY, (unit) => makeAutomaticPayout(unit, currency)));
     case 'POST /sandbox/reset':
       faults.clear();
       state.reset();
@@ -111,7 +117,13 @@ const NOBODY = { requestId: null, idempotencyKey: null };
 
 function parsed<T>(schema: z.ZodType<T>, sent: unknown, act: (value: T) => object): ControlAnswer {
   const read = schema.safeParse(sent);
-  return read.success ? { status: 200, body: act(read.data) } : { status: 400, body: { error: z.prettifyError(read.error) } };
+  if (!read.success) return { status: 400, body: { error: z.prettifyError(read.error) } };
+  try {
+    return { status: 200, body: act(read.data) };
+  } catch (error) {
+    if (error instanceof ApiError) return { status: error.status, body: error.body };
+    throw error;
+  }
 }
 
 function set(state: State, changed: Partial<SandboxSettings>): void {

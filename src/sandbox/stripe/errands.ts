@@ -1,3 +1,6 @@
+import { openDispute } from './objects/disputes.js';
+import { payOut } from './objects/payouts.js';
+import { warnOfFraud } from './objects/radar.js';
 import { failRefund, settleRefund } from './objects/refunds.js';
 import type { Errand } from './shapes.js';
 import type { State, Unit } from './state.js';
@@ -15,6 +18,12 @@ export function runErrands(state: State, which: 'due' | 'all' = 'due'): void {
 
 function runErrand(unit: Unit, errand: Errand): void {
   switch (errand.kind) {
+    case 'open_dispute':
+      return openDispute(unit, errand);
+    case 'warn_of_fraud':
+      return warnOfFraud(unit, errand.subject);
+    case 'pay_out':
+      return payOut(unit, errand.subject);
     case 'settle_refund':
       return settleRefund(unit, errand.subject);
     case 'fail_refund':
