@@ -64,7 +64,11 @@ export function someUser(name = 'user'): Actor {
 
 /** A staff member with these scopes. */
 export function someStaff(...scopes: string[]): Actor {
-  return { userId: `staff-${randomBytes(4).toString('hex')}`, scopes: new Set(scopes.map((one) => `monetization:${one}`)), requestId: 'test-request' };
+  return {
+    userId: `staff-${randomBytes(4).toString('hex')}`,
+    scopes: new Set(scopes.map((one) => `monetization:${one}`)),
+    requestId: 'test-request',
+  };
 }
 
 /** A key as a client makes one. */
@@ -79,7 +83,13 @@ export async function startWorld(): Promise<World> {
   const client = await db.ownerPool.connect();
   await publishCatalogue(client, readCatalogue(await readFile('data/catalogue.json', 'utf8')), clock.now());
   client.release();
-  const standIn = await startStripeStandIn({ port: 0, stateDir, webhookSecret: WEBHOOK_SECRET, now: () => clock.now(), log: () => undefined });
+  const standIn = await startStripeStandIn({
+    port: 0,
+    stateDir,
+    webhookSecret: WEBHOOK_SECRET,
+    now: () => clock.now(),
+    log: () => undefined,
+  });
   const wakes: Wake[] = [];
   const events: Cashier['events'] = {
     providerCalled: () => undefined,
@@ -87,7 +97,10 @@ export async function startWorld(): Promise<World> {
     statusChanged: () => undefined,
     webhook: () => undefined,
   };
-  const [appSource, workerSource] = [await openDatabase(db.options, 'pay_app', 10), await openDatabase(db.options, 'pay_worker', 5)];
+  const [appSource, workerSource] = [
+    await openDatabase(db.options, 'pay_app', 10),
+    await openDatabase(db.options, 'pay_worker', 5),
+  ];
   const cashierOver = (source: typeof appSource): Cashier => ({
     tx: { source, clock, random: new SystemRandom(), onCommitted: (told) => void wakes.push(...told) },
     provider: stripeProvider({
@@ -166,7 +179,12 @@ export async function startWorld(): Promise<World> {
 
 /** A user with a card on file. */
 export async function withCard(world: World, actor: Actor, token = 'pm_card_visa'): Promise<Actor> {
-  const started = await world.commands.startPaymentMethodSetup(actor, { kind: 'card', makeDefault: true, returnUrl: null, idempotencyKey: newKey() });
+  const started = await world.commands.startPaymentMethodSetup(actor, {
+    kind: 'card',
+    makeDefault: true,
+    returnUrl: null,
+    idempotencyKey: newKey(),
+  });
   if (started.setupId === null) throw new Error(JSON.stringify(started.refusals));
   const completed = await world.commands.completePaymentMethodSetup(actor, { setupId: started.setupId, providerToken: token });
   if (completed.refusals.length > 0) throw new Error(JSON.stringify(completed.refusals));
@@ -174,7 +192,10 @@ export async function withCard(world: World, actor: Actor, token = 'pm_card_visa
 }
 
 /** Ids of prices by the keys a person would name. */
-export async function priceId(world: World, what: { tier?: string; product?: string; interval?: string; currency?: string }): Promise<string> {
+export async function priceId(
+  world: World,
+  what: { tier?: string; product?: string; interval?: string; currency?: string },
+): Promise<string> {
   const { tier = null, product = null, interval = tier ? 'month' : null, currency = 'USD' } = what;
   const [row] = await world.query<{ id: string }>(
     `select p.id from price p left join tier t on t.id = p.tier_id left join product o on o.id = p.product_id

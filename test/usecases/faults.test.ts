@@ -28,13 +28,17 @@ const subscribe = (actor: Actor, idempotencyKey = newKey()) =>
   });
 
 async function chargesOf(actor: Actor) {
-  const [row] = await world.query<{ object_id: string }>('select object_id from provider_customer where user_id = $1', [actor.userId]);
+  const [row] = await world.query<{ object_id: string }>('select object_id from provider_customer where user_id = $1', [
+    actor.userId,
+  ]);
   const truth = await world.truth();
   return truth.charges.filter((charge) => charge.customer === row?.object_id && charge.paid);
 }
 
 async function statusesTold(actor: Actor): Promise<string[]> {
-  const rows = await world.query<{ status: string }>('select status from feed_entry where user_id = $1 order by seq', [actor.userId]);
+  const rows = await world.query<{ status: string }>('select status from feed_entry where user_id = $1 order by seq', [
+    actor.userId,
+  ]);
   return rows.map((row) => row.status);
 }
 
@@ -42,22 +46,25 @@ async function statusesTold(actor: Actor): Promise<string[]> {
 async function settle(actor: Actor): Promise<string> {
   for (let minutes = 0; minutes <= 120; minutes += 2) {
     await world.work('payments', 'refunds');
-    const [row] = await world.query<{ status: string }>('select status from transaction where user_id = $1 order by id limit 1', [actor.userId]);
+    const [row] = await world.query<{ status: string }>('select status from transaction where user_id = $1 order by id limit 1', [
+      actor.userId,
+    ]);
     if (row && !['pending', 'unknown'].includes(row.status)) return row.status;
     await world.advance(2 * MINUTE);
   }
   return 'open';
 }
 
-test.each`kind               | charges | end            | told
-  ${'timeout_before'} | ${1}    | ${'succeeded'} | ${['pending', 'unknown', 'succeeded']}
-  ${'timeout_after'}  | ${1}    | ${'succeeded'} | ${['pending', 'unknown', 'succeeded']}
-  ${'error_before'}   | ${0}    | ${'failed'}    | ${['pending', 'unknown', 'failed']}
-  ${'error_after'}    | ${1}    | ${'succeeded'} | ${['pending', 'unknown', 'succeeded']}
-  ${'reset'}          | ${1}    | ${'succeeded'} | ${['pending', 'unknown', 'succeeded']}
-  ${'rate_limit'}     | ${1}    | ${'succeeded'} | ${['pending', 'succeeded']}`(
+test.each([
+  { kind: 'timeout_before', charges: 1, end: 'succeeded', told: ['pending', 'unknown', 'succeeded'] },
+  { kind: 'timeout_after', charges: 1, end: 'succeeded', told: ['pending', 'unknown', 'succeeded'] },
+  { kind: 'error_before', charges: 0, end: 'failed', told: ['pending', 'unknown', 'failed'] },
+  { kind: 'error_after', charges: 1, end: 'succeeded', told: ['pending', 'unknown', 'succeeded'] },
+  { kind: 'reset', charges: 1, end: 'succeeded', told: ['pending', 'unknown', 'succeeded'] },
+  { kind: 'rate_limit', charges: 1, end: 'succeeded', told: ['pending', 'succeeded'] },
+])(
   'a charge that meets $kind is made $charges times, ends $end, and its customer is told',
-  async ({ kind, charges, end, told }: { kind: string; charges: number; end: string; told: string[] }) => {
+  async ({ kind, charges, end, told }) => {
     const ana = await withCard(world, someUser());
     // A connection that is reset is tried once more by the client itself.
     await world.fault({ operation: 'payment_intents.create', kind, count: kind === 'reset' ? 2 : 1 });
@@ -106,7 +113,11 @@ test('an attempt that nobody sent is sent by the worker after ninety seconds', a
   const ana = await withCard(world, someUser());
   const gateway = world.gateway.provider;
   // The process dies between the commit of the first unit of work and the claim: the attempt is there, unsent.
-  const dying = { ...world.gateway, tx: world.gateway.tx, provider: { ...gateway, charge: () => Promise.reject(new Error('killed')) } };
+  const dying = {
+    ...world.gateway,
+    tx: world.gateway.tx,
+    provider: { ...gateway, charge: () => Promise.reject(new Error('killed')) },
+  };
   const { subscribe: subscribeDying } = await import('../../src/usecases/subscribe.js');
   await expect(
     subscribeDying(dying)(ana, {
@@ -163,7 +174,9 @@ test('of fifty refunds at once of sixty percent of a charge one succeeds', async
     ),
   );
   expect(answers.filter((answer) => answer.refusals.length === 0)).toHaveLength(1);
-  expect(new Set(answers.flatMap((answer) => answer.refusals.map((one) => one.code)))).toEqual(new Set(['REFUND_EXCEEDS_CHARGE']));
+  expect(new Set(answers.flatMap((answer) => answer.refusals.map((one) => one.code)))).toEqual(
+    new Set(['REFUND_EXCEEDS_CHARGE']),
+  );
   const [charge] = await chargesOf(ana);
   expect(charge?.amount_refunded).toBe(480);
   await expectSoundBooks(world);

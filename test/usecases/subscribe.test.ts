@@ -25,9 +25,14 @@ test('a card that is accepted gives an active subscription, one charge, and book
   const ana = await withCard(world, someUser('ana'));
   const answer = await world.commands.subscribe(ana, asked());
   expect(answer.refusals).toEqual([]);
-  const [subscription] = await world.query<{ status: string }>('select status from subscription where user_id = $1', [ana.userId]);
+  const [subscription] = await world.query<{ status: string }>('select status from subscription where user_id = $1', [
+    ana.userId,
+  ]);
   expect(subscription?.status).toBe('active');
-  const statuses = await world.query<{ status: string }>('select status from transaction_event where user_id = $1 order by version', [ana.userId]);
+  const statuses = await world.query<{ status: string }>(
+    'select status from transaction_event where user_id = $1 order by version',
+    [ana.userId],
+  );
   expect(statuses.map((row) => row.status)).toEqual(['pending', 'succeeded']);
   const movements = await world.query<{ event: string; debit: string; credit: string; amount: bigint }>(
     `select m.event, d.code debit, c.code credit, m.amount from ledger_movement m join ledger_account d on d.id = m.debit_account_id
