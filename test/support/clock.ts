@@ -1,14 +1,35 @@
-/** A clock that stands until it is moved; it may also run along with the machine from where it was put. */
-export class TestClock {
-  #offsetMs = 0;
+import type { Clock } from '../../src/ports/clock.js';
 
-  /** The machine's time and what was added to it. */
-  now(): Date {
-    return new Date(Date.now() + this.#offsetMs);
+/** A clock that stands still until it is moved. */
+export class TestClock implements Clock {
+  #at: Date;
+
+  constructor(at: Date | string) {
+    this.#at = new Date(at);
   }
 
-  /** Moves on by so many milliseconds. */
-  advance(ms: number): void {
-    this.#offsetMs += ms;
+  now(): Date {
+    return new Date(this.#at);
+  }
+
+  set(at: Date | string): void {
+    this.#at = new Date(at);
+  }
+
+  advance(byMs: number): void {
+    this.#at = new Date(this.#at.getTime() + byMs);
+  }
+}
+
+/** The machine's time, and what was added to it. */
+export class ShiftedClock implements Clock {
+  #shiftMs = 0;
+
+  now(): Date {
+    return new Date(Date.now() + this.#shiftMs);
+  }
+
+  advance(byMs: number): void {
+    this.#shiftMs += byMs;
   }
 }

@@ -19,7 +19,7 @@ import { publishCatalogue, readCatalogue } from '../../src/usecases/publish-cata
 import { receiveWebhook } from '../../src/usecases/receive-webhook.js';
 import { makeChores, type Chore } from '../../src/worker/chores.js';
 import { keepPartitions } from '../../src/store/partitions.js';
-import { TestClock } from './clock.js';
+import { ShiftedClock } from './clock.js';
 import { testDatabase, type TestDatabase } from './postgres.js';
 
 const WEBHOOK_SECRET = 'whsec_sandbox_test';
@@ -37,7 +37,7 @@ export interface Truth {
 /** A cashier as it runs in a gateway, another as it runs in a worker, on one database and one stand-in of Stripe. No HTTP of our own. */
 export interface World {
   db: TestDatabase;
-  clock: TestClock;
+  clock: ShiftedClock;
   gateway: Cashier;
   worker: Cashier;
   commands: Commands;
@@ -79,7 +79,7 @@ export function newKey(): string {
 /** Starts a world of its own; `stop()` it in afterAll. */
 export async function startWorld(): Promise<World> {
   const [db, stateDir] = [await testDatabase(), await mkdtemp(path.join(os.tmpdir(), 'world-'))];
-  const clock = new TestClock();
+  const clock = new ShiftedClock();
   const client = await db.ownerPool.connect();
   await publishCatalogue(client, readCatalogue(await readFile('data/catalogue.json', 'utf8')), clock.now());
   client.release();
