@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from '@jest/globals';
-import { parse, print, type ASTNode, type ConstDirectiveNode, type DefinitionNode, type FieldDefinitionNode, type InputValueDefinitionNode } from 'graphql';
+import { parse, print, type ASTNode, type DirectiveNode, type DefinitionNode, type FieldDefinitionNode, type InputValueDefinitionNode } from 'graphql';
 import { buildGraphSchema, type ResolverClass } from '../../src/graphql/schema.js';
 
 /** Resolvers of live updates. */
@@ -76,7 +76,7 @@ function factOfValue(node: FieldDefinitionNode | InputValueDefinitionNode): Reco
   };
 }
 
-function directivesOf(nodes: readonly ConstDirectiveNode[] | undefined): string[] {
+function directivesOf(nodes: readonly DirectiveNode[] | undefined): string[] {
   return (nodes ?? []).map((node) => textOf({ ...node, arguments: [...(node.arguments ?? [])].sort((a, b) => (a.name.value < b.name.value ? -1 : 1)) })).sort();
 }
 
