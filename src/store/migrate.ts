@@ -1,0 +1,62 @@
+import pg from 'pg';
+import { DataSource } from 'typeorm';
+import { Main1700000000001 } from '../../migrations/0001-main.js';
+import { pgConfig, type DatabaseOptions } from '../platform/database-options.js';
+import { keepPartitions } from './partitions.js';
+
+/** Session lock of whoever migrates; a number of our own, the same for ever. */
+const MIGRATE_LOCK = 7_020_418;
+const POLL_MS = 200;
+
+/** What one run did. */
+export interface Migrated {
+  /** Names of the migrations that were run now; none when the database was up to date. */
+  migrations: string[];
+  /** Partitions made now. */
+  partitions: string[];
+}
+
+/**
+ * Brings the database up to date: all migrations, then partitions for `now` and ahead. Safe to run twice and by several at once:
+ * one works, the others wait for it and find nothing left to do.
+ * @param now instant on the process's clock; partitions are made for it, never for the database's own time
+ * @throws Error of the database; a migration that failed left nothing behind
+ */
+export async function migrate(options: DatabaseOptions, now: Date): Promise<Migrated> {
+  const client = new pg.Client(pgConfig(options));
+  await client.connect();
+  try {
+    await lockOutOthers(client);
+    const migrations = await runMigrations(options);
+    const partitions = await keepPartitions(client, now);
+    return { migrations, partitions };
+  } finally {
+    await client.end(); // Gives the lock back too.
+  }
+}
+
+/** Asks again and again instead of waiting inside a statement, whose snapshot would hold up a `create index concurrently`. */
+async function lockOutOthers(client: pg.Client): Promise<void> {
+  for (;;) {
+    const answer = await client.query<{ locked: boolean }>('select pg_try_advisory_lock($1) as locked', [MIGRATE_LOCK]);
+    if (answer.rows[0]?.locked) return;
+    await client.query('select pg_sleep($1)', [POLL_MS / 1000]);
+  }
+}
+
+async function runMigrations(options: DatabaseOptions): Promise<string[]> {
+  const source = new DataSource({
+    type: 'postgres',
+    ...options,
+    migrations: [Main1700000000001],
+    migrationsTransactionMode: 'each',
+    synchronize: false,
+    installExtensions: false,
+  });
+  await source.initialize();
+  try {
+    return (await source.runMigrations()).map((migration) => migration.name);
+  } finally {
+    await source.destroy();
+  }
+}
