@@ -1,0 +1,122 @@
+/** When an open operation is looked at again, by what means, and when it may be given up. All times are instants in UTC. */
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** A provider call is given up after this; its outcome is then unknown. */
+export const CALL_TIMEOUT_MS = 20 * SECOND;
+/** Later than this after the claim was committed (monotonic clock) nothing is sent: the lease may no longer be ours when it arrives. */
+export const SEND_GUARD_MS = 5 * SECOND;
+/** A claim lasts this long: more than twice the call's timeout and a margin, since an SDK may silently send once more. */
+export const LEASE_MS = 60 * SECOND;
+/** An operation that its creator did not send at once is sent by the worker after this. */
+export const SAFETY_NET_MS = 90 * SECOND;
+/** An action that the customer has not done by then is canceled at the provider (the figure of Stripe for incomplete payments). */
+export const CANCEL_AFTER_MS = 23 * HOUR;
+
+/** Probes of an operation whose outcome is not known, after the deadline of its call; hourly after the last. */
+const UNKNOWN_PROBES_MS = [SECOND, 5 * SECOND, 15 * SECOND, MINUTE, 5 * MINUTE, 15 * MINUTE] as const;
+const UNKNOWN_LAST_MS = 15 * MINUTE;
+const UNKNOWN_EVERY_MS = HOUR;
+const ACTION_FIRST_MS = 15 * MINUTE;
+const ACTION_EVERY_MS = HOUR;
+const PROCESSING_EVERY_MS = 6 * HOUR;
+const PROCESSING_LATE_EVERY_MS = DAY;
+/** Bank debits report within 4 business days at Stripe; after this many we look once a day. */
+const PROCESSING_BUSINESS_DAYS = 5;
+/** Jitter keeps many operations of one outage from coming back together. */
+const JITTER = 0.2;
+
+/** What the next probe depends on. */
+export interface ProbeFacts {
+  status: 'sent' | 'unknown' | 'requires_action' | 'processing';
+  /** Probes made so far. */
+  probes: number;
+  callDeadlineAt: Date;
+  /** When the status was entered. */
+  enteredAt: Date;
+  now: Date;
+  /** Random, in [0, 1): 0 is the earliest, 1 the latest. */
+  jitter: number;
+}
+
+/** When to look next; never in the past, and never a burst of missed probes after an outage. */
+export function nextProbeAt(facts: ProbeFacts): Date {
+  const { now, enteredAt, callDeadlineAt } = facts;
+  const jittered = (ms: number) => Math.round(ms * (1 - JITTER + 2 * JITTER * facts.jitter));
+  switch (facts.status) {
+    case 'sent':
+    case 'unknown': {
+      const planned = callDeadlineAt.getTime() + jittered(unknownOffset(facts.probes));
+      const gap = unknownOffset(facts.probes) - (facts.probes === 0 ? 0 : unknownOffset(facts.probes - 1));
+      return new Date(planned > now.getTime() ? planned : now.getTime() + jittered(gap));
+    }
+    case 'requires_action': {
+      const first = enteredAt.getTime() + jittered(ACTION_FIRST_MS);
+      const next = first > now.getTime() ? first : now.getTime() + jittered(ACTION_EVERY_MS);
+      const cancelAt = enteredAt.getTime() + CANCEL_AFTER_MS;
+      return new Date(cancelAt > now.getTime() ? Math.min(next, cancelAt) : next);
+    }
+    case 'processing': {
+      const isLate = businessDaysBetween(enteredAt, now) >= PROCESSING_BUSINESS_DAYS;
+      return new Date(now.getTime() + jittered(isLate ? PROCESSING_LATE_EVERY_MS : PROCESSING_EVERY_MS));
+    }
+  }
+}
+
+function unknownOffset(probes: number): number {
+  return UNKNOWN_PROBES_MS[probes] ?? UNKNOWN_LAST_MS + (probes - UNKNOWN_PROBES_MS.length + 1) * UNKNOWN_EVERY_MS;
+}
+
+/** Mondays to Fridays (UTC) begun after `from` and up to `to`; bank holidays are counted as business days. */
+function businessDaysBetween(from: Date, to: Date): number {
+  let count = 0;
+  const last = Math.floor(to.getTime() / DAY);
+  // 2 weeks hold 10 business days, more than anyone asks for: the loop is bounded.
+  for (let day = Math.floor(from.getTime() / DAY) + 1; day <= last && count < 10; day++) {
+    const weekday = (day + 4) % 7; // 1970-01-01 was a Thursday; 0 is Sunday
+    if (weekday !== 0 && weekday !== 6) count++;
+  }
+  return count;
+}
+
+/**
+ * How to learn the outcome of an operation.
+ * - `retrieve`: the provider's object is known; ask for it.
+ * - `resend`: the identical request under the same key is replayed or executed once.
+ * - `list`: search the provider's complete listing for our reference; nothing is sent.
+ */
+export type Means = 'retrieve' | 'resend' | 'list';
+
+/** Chooses the means. A key that may be dead is never sent again, nor is one under which the provider stored a 500. */
+export function decideMeans(facts: { hasObject: boolean; isKeyAlive: boolean; isWanted: boolean; lastWasReplayed500: boolean }): Means {
+  if (facts.hasObject) return 'retrieve';
+  return facts.isKeyAlive && facts.isWanted && !facts.lastWasReplayed500 ? 'resend' : 'list';
+}
+
+/** A listing at Stripe is complete at once; we wait this long after the call's deadline all the same. */
+const ABSENCE_BOUND_MS = 15 * MINUTE;
+const LISTINGS_APART_MS = 10 * MINUTE;
+
+/** What must be known before an operation may be called not executed. */
+export interface AbsenceFacts {
+  now: Date;
+  callDeadlineAt: Date;
+  leaseUntil: Date | null;
+  /** Instants of complete listings that did not show it. */
+  emptyListings: readonly Date[];
+  /** A webhook, in whatever state, names it. */
+  isInInbox: boolean;
+}
+
+/** Whether it is certain that the provider never did it: no call can still be running, two complete listings 10 minutes apart were without it, no webhook named it. */
+export function mayConcludeAbsence(facts: AbsenceFacts): boolean {
+  const now = facts.now.getTime();
+  const deadline = facts.callDeadlineAt.getTime();
+  if (facts.isInInbox || now < deadline + 2 * CALL_TIMEOUT_MS) return false;
+  if (facts.leaseUntil !== null && facts.leaseUntil.getTime() >= now) return false;
+  const counted = facts.emptyListings.map((at) => at.getTime()).filter((at) => at >= deadline + ABSENCE_BOUND_MS && at <= now);
+  return counted.length >= 2 && Math.max(...counted) - Math.min(...counted) >= LISTINGS_APART_MS;
+}

@@ -1,0 +1,188 @@
+/** Subscriptions: their states, access, and the customer's verbs. */
+import { NO_SUCH_PRICE, refuseMethod, refuseOtherAmount, refuseUnsold, type MethodFacts, type OfferedPrice, type OfferRefusal } from '../catalogue/price.js';
+import type { SubscriptionId } from '../ids.js';
+import type { Money } from '../money/money.js';
+
+export type SubscriptionStatus =
+  | 'incomplete'
+  | 'incomplete_expired'
+  | 'trialing'
+  | 'active'
+  | 'past_due'
+  | 'paused'
+  | 'canceled'
+  | 'unpaid';
+
+/** Allowed moves of a subscription (rules S4); an end has none: coming back is a new subscription. */
+export const SUBSCRIPTION_MOVES = {
+  incomplete: ['active', 'incomplete_expired'],
+  incomplete_expired: [],
+  trialing: ['active', 'past_due', 'paused', 'canceled'],
+  active: ['active', 'past_due', 'paused', 'canceled'],
+  past_due: ['active', 'canceled', 'unpaid', 'paused'],
+  paused: ['active', 'canceled'],
+  canceled: [],
+  unpaid: [],
+} as const satisfies Record<SubscriptionStatus, readonly SubscriptionStatus[]>;
+
+/** Whether a subscription may go from one status to another. */
+export function mayMoveSubscription(from: SubscriptionStatus, to: SubscriptionStatus): boolean {
+  const targets: readonly SubscriptionStatus[] = SUBSCRIPTION_MOVES[from];
+  return targets.includes(to);
+}
+
+/** Whether it has ended for good. The others are live: a user has at most one in each group of tiers. */
+export function hasEnded(status: SubscriptionStatus): boolean {
+  return SUBSCRIPTION_MOVES[status].length === 0;
+}
+
+/** Access goes on this long after a paid period that will renew, so that nobody loses it while the renewal is processed. */
+export const SLACK_MS = 6 * 3_600_000;
+
+/** What access depends on, by state. */
+export type EntitlementFacts =
+  | { status: 'incomplete' | 'incomplete_expired'; periodStart: Date }
+  | { status: 'active'; periodEnd: Date; endsAtPeriodEnd: boolean }
+  | { status: 'canceled'; endedAt: Date };
+
+/** Until when the benefits hold; an unpaid subscription has none, so its start is the answer. */
+export function entitledUntilFor(facts: EntitlementFacts): Date {
+  switch (facts.status) {
+    case 'incomplete':
+    case 'incomplete_expired':
+      return facts.periodStart;
+    case 'active':
+      return facts.endsAtPeriodEnd ? facts.periodEnd : new Date(facts.periodEnd.getTime() + SLACK_MS);
+    case 'canceled':
+      return facts.endedAt;
+  }
+}
+
+/** Whether the benefits hold now. */
+export function isEntitled(row: { entitledUntil: Date; hold: 'none' | 'dispute' | 'fraud' }, now: Date): boolean {
+  return now < row.entitledUntil && row.hold === 'none';
+}
+
+/** What cancelling and resuming look at. */
+export interface SubscriptionFacts {
+  status: SubscriptionStatus;
+  version: number;
+  cancelAtPeriodEnd: boolean;
+  periodEnd: Date;
+}
+
+/** A refusal of a verb on one subscription. */
+export interface SubscriptionRefused {
+  kind: 'refused';
+  code: 'INVALID_STATE' | 'STALE_VERSION';
+  message: string;
+  field: string[] | null;
+}
+
+/**
+ * - `give_up`: the first payment is still open; the provider cancels it first, and what it says decides.
+ * - `at_period_end`: benefits to the end of the period, then it ends; taken back by resuming.
+ * - `now`: it ends and the benefits with it.
+ * - `unchanged`: it was to end so already.
+ */
+export type CancelDecision =
+  | { kind: 'give_up' }
+  | { kind: 'at_period_end'; endsAt: Date; entitledUntil: Date }
+  | { kind: 'now'; endedAt: Date; entitledUntil: Date }
+  | { kind: 'unchanged' }
+  | SubscriptionRefused;
+
+/** Decides a customer's cancel (rules V6). Refuses STALE_VERSION and, for what has ended, INVALID_STATE. */
+export function decideCancel(
+  subscription: SubscriptionFacts,
+  asked: { immediately: boolean; expectedVersion: number | null; now: Date },
+): CancelDecision {
+  const stale = refuseStale(subscription, asked.expectedVersion);
+  if (stale !== null) return stale;
+  const endNow: CancelDecision = { kind: 'now', endedAt: asked.now, entitledUntil: asked.now };
+  switch (subscription.status) {
+    case 'incomplete':
+      return { kind: 'give_up' };
+    case 'trialing':
+    case 'active':
+      // A period that is over without being renewed has no end to wait for.
+      if (asked.immediately || asked.now >= subscription.periodEnd) return endNow;
+      if (subscription.cancelAtPeriodEnd) return { kind: 'unchanged' };
+      return { kind: 'at_period_end', endsAt: subscription.periodEnd, entitledUntil: subscription.periodEnd };
+    case 'past_due':
+    case 'paused':
+      return endNow;
+    case 'incomplete_expired':
+    case 'canceled':
+    case 'unpaid':
+      return { kind: 'refused', code: 'INVALID_STATE', message: 'The subscription has ended.', field: ['input', 'subscriptionId'] };
+  }
+}
+
+export type ResumeDecision = { kind: 'resumed'; entitledUntil: Date } | SubscriptionRefused;
+
+/** Decides taking back a cancellation that has not taken effect. Refuses STALE_VERSION, and INVALID_STATE when there is none. */
+export function decideResume(subscription: SubscriptionFacts, asked: { expectedVersion: number | null; now: Date }): ResumeDecision {
+  const stale = refuseStale(subscription, asked.expectedVersion);
+  if (stale !== null) return stale;
+  const { status, cancelAtPeriodEnd, periodEnd } = subscription;
+  if (status !== 'active' || !cancelAtPeriodEnd || asked.now >= periodEnd) {
+    const message = hasEnded(status) ? 'The subscription has ended.' : 'The subscription has no cancellation to take back.';
+    return { kind: 'refused', code: 'INVALID_STATE', message, field: ['input', 'subscriptionId'] };
+  }
+  return { kind: 'resumed', entitledUntil: entitledUntilFor({ status: 'active', periodEnd, endsAtPeriodEnd: false }) };
+}
+
+function refuseStale(subscription: SubscriptionFacts, expectedVersion: number | null): SubscriptionRefused | null {
+  if (expectedVersion === null || expectedVersion === subscription.version) return null;
+  const message = `The subscription is at version ${subscription.version}, not ${expectedVersion}.`;
+  return { kind: 'refused', code: 'STALE_VERSION', message, field: ['input', 'expectedVersion'] };
+}
+
+/** What subscribing looks at, read under the customer's lock. */
+export interface SubscribeFacts {
+  /** null: no such price, or it is a product's. */
+  price: OfferedPrice | null;
+  /** The live subscription of the user in the tier's group. */
+  live: { id: SubscriptionId } | null;
+  coupon: string | null;
+  useTrial: boolean;
+  expectedAmount: Money | null;
+  /** The method named, or the default one. */
+  method: MethodFacts | null;
+  /** The request named the method. */
+  isMethodAsked: boolean;
+  now: Date;
+}
+
+/** A refusal to subscribe; `subscriptionId` is the one in the way. */
+export interface SubscribeRefused {
+  kind: 'refused';
+  code: OfferRefusal['code'] | 'ALREADY_SUBSCRIBED' | 'COUPON_NOT_APPLICABLE' | 'INVALID_INPUT';
+  message: string;
+  field: string[] | null;
+  subscriptionId?: SubscriptionId;
+}
+
+/**
+ * Decides whether a user may subscribe, and for how much. The first reason in this order is the refusal: price, live
+ * subscription, coupon, trial, amount, method.
+ */
+export function decideSubscribe(facts: SubscribeFacts): { kind: 'approved'; amount: Money } | SubscribeRefused {
+  const { price, live, now } = facts;
+  if (price === null) return { kind: 'refused', ...NO_SUCH_PRICE };
+  const unsold = refuseUnsold(price, now);
+  if (unsold !== null) return { kind: 'refused', ...unsold };
+  if (live !== null) {
+    const message = 'The user has a subscription in this group of tiers already.';
+    return { kind: 'refused', code: 'ALREADY_SUBSCRIBED', message, field: null, subscriptionId: live.id };
+  }
+  if (facts.coupon !== null) {
+    return { kind: 'refused', code: 'COUPON_NOT_APPLICABLE', message: 'There is no such coupon.', field: ['input', 'coupon'] };
+  }
+  if (facts.useTrial) {
+    return { kind: 'refused', code: 'INVALID_INPUT', message: 'This price has no trial.', field: ['input', 'useTrial'] };
+  }
+  const refusal = refuseOtherAmount(price.amount, facts.expectedAmount) ?? refuseMethod(facts.method, facts.isMethodAsked, price.acceptedKinds);
+  return refusal === null ? { kind: 'approved', amount: price.amount } : { kind: 'refused', ...refusal };
+}
