@@ -161,6 +161,7 @@ export class FeedStream implements AsyncIterableIterator<FeedItem, undefined> {
     if (this.#known <= place && !this.#isNudged) return { isBroken: false, rows: [] };
     const { reads } = this.#dependencies;
     const { userId } = this.#request;
+    const knownBefore = this.#known;
     this.#isNudged = false;
     try {
       const rows = await reads.listAfter(userId, place, PAGE);
@@ -168,7 +169,7 @@ export class FeedStream implements AsyncIterableIterator<FeedItem, undefined> {
       if (first && first.sequence === place + 1n && first.at.getTime() >= this.#now() - KEPT_MS) return { isBroken: false, rows };
       if (!first && this.#known <= place) return { isBroken: false, rows };
       const end = await reads.readEnd(userId);
-      this.#known = end;
+      if (this.#known === knownBefore || this.#known < end) this.#known = end; // unless a wake-up told of more meanwhile
       return end > place ? { isBroken: true, end } : { isBroken: false, rows: [] };
     } catch (error) {
       this.#dependencies.report(error);
