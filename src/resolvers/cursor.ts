@@ -1,0 +1,49 @@
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { isUuid } from '../domain/ids.js';
+import { cursorInvalid } from './errors.js';
+
+const VERSION = 1;
+const MAC_BYTES = 8;
+/** No cursor of ours is longer; longer text is not even decoded. */
+const MAX_CHARS = 256;
+
+/**
+ * Places in lists, handed to clients as opaque text: base64url of `{v, k: [id], f}` and 8 bytes of HMAC-SHA256, where f is a hash
+ * of the list, its owner, order and filter. A cursor is good for exactly the list it was given for.
+ */
+export class Cursors {
+  constructor(private readonly secret: string | Uint8Array) {}
+
+  /** The cursor of an item. `list` is any text that tells this list (with owner, order and filter) from all others. */
+  seal(list: string, id: string): string {
+    const body = Buffer.from(JSON.stringify({ v: VERSION, k: [id], f: hashOf(list) }));
+    return Buffer.concat([body, this.#mac(body)]).toString('base64url');
+  }
+
+  /** The item's id. @throws CURSOR_INVALID for a forged cursor, or one of another list. */
+  open(list: string, cursor: string): string {
+    const bytes = cursor.length > MAX_CHARS ? Buffer.alloc(0) : Buffer.from(cursor, 'base64url');
+    if (bytes.length <= MAC_BYTES) throw cursorInvalid();
+    const body = bytes.subarray(0, -MAC_BYTES);
+    if (!timingSafeEqual(bytes.subarray(-MAC_BYTES), this.#mac(body))) throw cursorInvalid();
+    const parts: unknown = JSON.parse(body.toString());
+    const id = idIn(parts, hashOf(list));
+    if (id === null) throw cursorInvalid();
+    return id;
+  }
+
+  #mac(body: Uint8Array): Buffer {
+    return createHmac('sha256', this.secret).update('list cursor').update(body).digest().subarray(0, MAC_BYTES);
+  }
+}
+
+function hashOf(list: string): string {
+  return createHash('sha256').update(list).digest('base64url').slice(0, 16);
+}
+
+function idIn(parts: unknown, listHash: string): string | null {
+  if (typeof parts !== 'object' || parts === null || !('v' in parts) || !('k' in parts) || !('f' in parts)) return null;
+  if (parts.v !== VERSION || parts.f !== listHash || !Array.isArray(parts.k)) return null;
+  const id: unknown = parts.k[0];
+  return typeof id === 'string' && isUuid(id) ? id : null;
+}

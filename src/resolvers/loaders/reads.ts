@@ -1,0 +1,252 @@
+import DataLoader from 'dataloader';
+import type { Clock } from '../../ports/clock.js';
+import type { Catalogue } from '../../store/catalogue.reads.js';
+import { displayTiers, highestTier } from '../../store/customers.reads.js';
+import { entitledSubscriptions, grantsInForce, unionOfRights, type EntitlementRight } from '../../store/entitlements.reads.js';
+import type { Stretch } from '../../store/keyset.js';
+import { paymentMethodsById, paymentMethodsOnFile, type PaymentMethodRow } from '../../store/payment-methods.reads.js';
+import { purchasesById, purchasesDown, type PurchaseRow } from '../../store/purchases.reads.js';
+import type { KeyedStatement, Reader } from '../../store/reader.js';
+import {
+  currentSubscriptions,
+  subscriptionsById,
+  subscriptionsDown,
+  subscriptionsUp,
+  type SubscriptionRow,
+  type SubscriptionState,
+} from '../../store/subscriptions.reads.js';
+import {
+  attemptsById,
+  latestCharges,
+  reversalsOf,
+  reversedAmounts,
+  transactionEvents,
+  transactionsById,
+  transactionsDown,
+  transactionsUp,
+  type AttemptRow,
+  type TransactionEventRow,
+  type TransactionRow,
+  type TransactionStretch,
+} from '../../store/transactions.reads.js';
+import type { ViewedKey, Viewer } from '../../store/viewer.js';
+import { Cursors } from '../cursor.js';
+import { pageOf, type Page, type PageRequest } from '../paging.js';
+
+/** Conditions on a list of transactions; null for "any". */
+export type TransactionConditions = Omit<TransactionStretch, keyof Stretch> & {
+  /** Ids less than this (a time bound). */
+  readonly below: string | null;
+  /** Ids greater than this (a time bound). */
+  readonly above: string | null;
+};
+
+/** A viewer who sees one user's rows and no others: how objects are followed from one to the next. */
+const owner = (userId: string): Viewer => ({ userId, isStaff: false });
+
+const keyOf = (key: ViewedKey): string => `${key.id} ${key.viewer.isStaff ? '*' : key.viewer.userId}`;
+
+/**
+ * All queries of one request. What was read once is not read again in it; what several fields (or requests) ask for together
+ * travels in one statement. Every private row is asked for with the viewer it is read for.
+ */
+export class Reads {
+  readonly cursors: Cursors;
+  readonly #loaders: { clearAll(): unknown }[] = [];
+
+  readonly #subscriptions: DataLoader<ViewedKey, SubscriptionRow | null, string>;
+  readonly #currentSubscriptions: DataLoader<string, SubscriptionRow | null>;
+  readonly #transactions: DataLoader<ViewedKey, TransactionRow | null, string>;
+  readonly #latestCharges: DataLoader<ViewedKey, TransactionRow | null, string>;
+  readonly #reversals: DataLoader<ViewedKey, TransactionRow[], string>;
+  readonly #reversedAmounts: DataLoader<ViewedKey, bigint, string>;
+  readonly #events: DataLoader<ViewedKey, TransactionEventRow[], string>;
+  readonly #attempts: DataLoader<ViewedKey, AttemptRow | null, string>;
+  readonly #paymentMethods: DataLoader<ViewedKey, PaymentMethodRow | null, string>;
+  readonly #paymentMethodsOnFile: DataLoader<string, PaymentMethodRow[]>;
+  readonly #purchases: DataLoader<ViewedKey, PurchaseRow | null, string>;
+  readonly #displayTiers: DataLoader<string, string | null>;
+  readonly #rights: DataLoader<string, EntitlementRight[]>;
+
+  constructor(
+    private readonly reader: Reader,
+    /** Tiers, prices, products and features, in memory. */
+    readonly catalogue: Catalogue,
+    cursorSecret: string | Uint8Array,
+    private readonly clock: Clock,
+  ) {
+    this.cursors = new Cursors(cursorSecret);
+    this.#subscriptions = this.#oneEach(subscriptionsById, keyOf);
+    this.#currentSubscriptions = this.#oneEach(currentSubscriptions, (userId) => userId);
+    this.#transactions = this.#oneEach(transactionsById, keyOf);
+    this.#latestCharges = this.#oneEach(latestCharges, keyOf);
+    this.#reversals = this.#manyEach(reversalsOf, keyOf);
+    this.#reversedAmounts = this.#loader(
+      async (keys) => (await reader.rowsOf(reversedAmounts, keys)).map(([row]) => row?.reversedAmount ?? 0n),
+      keyOf,
+    );
+    this.#events = this.#manyEach(transactionEvents, keyOf);
+    this.#attempts = this.#oneEach(attemptsById, keyOf);
+    this.#paymentMethods = this.#oneEach(paymentMethodsById, keyOf);
+    this.#paymentMethodsOnFile = this.#manyEach(paymentMethodsOnFile, (userId) => userId);
+    this.#purchases = this.#oneEach(purchasesById, keyOf);
+    this.#displayTiers = this.#loader(
+      async (users) => {
+        const at = clock.now();
+        const shown = await reader.rowsOf(displayTiers, users.map((userId) => ({ userId, at })));
+        return shown.map((rows) => highestTier(rows, catalogue));
+      },
+      (userId) => userId,
+    );
+    this.#rights = this.#loader(
+      (users) => this.#rightsOf(users),
+      (userId) => userId,
+    );
+  }
+
+  /** A subscription the viewer may see, else null. */
+  subscription(viewer: Viewer, id: string): Promise<SubscriptionRow | null> {
+    return this.#subscriptions.load({ id, viewer });
+  }
+
+  /** The subscription, where it is this user's. */
+  subscriptionOf(userId: string, id: string): Promise<SubscriptionRow | null> {
+    return this.subscription(owner(userId), id);
+  }
+
+  /** The user's live subscription: trialing, active, past due or paused. */
+  currentSubscription(userId: string): Promise<SubscriptionRow | null> {
+    return this.#currentSubscriptions.load(userId);
+  }
+
+  /** A page of the user's subscriptions, newest first. */
+  async subscriptionPage(userId: string, request: PageRequest, statuses: readonly SubscriptionState[] | null): Promise<Page<SubscriptionRow>> {
+    const asked = request.isBackward ? subscriptionsUp : subscriptionsDown;
+    const [rows = []] = await this.reader.rowsOf(asked, [{ ...stretchOf(userId, request), statuses }]);
+    return pageOf(request, rows);
+  }
+
+  /** A transaction the viewer may see, else null. */
+  transaction(viewer: Viewer, id: string): Promise<TransactionRow | null> {
+    return this.#transactions.load({ id, viewer });
+  }
+
+  /** The transaction, where it is this user's. */
+  transactionOf(userId: string, id: string): Promise<TransactionRow | null> {
+    return this.transaction(owner(userId), id);
+  }
+
+  /** A page of the user's transactions, newest first. */
+  async transactionPage(userId: string, request: PageRequest, conditions: TransactionConditions): Promise<Page<TransactionRow>> {
+    const place = stretchOf(userId, request);
+    const key = { ...conditions, ...place, below: least(place.below, conditions.below), above: greatest(place.above, conditions.above) };
+    const [rows = []] = await this.reader.rowsOf(request.isBackward ? transactionsUp : transactionsDown, [key]);
+    return pageOf(request, rows);
+  }
+
+  /** The most recent charge of the user for a subscription or purchase. */
+  latestChargeFor(userId: string, subjectId: string): Promise<TransactionRow | null> {
+    return this.#latestCharges.load({ id: subjectId, viewer: owner(userId) });
+  }
+
+  /** What was given or taken back of a charge of the user, oldest first. */
+  reversalsOf(userId: string, chargeId: string): Promise<TransactionRow[]> {
+    return this.#reversals.load({ id: chargeId, viewer: owner(userId) });
+  }
+
+  /** How much of a charge of the user is spoken for by refunds and disputes, minor units. */
+  reversedAmountOf(userId: string, chargeId: string): Promise<bigint> {
+    return this.#reversedAmounts.load({ id: chargeId, viewer: owner(userId) });
+  }
+
+  /** Every status a transaction of the user had, oldest first. */
+  eventsOf(userId: string, transactionId: string): Promise<TransactionEventRow[]> {
+    return this.#events.load({ id: transactionId, viewer: owner(userId) });
+  }
+
+  /** The try behind a charge of the user. */
+  attemptOf(userId: string, chargeId: string): Promise<AttemptRow | null> {
+    return this.#attempts.load({ id: chargeId, viewer: owner(userId) });
+  }
+
+  /** The payment method, where it is this user's; removed ones too. */
+  paymentMethodOf(userId: string, id: string): Promise<PaymentMethodRow | null> {
+    return this.#paymentMethods.load({ id, viewer: owner(userId) });
+  }
+
+  /** What the user has on file, the default first, then the newest. */
+  paymentMethodsOnFile(userId: string): Promise<PaymentMethodRow[]> {
+    return this.#paymentMethodsOnFile.load(userId);
+  }
+
+  /** The purchase, where it is this user's. */
+  purchaseOf(userId: string, id: string): Promise<PurchaseRow | null> {
+    return this.#purchases.load({ id, viewer: owner(userId) });
+  }
+
+  /** A page of the user's purchases, newest first. */
+  async purchasePage(userId: string, request: PageRequest): Promise<Page<PurchaseRow>> {
+    const [rows = []] = await this.reader.rowsOf(purchasesDown, [stretchOf(userId, request)]);
+    return pageOf(request, rows);
+  }
+
+  /** The tier on the user's profile: its id, or null. Public. */
+  displayTier(userId: string): Promise<string | null> {
+    return this.#displayTiers.load(userId);
+  }
+
+  /** What the user may use now, one right for each feature. Two statements for all users asked about together. */
+  rights(userId: string): Promise<EntitlementRight[]> {
+    return this.#rights.load(userId);
+  }
+
+  /** Forgets what was read: after a command, objects are read afresh. */
+  forget(): void {
+    for (const loader of this.#loaders) loader.clearAll();
+  }
+
+  async #rightsOf(users: readonly string[]): Promise<EntitlementRight[][]> {
+    const at = this.clock.now();
+    const keys = users.map((userId) => ({ userId, at }));
+    const [subscriptions, grants] = await Promise.all([
+      this.reader.rowsOf(entitledSubscriptions, keys),
+      this.reader.rowsOf(grantsInForce, keys),
+    ]);
+    const featuresOf = (tierId: string): { featureKey: string; limit: bigint | null }[] => [
+      ...(this.catalogue.tier(tierId)?.features ?? []),
+    ];
+    return users.map((_, i) => unionOfRights(subscriptions[i] ?? [], grants[i] ?? [], featuresOf));
+  }
+
+  #oneEach<Key, Row extends { o: number }, CacheKey>(asked: KeyedStatement<Key, Row>, cacheKeyFn: (key: Key) => CacheKey) {
+    return this.#loader(async (keys: readonly Key[]) => (await this.reader.rowsOf(asked, keys)).map(([row]) => row ?? null), cacheKeyFn);
+  }
+
+  #manyEach<Key, Row extends { o: number }, CacheKey>(asked: KeyedStatement<Key, Row>, cacheKeyFn: (key: Key) => CacheKey) {
+    return this.#loader((keys: readonly Key[]) => this.reader.rowsOf(asked, keys), cacheKeyFn);
+  }
+
+  #loader<Key, Value, CacheKey>(load: (keys: readonly Key[]) => Promise<Value[]>, cacheKeyFn: (key: Key) => CacheKey) {
+    const loader = new DataLoader<Key, Value, CacheKey>(load, { cacheKeyFn });
+    this.#loaders.push(loader);
+    return loader;
+  }
+}
+
+/** The queries of one request. */
+export function makeReads(reader: Reader, catalogue: Catalogue, cursorSecret: string | Uint8Array, clock: Clock): Reads {
+  return new Reads(reader, catalogue, cursorSecret, clock);
+}
+
+function stretchOf(userId: string, request: PageRequest): Stretch {
+  // One row more than asked for tells whether the list goes on.
+  return { userId, below: request.afterId, above: request.beforeId, limitCount: request.sizeCount + 1 };
+}
+
+function least(a: string | null, b: string | null): string | null {
+  return a === null || (b !== null && b < a) ? b : a;
+}
+
+function greatest(a: string | null, b: string | null): string | null {
+  return a === null || (b !== null && b > a) ? b : a;
+}

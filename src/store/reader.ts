@@ -1,0 +1,171 @@
+import pg from 'pg';
+
+/** A query with a name (shown in pg_stat_statements and kept prepared) and a fixed text. */
+export interface Statement<Params extends readonly unknown[], Row> {
+  readonly name: string;
+  readonly text: string;
+  /** Never set; carries the types. */
+  readonly types?: { params: Params; row: Row };
+}
+
+/** Names a query and says what it takes and gives. */
+export function statement<Params extends readonly unknown[], Row>(name: string, text: string): Statement<Params, Row> {
+  return { name, text };
+}
+
+/** A query for many keys at once: each parameter is one column of the keys, each row says by `o` (from 1) whose it is. */
+export interface KeyedStatement<Key, Row extends { o: number }> {
+  readonly name: string;
+  readonly text: string;
+  columns(keys: readonly Key[]): unknown[][];
+  /** Never set; carries the type. */
+  readonly types?: { row: Row };
+}
+
+/** Names a query for many keys at once. */
+export function keyedStatement<Key, Row extends { o: number }>(
+  name: string,
+  text: string,
+  columns: (keys: readonly Key[]) => unknown[][],
+): KeyedStatement<Key, Row> {
+  return { name, text, columns };
+}
+
+/** How the reading connections are made. */
+export interface ReaderOptions {
+  /** Where the database is and as whom to log in; the login must be a member of pay_reader. */
+  connection: pg.ClientConfig;
+  /** Most connections at once. */
+  maxConnections: number;
+  /** Longest time a read may take, milliseconds. */
+  statementTimeoutMs: number;
+  /** Whether statements stay prepared on the connection; off for poolers that cannot keep them. */
+  usesNamedStatements: boolean;
+}
+
+/** Most keys that one statement carries; more wait for the next one. */
+const KEYS_PER_STATEMENT = 1_000;
+
+/**
+ * The reading side of the database: connections of the role pay_reader, which may select and nothing else, and whose row
+ * policies let every row through: so each statement for private rows carries the viewer and filters by it.
+ *
+ * Keys asked for by several requests at the same time travel in one statement. A key joins only a statement not yet sent,
+ * so a request that began after a commit sees what was committed.
+ */
+export class Reader {
+  readonly #pool: pg.Pool;
+  readonly #usesNamedStatements: boolean;
+  readonly #lanes = new Map<string, unknown>();
+
+  constructor(options: ReaderOptions) {
+    this.#usesNamedStatements = options.usesNamedStatements;
+    this.#pool = new pg.Pool({
+      ...options.connection,
+      max: options.maxConnections,
+      statement_timeout: options.statementTimeoutMs,
+      types: { getTypeParser: parserOf },
+      onConnect: async (client) => {
+        await client.query('set role pay_reader');
+      },
+    });
+    // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
+    this.#pool.on('error', () => undefined);
+  }
+
+  /** Runs one statement. int8 comes back as bigint, timestamptz as Date. @throws the driver's error. */
+  async query<Params extends readonly unknown[], Row>(asked: Statement<Params, Row>, params: Params): Promise<Row[]> {
+    return this.#run<Row>(asked, [...params]);
+  }
+
+  /** The rows of each key, in the order of the keys; an empty list for a key without any. @throws the driver's error. */
+  rowsOf<Key, Row extends { o: number }>(asked: KeyedStatement<Key, Row>, keys: readonly Key[]): Promise<Row[][]> {
+    let lane = this.#lanes.get(asked.name) as Lane<Key, Row> | undefined;
+    if (!lane) {
+      lane = new Lane((all) => this.#run<Row>(asked, asked.columns(all)));
+      this.#lanes.set(asked.name, lane);
+    }
+    return lane.load(keys);
+  }
+
+  /** Whether the database answers. @throws the driver's error. */
+  async ping(): Promise<void> {
+    await this.#pool.query('select 1');
+  }
+
+  /** Waits for running reads and closes every connection. */
+  async close(): Promise<void> {
+    await this.#pool.end();
+  }
+
+  async #run<Row>(asked: { name: string; text: string }, values: unknown[]): Promise<Row[]> {
+    const named = this.#usesNamedStatements ? { name: asked.name } : {};
+    const answer = await this.#pool.query({ ...named, text: asked.text, values });
+    return answer.rows as Row[];
+  }
+}
+
+interface Waiting<Key, Row> {
+  keys: readonly Key[];
+  resolve(rows: Row[][]): void;
+  reject(cause: unknown): void;
+}
+
+/** The queue of one keyed statement: one is on its way, all that is asked meanwhile goes in the next one. */
+class Lane<Key, Row extends { o: number }> {
+  #waiting: Waiting<Key, Row>[] = [];
+  #isBusy = false;
+
+  constructor(private readonly run: (keys: Key[]) => Promise<Row[]>) {}
+
+  load(keys: readonly Key[]): Promise<Row[][]> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ keys, resolve, reject });
+      // setImmediate comes after the sockets of this turn were read: what arrived together travels together, nobody waits on a timer.
+      if (!this.#isBusy) {
+        this.#isBusy = true;
+        setImmediate(() => void this.#drain());
+      }
+    });
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#take();
+      try {
+        await this.#answer(batch);
+      } catch (cause) {
+        // One bad key must fail one request only: each is asked again alone, once.
+        if (batch.length === 1) batch[0]?.reject(cause);
+        else for (const one of batch) await this.#answer([one]).catch(one.reject);
+      }
+    }
+    this.#isBusy = false;
+  }
+
+  #take(): Waiting<Key, Row>[] {
+    let count = 0;
+    let keys = 0;
+    for (const { keys: more } of this.#waiting) {
+      if (count > 0 && keys + more.length > KEYS_PER_STATEMENT) break;
+      count += 1;
+      keys += more.length;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  async #answer(batch: Waiting<Key, Row>[]): Promise<void> {
+    const keys = batch.flatMap((one) => [...one.keys]);
+    const found: Row[][] = keys.map(() => []);
+    for (const row of await this.run(keys)) found[row.o - 1]?.push(row);
+    let start = 0;
+    for (const one of batch) {
+      one.resolve(found.slice(start, start + one.keys.length));
+      start += one.keys.length;
+    }
+  }
+}
+
+function parserOf(oid: number, format?: 'text' | 'binary'): (text: string) => unknown {
+  return oid === pg.types.builtins.INT8 ? BigInt : pg.types.getTypeParser(oid, format ?? 'text');
+}

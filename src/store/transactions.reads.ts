@@ -1,0 +1,189 @@
+import { keyedStatement } from './reader.js';
+import { stretchColumns, type Stretch } from './keyset.js';
+import { viewedColumns, type ViewedKey } from './viewer.js';
+
+/** Kinds of transaction, as stored. */
+export type TransactionKindWord = 'charge' | 'refund' | 'dispute' | 'dispute_reversal';
+
+/** States of a transaction, as stored. */
+export type TransactionState = 'pending' | 'requires_action' | 'processing' | 'succeeded' | 'failed' | 'canceled' | 'unknown';
+
+/** A transaction as the graph shows it. */
+export interface TransactionRow {
+  o: number;
+  id: string;
+  userId: string;
+  kind: TransactionKindWord;
+  status: TransactionState;
+  /** Minor units of the currency, always positive. */
+  amount: bigint;
+  currency: string;
+  providerAccountId: number;
+  paymentMethodId: string | null;
+  subscriptionId: string | null;
+  purchaseId: string | null;
+  originalId: string | null;
+  statementDescriptor: string | null;
+  settledAt: Date | null;
+}
+
+const COLUMNS = `t.id, t.user_id as "userId", t.kind, t.status, t.amount, t.currency, t.provider_account_id as "providerAccountId",
+  t.payment_method_id as "paymentMethodId", t.subscription_id as "subscriptionId", t.purchase_id as "purchaseId",
+  t.original_id as "originalId", t.statement_descriptor as "statementDescriptor", t.settled_at as "settledAt"`;
+
+const KEYS = `unnest($1::smallint[], $2::uuid[], $3::text[], $4::boolean[]) with ordinality as k(bucket, id, viewer, is_staff, o)`;
+
+/** Transactions by id: the viewer's own, or anyone's for staff. */
+export const transactionsById = keyedStatement<ViewedKey, TransactionRow>(
+  'transactions_by_id',
+  `select k.o::int as o, ${COLUMNS}
+   from ${KEYS}
+   join transaction t on t.bucket = k.bucket and t.id = k.id
+   where t.user_id = k.viewer or k.is_staff`,
+  viewedColumns,
+);
+
+/** A stretch of a user's transactions; each condition is null for "any". */
+export interface TransactionStretch extends Stretch {
+  readonly kinds: readonly TransactionKindWord[] | null;
+  readonly statuses: readonly TransactionState[] | null;
+  readonly providerAccountIds: readonly number[] | null;
+  readonly subscriptionId: string | null;
+  /** At least so much, in this currency. */
+  readonly minAmount: { minor: bigint; currency: string } | null;
+}
+
+const pageText = (direction: 'asc' | 'desc'): string =>
+  `select k.o::int as o, t.*
+   from unnest($1::smallint[], $2::text[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::text[], $8::text[], $9::uuid[], $10::bigint[], $11::text[])
+     with ordinality as k(bucket, user_id, below, above, limit_count, kinds, statuses, accounts, subscription_id, min_amount, currency, o)
+   cross join lateral (
+     select ${COLUMNS}
+     from transaction t
+     where t.bucket = k.bucket and t.user_id = k.user_id and t.id < k.below and t.id > k.above
+       and (k.kinds is null or t.kind = any(string_to_array(k.kinds, ',')))
+       and (k.statuses is null or t.status = any(string_to_array(k.statuses, ',')))
+       and (k.accounts is null or t.provider_account_id = any(string_to_array(k.accounts, ',')::smallint[]))
+       and (k.subscription_id is null or t.subscription_id = k.subscription_id)
+       and (k.min_amount is null or (t.amount >= k.min_amount and t.currency = k.currency))
+     order by t.id ${direction}
+     limit k.limit_count) t`;
+
+const pageColumns = (keys: readonly TransactionStretch[]): unknown[][] => [
+  ...stretchColumns(keys),
+  keys.map((key) => key.kinds?.join(',') ?? null),
+  keys.map((key) => key.statuses?.join(',') ?? null),
+  keys.map((key) => key.providerAccountIds?.join(',') ?? null),
+  keys.map((key) => key.subscriptionId),
+  keys.map((key) => key.minAmount?.minor ?? null),
+  keys.map((key) => key.minAmount?.currency ?? null),
+];
+
+/** Stretches of users' transactions, newest first. */
+export const transactionsDown = keyedStatement<TransactionStretch, TransactionRow>('transactions_down', pageText('desc'), pageColumns);
+
+/** Stretches of users' transactions, oldest first. */
+export const transactionsUp = keyedStatement<TransactionStretch, TransactionRow>('transactions_up', pageText('asc'), pageColumns);
+
+/** The most recent charge for each subscription or purchase. */
+export const latestCharges = keyedStatement<ViewedKey, TransactionRow>(
+  'latest_charges',
+  `select k.o::int as o, t.*
+   from ${KEYS}
+   cross join lateral (
+     select ${COLUMNS}
+     from transaction t
+     where t.bucket = k.bucket and (t.user_id = k.viewer or k.is_staff) and t.kind = 'charge'
+       and (t.subscription_id = k.id or t.purchase_id = k.id)
+     order by t.id desc
+     limit 1) t`,
+  viewedColumns,
+);
+
+/** Refunds, disputes and returned disputes against each charge, oldest first. */
+export const reversalsOf = keyedStatement<ViewedKey, TransactionRow>(
+  'reversals_of',
+  `select k.o::int as o, ${COLUMNS}
+   from ${KEYS}
+   join transaction t on t.bucket = k.bucket and t.original_id = k.id and t.kind <> 'charge'
+   where t.user_id = k.viewer or k.is_staff
+   order by t.id`,
+  viewedColumns,
+);
+
+/** One change of a transaction's status. */
+export interface TransactionEventRow {
+  o: number;
+  status: TransactionState;
+  at: Date;
+  cause: 'user' | 'renewal' | 'retry' | 'provider_event' | 'staff' | 'reconciliation' | 'timeout';
+}
+
+/** Every status each transaction had, oldest first. */
+export const transactionEvents = keyedStatement<ViewedKey, TransactionEventRow>(
+  'transaction_events',
+  `select k.o::int as o, e.status, e.at, e.cause
+   from ${KEYS}
+   join transaction_event e on e.bucket = k.bucket and e.transaction_id = k.id
+   where e.user_id = k.viewer or k.is_staff
+   order by e.version`,
+  viewedColumns,
+);
+
+/** How much of each charge was or is being given back, or was taken back. */
+export interface ReversedRow {
+  o: number;
+  /** Minor units: refunds that are not failed or canceled, and withdrawn disputes that were not won. */
+  reversedAmount: bigint;
+}
+
+/** What no longer can be refunded of each charge (rules F1). */
+export const reversedAmounts = keyedStatement<ViewedKey, ReversedRow>(
+  'reversed_amounts',
+  `select k.o::int as o,
+     ((select coalesce(sum(r.amount), 0) from refund r
+       where r.bucket = k.bucket and r.payment_attempt_id = k.id and (r.user_id = k.viewer or k.is_staff) and r.status not in ('failed', 'canceled'))
+     + (select coalesce(sum(d.amount), 0) from dispute d
+       where d.bucket = k.bucket and d.payment_attempt_id = k.id and (d.user_id = k.viewer or k.is_staff) and d.is_withdrawn and d.status <> 'won'))::bigint
+     as "reversedAmount"
+   from ${KEYS}`,
+  viewedColumns,
+);
+
+/** The try behind a charge: why it failed, or what the user must do. */
+export interface AttemptRow {
+  o: number;
+  status:
+    | 'created'
+    | 'sent'
+    | 'unknown'
+    | 'requires_action'
+    | 'processing'
+    | 'succeeded'
+    | 'declined'
+    | 'canceled'
+    | 'not_executed'
+    | 'late_failed';
+  declineCode: string | null;
+  adviceCode: string | null;
+  networkDeclineCode: string | null;
+  networkAdviceCode: string | null;
+  /** JSON as stored; null unless the user must do a step. */
+  nextAction: unknown;
+  /** The first payment of a subscription or purchase, which no planned retry follows. */
+  isFirstPayment: boolean;
+}
+
+/** The tries behind charges, which carry the charges' ids. */
+export const attemptsById = keyedStatement<ViewedKey, AttemptRow>(
+  'attempts_by_id',
+  `select k.o::int as o, a.status, a.decline_code as "declineCode", a.advice_code as "adviceCode",
+     a.network_decline_code as "networkDeclineCode", a.network_advice_code as "networkAdviceCode", a.next_action as "nextAction",
+     (v.kind = 'purchase' or (v.epoch = 0 and v.period_number = 0)) is true as "isFirstPayment"
+   from ${KEYS}
+   join payment_attempt a on a.bucket = k.bucket and a.id = k.id
+   join payment_intent i on i.bucket = a.bucket and i.id = a.payment_intent_id
+   join invoice v on v.bucket = i.bucket and v.id = i.invoice_id
+   where a.user_id = k.viewer or k.is_staff`,
+  viewedColumns,
+);
