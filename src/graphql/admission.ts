@@ -1,7 +1,7 @@
 /** Whether an operation may run: one door for HTTP, server-sent events and WebSocket. */
-import { getOperationAST, GraphQLError, parse, valueFromASTUntyped, type DocumentNode, type FieldNode, type GraphQLSchema } from 'graphql';
+import { getOperationAST, GraphQLError, Kind, parse, valueFromASTUntyped, type DocumentNode, type FieldNode, type GraphQLSchema } from 'graphql';
 import type { Actor } from '../usecases/contract.js';
-import { badRequest, rateLimited, routerOnly, tooComplex } from './errors.js';
+import { badRequest, rateLimited, routerOnly, tooComplex, unreadableDocument } from './errors.js';
 import { findSourceBreach, isBreach, measureOperation, type Audience, type LimitBreach, type MeasuredOperation } from './limits.js';
 import { RATED_VERBS, type RateLimits } from './rate-limits.js';
 import type { RouterProof } from './router-proof.js';
@@ -63,8 +63,8 @@ export class Admission {
   }
 
   /**
-   * Lets an operation in, or tells why not. An unreadable document is a GraphQLError without a code (the parser's own).
-   * @throws GraphQLError OPERATION_TOO_COMPLEX, RATE_LIMITED, FORBIDDEN, BAD_REQUEST, or the parser's
+   * Lets an operation in, or tells why not.
+   * @throws GraphQLError GRAPHQL_PARSE_FAILED, OPERATION_TOO_COMPLEX, RATE_LIMITED, FORBIDDEN
    */
   admit(request: GraphRequest, caller: Caller): Admitted {
     const tooLong = findSourceBreach(request.source);
@@ -94,7 +94,7 @@ export class Admission {
   #parse(source: string): DocumentNode {
     const known = this.#documents.get(source);
     if (known) return known;
-    const document = parse(source);
+    const document = parseDocument(source);
     this.#documents.set(source, document);
     if (this.#documents.size > DOCUMENTS_KEPT) {
       for (const oldest of this.#documents.keys()) {
@@ -124,6 +124,15 @@ export class Admission {
   }
 }
 
+/** @throws GraphQLError GRAPHQL_PARSE_FAILED */
+function parseDocument(source: string): DocumentNode {
+  try {
+    return parse(source);
+  } catch (error) {
+    throw error instanceof GraphQLError ? unreadableDocument(error) : error;
+  }
+}
+
 function audienceOf(actor: Actor | null): Audience {
   if (!actor) return 'anonymous';
   return [...actor.scopes].some((scope) => scope.startsWith('monetization:')) ? 'staff' : 'customer';
@@ -132,14 +141,15 @@ function audienceOf(actor: Actor | null): Audience {
 /** Whether every root field is the router's: such an operation can hold nothing of a user's own asking. */
 function asksForEntitiesAlone(document: DocumentNode, operationName: string | null): boolean {
   const fields = getOperationAST(document, operationName)?.selectionSet.selections ?? [];
-  return fields.length > 0 && fields.every((field) => field.kind === 'Field' && ROUTER_FIELDS.includes(field.name.value));
+  return fields.length > 0 && fields.every((field) => field.kind === Kind.FIELD && ROUTER_FIELDS.includes(field.name.value));
 }
 
 /** The key in `input` of a verb written at the root of the operation; null when it is elsewhere or missing. */
 function idempotencyKeyOf(measured: MeasuredOperation, name: string, variables: Readonly<Record<string, unknown>>): string | null {
-  const isVerb = (selection: { kind: string }): selection is FieldNode =>
-    selection.kind === 'Field' && 'name' in selection && (selection as FieldNode).name.value === name;
-  const argument = measured.operation?.selectionSet.selections.find(isVerb)?.arguments?.find(({ name: given }) => given.value === 'input');
+  const verb = measured.operation?.selectionSet.selections.find(
+    (selection): selection is FieldNode => selection.kind === Kind.FIELD && selection.name.value === name,
+  );
+  const argument = verb?.arguments?.find((candidate) => candidate.name.value === 'input');
   const input: unknown = argument && valueFromASTUntyped(argument.value, { ...variables });
   const key: unknown = typeof input === 'object' && input !== null && 'idempotencyKey' in input ? input.idempotencyKey : null;
   return typeof key === 'string' ? key : null;

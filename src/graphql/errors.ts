@@ -2,7 +2,7 @@
  * What clients see of trouble. Codes are stable (a client may branch on them); messages are for developers. What we did not foresee
  * is "Internal error" with the request id, and its cause stands in the log alone.
  */
-import { GraphQLError, Kind, type GraphQLFormattedError } from 'graphql';
+import { GraphQLError, Kind, type FormattedExecutionResult, type GraphQLFormattedError } from 'graphql';
 import type { LimitBreach } from './limits.js';
 
 /** Codes of `errors[].extensions.code`. */
@@ -85,6 +85,17 @@ export function badRequest(status: number, message: string): GraphQLError {
   return refusal('BAD_REQUEST', status, message);
 }
 
+/** The document is not GraphQL. HTTP 400. */
+export function unreadableDocument({ message, source, positions }: GraphQLError): GraphQLError {
+  const place = { ...(source && { source }), ...(positions && { positions }) };
+  return new GraphQLError(message, { ...place, extensions: { code: 'GRAPHQL_PARSE_FAILED', http: { status: 400, headers: new Map() } } });
+}
+
+/** The document holds several operations and the request does not say which, or names one that is not there. HTTP 400. */
+export function unresolvedOperation(): GraphQLError {
+  return refusal('OPERATION_RESOLUTION_FAILURE', 400, 'The document does not tell which operation to run.');
+}
+
 /** An error for the whole request; Apollo Server takes status and headers from `extensions.http`. */
 function refusal(
   code: ErrorCode,
@@ -120,6 +131,21 @@ export interface ErrorFormatting {
   report: (error: unknown, where: { requestId: string; path: string; code: ErrorCode }) => void;
 }
 
+/** A result as executors and transports hand it on. */
+interface LooseResult {
+  data?: Record<string, unknown> | null | undefined;
+  errors?: readonly GraphQLError[] | undefined;
+  extensions?: Record<string, unknown> | undefined;
+}
+
+/** Makes a result fit for the client: its errors formatted. */
+export function formatResult(
+  { data, errors, extensions }: LooseResult,
+  format: (error: GraphQLError) => GraphQLFormattedError,
+): FormattedExecutionResult {
+  return { ...(errors && { errors: errors.map(format) }), ...(data !== undefined && { data }), ...(extensions && { extensions }) };
+}
+
 /** The one formatter of errors, for every transport. */
 export function formatError(thrown: unknown, requestId: string, { redact, count, report }: ErrorFormatting): GraphQLFormattedError {
   const error = thrown instanceof GraphQLError ? thrown : new GraphQLError(String(thrown), { originalError: asError(thrown) });
@@ -141,6 +167,7 @@ export function codeOf(error: GraphQLError): ErrorCode {
   const said = error.extensions['code'];
   const known = ERROR_CODES.find((code) => code === said) ?? (typeof said === 'string' ? SAME_AS[said] : undefined);
   if (known && known !== 'INTERNAL_SERVER_ERROR') return known;
+  if (said === undefined && httpOf(error).status < 500) return 'BAD_REQUEST'; // Apollo Server's words about a wrong hash carry a status alone
   if (isBadVariable(error)) return 'BAD_USER_INPUT';
   const cause = rootCause(error);
   if (cause instanceof Error && cause.name === 'Forbidden') return 'FORBIDDEN';
