@@ -1,3 +1,4 @@
+import { ANY_COUNTRY, isOnSale } from '../domain/catalogue/price.js';
 import { statement, type Reader } from './reader.js';
 
 /** Something a tier or a product unlocks. */
@@ -56,8 +57,6 @@ export interface PriceFilter {
   readonly country: string | null;
   readonly interval: 'week' | 'month' | 'year' | null;
 }
-
-const ANY_COUNTRY = 'ZZ';
 
 const allFeatures = statement<[], CatalogueFeature>('all_features', 'select key, name, description, kind from feature order by key');
 const allTiers = statement<[], Omit<CatalogueTier, 'features'>>(
@@ -178,10 +177,6 @@ export class Catalogue {
   isForSale(price: CataloguePrice, at: Date): boolean {
     return isOnSale(price, at) && (price.tierId === null || this.tier(price.tierId)?.status === 'active');
   }
-}
-
-function isOnSale(price: CataloguePrice, at: Date): boolean {
-  return price.validFrom <= at && (price.validTo === null || at < price.validTo);
 }
 
 async function read(reader: Reader): Promise<Contents> {

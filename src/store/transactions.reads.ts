@@ -1,3 +1,6 @@
+import type { DisputeStatus } from '../domain/dispute/dispute.js';
+import type { AttemptStatus } from '../domain/payment/attempt.js';
+import type { RefundStatus } from '../domain/refund/refund.js';
 import { keyedStatement } from './reader.js';
 import { stretchColumns, type Stretch } from './keyset.js';
 import { viewedColumns, type ViewedKey } from './viewer.js';
@@ -130,40 +133,30 @@ export const transactionEvents = keyedStatement<ViewedKey, TransactionEventRow>(
   viewedColumns,
 );
 
-/** How much of each charge was or is being given back, or was taken back. */
-export interface ReversedRow {
-  o: number;
-  /** Minor units: refunds that are not failed or canceled, and withdrawn disputes that were not won. */
-  reversedAmount: bigint;
-}
+/** A refund of a charge, or a dispute about it, as far as what is left to refund goes. Amounts in minor units. */
+export type ReversalFactsRow =
+  | { o: number; source: 'refund'; status: RefundStatus; amountMinor: bigint; isWithdrawn: false }
+  | { o: number; source: 'dispute'; status: DisputeStatus; amountMinor: bigint; isWithdrawn: boolean };
 
-/** What no longer can be refunded of each charge (rules F1). */
-export const reversedAmounts = keyedStatement<ViewedKey, ReversedRow>(
-  'reversed_amounts',
-  `select k.o::int as o,
-     ((select coalesce(sum(r.amount), 0) from refund r
-       where r.bucket = k.bucket and r.payment_attempt_id = k.id and (r.user_id = k.viewer or k.is_staff) and r.status not in ('failed', 'canceled'))
-     + (select coalesce(sum(d.amount), 0) from dispute d
-       where d.bucket = k.bucket and d.payment_attempt_id = k.id and (d.user_id = k.viewer or k.is_staff) and d.is_withdrawn and d.status <> 'won'))::bigint
-     as "reversedAmount"
-   from ${KEYS}`,
+/** Every refund and dispute of each charge. */
+export const reversalFacts = keyedStatement<ViewedKey, ReversalFactsRow>(
+  'reversal_facts',
+  `select k.o::int as o, 'refund' as source, r.status, r.amount as "amountMinor", false as "isWithdrawn"
+   from ${KEYS}
+   join refund r on r.bucket = k.bucket and r.payment_attempt_id = k.id
+   where r.user_id = k.viewer or k.is_staff
+   union all
+   select k.o::int, 'dispute', d.status, d.amount, d.is_withdrawn
+   from ${KEYS}
+   join dispute d on d.bucket = k.bucket and d.payment_attempt_id = k.id
+   where d.user_id = k.viewer or k.is_staff`,
   viewedColumns,
 );
 
 /** The try behind a charge: why it failed, or what the user must do. */
 export interface AttemptRow {
   o: number;
-  status:
-    | 'created'
-    | 'sent'
-    | 'unknown'
-    | 'requires_action'
-    | 'processing'
-    | 'succeeded'
-    | 'declined'
-    | 'canceled'
-    | 'not_executed'
-    | 'late_failed';
+  status: AttemptStatus;
   declineCode: string | null;
   adviceCode: string | null;
   networkDeclineCode: string | null;

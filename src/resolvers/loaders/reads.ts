@@ -18,13 +18,14 @@ import {
 import {
   attemptsById,
   latestCharges,
+  reversalFacts,
   reversalsOf,
-  reversedAmounts,
   transactionEvents,
   transactionsById,
   transactionsDown,
   transactionsUp,
   type AttemptRow,
+  type ReversalFactsRow,
   type TransactionEventRow,
   type TransactionRow,
   type TransactionStretch,
@@ -59,7 +60,7 @@ export class Reads {
   readonly #transactions: DataLoader<ViewedKey, TransactionRow | null, string>;
   readonly #latestCharges: DataLoader<ViewedKey, TransactionRow | null, string>;
   readonly #reversals: DataLoader<ViewedKey, TransactionRow[], string>;
-  readonly #reversedAmounts: DataLoader<ViewedKey, bigint, string>;
+  readonly #reversalFacts: DataLoader<ViewedKey, ReversalFactsRow[], string>;
   readonly #events: DataLoader<ViewedKey, TransactionEventRow[], string>;
   readonly #attempts: DataLoader<ViewedKey, AttemptRow | null, string>;
   readonly #paymentMethods: DataLoader<ViewedKey, PaymentMethodRow | null, string>;
@@ -81,10 +82,7 @@ export class Reads {
     this.#transactions = this.#oneEach(transactionsById, keyOf);
     this.#latestCharges = this.#oneEach(latestCharges, keyOf);
     this.#reversals = this.#manyEach(reversalsOf, keyOf);
-    this.#reversedAmounts = this.#loader(
-      async (keys) => (await reader.rowsOf(reversedAmounts, keys)).map(([row]) => row?.reversedAmount ?? 0n),
-      keyOf,
-    );
+    this.#reversalFacts = this.#manyEach(reversalFacts, keyOf);
     this.#events = this.#manyEach(transactionEvents, keyOf);
     this.#attempts = this.#oneEach(attemptsById, keyOf);
     this.#paymentMethods = this.#oneEach(paymentMethodsById, keyOf);
@@ -154,9 +152,9 @@ export class Reads {
     return this.#reversals.load({ id: chargeId, viewer: owner(userId) });
   }
 
-  /** How much of a charge of the user is spoken for by refunds and disputes, minor units. */
-  reversedAmountOf(userId: string, chargeId: string): Promise<bigint> {
-    return this.#reversedAmounts.load({ id: chargeId, viewer: owner(userId) });
+  /** Refunds and disputes of a charge of the user, as far as what is left to refund goes. */
+  reversalFactsOf(userId: string, chargeId: string): Promise<ReversalFactsRow[]> {
+    return this.#reversalFacts.load({ id: chargeId, viewer: owner(userId) });
   }
 
   /** Every status a transaction of the user had, oldest first. */
@@ -198,6 +196,14 @@ export class Reads {
   /** What the user may use now, one right for each feature. Two statements for all users asked about together. */
   rights(userId: string): Promise<EntitlementRight[]> {
     return this.#rights.load(userId);
+  }
+
+  /** Looks something up that a row refers to; where it is not there the row may be newer than the catalogue, which is then read again. */
+  async fromCatalogue<Found>(find: (catalogue: Catalogue) => Found | null): Promise<Found | null> {
+    const found = find(this.catalogue);
+    if (found !== null) return found;
+    await this.catalogue.reload();
+    return find(this.catalogue);
   }
 
   /** Forgets what was read: after a command, objects are read afresh. */

@@ -1,13 +1,14 @@
 import { Directive, Field, ID, InputType, ObjectType, registerEnumType } from 'type-graphql';
 import type { EntitlementRight } from '../../store/entitlements.reads.js';
 import { DateTime, SafeInt } from './scalars.js';
+import type { User } from './user.js';
 
 /** One right to use one feature. */
 @ObjectType({ description: 'One right to use one feature.', simpleResolvers: true })
 export class Entitlement {
-  /** The right it was made from, and whose; not part of the graph. */
+  /** The right it was made from, and whose it is; not part of the graph. */
   readonly right!: EntitlementRight;
-  readonly userId!: string;
+  readonly user!: User;
 
   @Field(() => SafeInt, {
     nullable: true,

@@ -5,6 +5,8 @@ import { Directive, Field, ObjectType, registerEnumType } from 'type-graphql';
 @Directive('@cacheControl(maxAge: 300, scope: PUBLIC)')
 @ObjectType({ description: 'Something a tier unlocks.', simpleResolvers: true })
 export class Feature {
+  readonly __typename!: 'Feature';
+
   @Field(() => String, { description: 'Stable machine name, e.g. longer_posts.' })
   key!: string;
 

@@ -1,5 +1,6 @@
 import { GraphQLError, GraphQLScalarType, Kind, type ValueNode, print } from 'graphql';
-import { COUNTRY_CODES, CURRENCY_DIGITS } from './iso-codes.js';
+import { currencyOf } from '../../domain/money/currency.js';
+import { COUNTRY_CODES } from './country-codes.js';
 
 const wrong = (what: string, value: unknown): GraphQLError => new GraphQLError(`${what} cannot represent ${JSON.stringify(value) ?? 'this'}`);
 
@@ -46,7 +47,7 @@ export const DateOnly = new GraphQLScalarType<string, string>({
 });
 
 function currencyFrom(value: unknown): string {
-  if (typeof value !== 'string' || !CURRENCY_DIGITS.has(value)) throw wrong('CurrencyCode', value);
+  if (typeof value !== 'string' || currencyOf(value) === null) throw wrong('CurrencyCode', value);
   return value;
 }
 

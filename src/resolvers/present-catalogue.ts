@@ -1,0 +1,69 @@
+import { invariant } from '../domain/invariant.js';
+import { idTimeMs, publicId } from '../domain/ids.js';
+import type { Catalogue, CatalogueFeature, CataloguePrice, CatalogueProduct, CatalogueTier } from '../store/catalogue.reads.js';
+import { presentMoney } from './present-money.js';
+import type { Feature } from './types/feature.js';
+import type { Product, ProductPrice } from './types/product.js';
+import type { Tier, TierPrice } from './types/tier.js';
+import { upper } from './words.js';
+
+/** A tier as the graph shows it. */
+export function presentTier(row: CatalogueTier): Tier {
+  return {
+    __typename: 'Tier',
+    row,
+    id: publicId('tier', row.id),
+    key: row.key,
+    name: row.name,
+    description: row.description,
+    rank: row.rank,
+    status: upper(row.status),
+    createdAt: new Date(idTimeMs(row.id)),
+  };
+}
+
+/** A price of a tier as the graph shows it; whether it is on sale depends on the instant. */
+export function presentTierPrice(row: CataloguePrice, catalogue: Catalogue, at: Date): TierPrice {
+  const { intervalUnit, intervalCount } = row;
+  invariant(intervalUnit !== null && intervalCount !== null, 'the price of a tier has an interval', { priceId: row.id });
+  return {
+    __typename: 'TierPrice',
+    row,
+    id: publicId('price', row.id),
+    amount: presentMoney(row.amount, row.currency),
+    interval: upper(intervalUnit),
+    intervalCount,
+    taxBehavior: upper(row.taxBehavior),
+    trialDays: row.trialDays,
+    acceptedPaymentMethods: row.acceptedKinds.map(upper),
+    isOnSale: catalogue.isForSale(row, at),
+  };
+}
+
+/** A feature as the graph shows it. */
+export function presentFeature(row: CatalogueFeature): Feature {
+  return { __typename: 'Feature', key: row.key, name: row.name, description: row.description, kind: upper(row.kind) };
+}
+
+/** A product as the graph shows it. */
+export function presentProduct(row: CatalogueProduct): Product {
+  return {
+    __typename: 'Product',
+    row,
+    id: publicId('prod', row.id),
+    key: row.key,
+    name: row.name,
+    description: row.description,
+  };
+}
+
+/** A price of a product as the graph shows it; whether it is on sale depends on the instant. */
+export function presentProductPrice(row: CataloguePrice, catalogue: Catalogue, at: Date): ProductPrice {
+  return {
+    __typename: 'ProductPrice',
+    row,
+    id: publicId('price', row.id),
+    amount: presentMoney(row.amount, row.currency),
+    isOnSale: catalogue.isForSale(row, at),
+  };
+}
