@@ -52,6 +52,9 @@ export const LIMITS = {
 /** Mutations that move money: at most one of each in an operation, so that no alias trick charges twice. */
 export const MONEY_VERBS: ReadonlySet<string> = new Set(['subscribe', 'purchase', 'refund', 'retryPayment', 'claimGift']);
 
+/** Not looked into: the introspection query of every tool is 14 levels deep by itself and touches no data. */
+const INTROSPECTION = new Set(['__schema', '__type']);
+
 /** A limit that was passed; becomes `extensions` of OPERATION_TOO_COMPLEX. */
 export interface LimitBreach {
   limit: keyof typeof LIMITS | 'cost';
@@ -151,9 +154,10 @@ function shapeOf(document: DocumentNode): DocumentShape | LimitBreach {
   const counted = breachIfOver('fragments', fragments.size) ?? breachIfOver('directives', directives);
   if (counted) return counted;
   const extents = measuredOnce<Extent>(fragments, extentOf);
-  for (const definition of [...operations, ...fragments.values()]) {
-    const extent = extents.of(definition.selectionSet);
-    if (extents.hasCycle()) return breach('fragmentCycles', 1);
+  for (const fragment of fragments.values()) extents.of(fragment.selectionSet);
+  if (extents.hasCycle()) return breach('fragmentCycles', 1);
+  for (const operation of operations) {
+    const extent = extents.of(operation.selectionSet);
     const passed = breachIfOver('depth', extent.depth) ?? breachIfOver('aliases', extent.aliases);
     if (passed) return passed;
   }
@@ -203,9 +207,7 @@ function extentOf(
     else if (selection.kind === Kind.INLINE_FRAGMENT) take(of(selection.selectionSet), 0);
     else {
       if (selection.alias) aliases += 1;
-      // The introspection query of every tool is 14 levels deep by itself and touches no data.
-      const isIntrospection = selection.name.value.startsWith('__');
-      take(selection.selectionSet && !isIntrospection ? of(selection.selectionSet) : null, 1);
+      take(selection.selectionSet && !INTROSPECTION.has(selection.name.value) ? of(selection.selectionSet) : null, 1);
     }
   }
   return { depth, aliases };
