@@ -49,7 +49,14 @@ export function socketDatabaseUrl(address: { host: string; port: number; user: s
 }
 
 /** The same, in pg's own words. */
-export function pgConfig(options: DatabaseOptions): { host: string; port: number; database: string; user: string; password?: string; ssl?: { rejectUnauthorized: boolean } } {
+export function pgConfig(options: DatabaseOptions): {
+  host: string;
+  port: number;
+  database: string;
+  user: string;
+  password?: string;
+  ssl?: { rejectUnauthorized: boolean };
+} {
   const { username, ...rest } = options;
   return { ...rest, user: username };
 }

@@ -164,7 +164,8 @@ function placesOf(dataDir: string): Places {
   const short = [path.join(tmpdir(), `${PRODUCT}-${key}`), path.join('/tmp', `${PRODUCT}-${key}`)];
   const candidates = isRoot() ? [path.join(base, 'run')] : short;
   const socketDir = candidates.find((folder) => Buffer.byteLength(path.join(folder, socketName())) <= SOCKET_PATH_BYTES);
-  if (!socketDir) throw new Error(`No folder with a short enough path for the database's socket: tried ${candidates.join(', ')}.`);
+  if (!socketDir)
+    throw new Error(`No folder with a short enough path for the database's socket: tried ${candidates.join(', ')}.`);
   return { base, data: path.join(base, 'pg18'), socketDir };
 }
 
@@ -182,7 +183,9 @@ async function unprivilegedIds(): Promise<Ids> {
     const user = users.find((fields) => fields[0] === name);
     if (user) return { uid: Number(user[2]), gid: Number(user[3]) };
   }
-  throw new Error('PostgreSQL refuses to run as root, and neither user postgres nor user nobody exists: start as an ordinary user or set DATABASE_URL.');
+  throw new Error(
+    'PostgreSQL refuses to run as root, and neither user postgres nor user nobody exists: start as an ordinary user or set DATABASE_URL.',
+  );
 }
 
 async function privateFolder(folder: string, ids: Ids | null): Promise<void> {
@@ -199,7 +202,9 @@ async function binaries(): Promise<string> {
   try {
     entry = require.resolve(name);
   } catch {
-    throw new Error(`There is no embedded PostgreSQL for ${process.platform}-${process.arch} (package ${name}): set DATABASE_URL to a PostgreSQL of your own.`);
+    throw new Error(
+      `There is no embedded PostgreSQL for ${process.platform}-${process.arch} (package ${name}): set DATABASE_URL to a PostgreSQL of your own.`,
+    );
   }
   const root = path.dirname(path.dirname(entry));
   if (!isRoot()) {
@@ -242,7 +247,12 @@ async function createDataFolder(bin: string, places: Places, ids: Ids | null): P
   await privateFolder(unfinished, ids);
   const args = ['-D', unfinished, '-U', 'postgres', '--auth-local=trust', '--auth-host=scram-sha-256', '--encoding=UTF8'];
   args.push('--locale-provider=builtin', '--locale=C.UTF-8', '--no-sync', '--no-instructions');
-  const child = spawn(path.join(bin, 'initdb'), args, { ...ids, env: serverEnv(), cwd: unfinished, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(path.join(bin, 'initdb'), args, {
+    ...ids,
+    env: serverEnv(),
+    cwd: unfinished,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let said = '';
   child.stdout.on('data', (text) => (said += String(text)));
   child.stderr.on('data', (text) => (said += String(text)));
@@ -329,7 +339,11 @@ async function runServer(options: {
   log?: (lines: string) => void;
 }): Promise<EmbeddedPostgres> {
   const { bin, places, ids } = options;
-  const settings: Record<string, string> = { port: String(PORT), unix_socket_directories: places.socketDir, listen_addresses: '' };
+  const settings: Record<string, string> = {
+    port: String(PORT),
+    unix_socket_directories: places.socketDir,
+    listen_addresses: '',
+  };
   if (!options.isDurable) Object.assign(settings, { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' });
   const args = ['-D', places.data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
   const child = spawn('/bin/sh', ['-c', TIED_TO_PIPE, 'pg', path.join(bin, 'postgres'), ...args], {
@@ -365,7 +379,11 @@ async function runServer(options: {
 }
 
 /** @throws Error with the server's last words when it ends or does not get ready in time */
-async function untilReady(stderr: NodeJS.ReadableStream, exited: Promise<number | null>, log?: (lines: string) => void): Promise<void> {
+async function untilReady(
+  stderr: NodeJS.ReadableStream,
+  exited: Promise<number | null>,
+  log?: (lines: string) => void,
+): Promise<void> {
   let said = '';
   let isReady = false;
   const ready = new Promise<'ready'>((resolve) => {
@@ -384,7 +402,9 @@ async function untilReady(stderr: NodeJS.ReadableStream, exited: Promise<number 
     return `PostgreSQL ended with ${code}: ${said.trim()}`;
   });
   const limit = new AbortController();
-  const late = pause(READY_LIMIT_MS, `PostgreSQL was not ready within ${READY_LIMIT_MS / 1000} s: ${said.trim()}`, { signal: limit.signal });
+  const late = pause(READY_LIMIT_MS, `PostgreSQL was not ready within ${READY_LIMIT_MS / 1000} s: ${said.trim()}`, {
+    signal: limit.signal,
+  });
   late.catch(() => undefined); // Aborted when no longer needed.
   const outcome = await Promise.race([ready, ended, late]);
   limit.abort();
@@ -403,7 +423,7 @@ function exists(file: string): Promise<boolean> {
 }
 
 function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === code;
 }
 
 function ignoring(code: string): (error: unknown) => void {

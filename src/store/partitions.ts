@@ -53,8 +53,10 @@ export async function keepPartitions(client: pg.ClientBase, now: Date): Promise<
     await asOwner(client, async () => {
       const before = await list(client, table);
       const gapStart = firstGap(before, step, current); // Read again: another process may have been faster.
-      const add = (from: Date, interval: string, count: number) => client.query(ADD, [table, key === 'id', dateOf(from), interval, count]);
-      if (before.length > 0 && gapStart < current) await add(gapStart, `${(current.getTime() - gapStart.getTime()) / DAY_MS} days`, 1);
+      const add = (from: Date, interval: string, count: number) =>
+        client.query(ADD, [table, key === 'id', dateOf(from), interval, count]);
+      if (before.length > 0 && gapStart < current)
+        await add(gapStart, `${(current.getTime() - gapStart.getTime()) / DAY_MS} days`, 1);
       const from = gapStart > current ? gapStart : current;
       await add(from, `1 ${step}`, stepsBetween(from, wantedEnd, step));
       const known = new Set(before.map((partition) => partition.name));
@@ -90,7 +92,9 @@ export async function dropOldPartitions(client: pg.ClientBase, now: Date): Promi
 }
 
 async function hasUnpublished(client: pg.ClientBase, partition: string): Promise<boolean> {
-  const answer = await client.query<{ found: boolean }>(`select exists (select from ${partition} where published_at is null) as found`);
+  const answer = await client.query<{ found: boolean }>(
+    `select exists (select from ${partition} where published_at is null) as found`,
+  );
   return answer.rows[0]?.found !== false;
 }
 

@@ -1,0 +1,132 @@
+import 'reflect-metadata';
+import { buildSubgraphSchema, printSubgraphSchema, type GraphQLResolverMap } from '@apollo/subgraph';
+import { printSchemaWithDirectives } from '@graphql-tools/utils';
+import { lexicographicSortSchema, parse, specifiedDirectives, type GraphQLSchema } from 'graphql';
+import { buildSchemaSync, createResolversMap } from 'type-graphql';
+import { checkAuthority } from '../resolvers/authorization.js';
+import { ProductPriceResolver, ProductResolver, TierPriceResolver, TierResolver } from '../resolvers/catalogue.resolver.js';
+import type { GraphContext } from '../resolvers/context.js';
+import { EntitlementResolver } from '../resolvers/entitlement.resolver.js';
+import { tooMany } from '../resolvers/errors.js';
+import { NodeResolver } from '../resolvers/node.resolver.js';
+import { PaymentMethodVerbsResolver } from '../resolvers/payment-method-verbs.resolver.js';
+import { PaymentVerbsResolver } from '../resolvers/payment-verbs.resolver.js';
+import { PurchaseResolver } from '../resolvers/purchase.resolver.js';
+import { referenceResolvers } from '../resolvers/references.js';
+import { SubscriptionVerbsResolver } from '../resolvers/subscription-verbs.resolver.js';
+import { UserSubscriptionResolver } from '../resolvers/subscription.resolver.js';
+import { TransactionResolver } from '../resolvers/transaction.resolver.js';
+import { CardPaymentMethod } from '../resolvers/types/payment-method.js';
+import { DateOnly } from '../resolvers/types/scalars.js';
+import { UserResolver } from '../resolvers/user.resolver.js';
+
+/** Most entities that one request may ask for by reference. */
+const MAX_REPRESENTATIONS = 1_000;
+
+/**
+ * What type-graphql cannot say: the federation version and the directives taken from it, the hints that Apollo Server reads, and a
+ * scalar of the contract that no field has yet.
+ */
+const HEADER = `
+extend schema
+  @link(
+    url: "https://specs.apollo.dev/federation/v2.9"
+    import: ["@key", "@shareable", "@tag", "@authenticated", "@requiresScopes", "@cost", "@listSize"]
+  )
+
+"Lets a type or field say how long its value may be cached and for whom."
+directive @cacheControl(
+  "Seconds the value may be served from a cache."
+  maxAge: Int
+  "PUBLIC may be shared between users; PRIVATE may not."
+  scope: CacheControlScope
+  "Take the parent's hint instead of the default of zero."
+  inheritMaxAge: Boolean
+) on FIELD_DEFINITION | OBJECT | INTERFACE | UNION
+
+"Who may share a cached value."
+enum CacheControlScope {
+  "Any client may be served the same copy."
+  PUBLIC
+  "Only the user it was computed for."
+  PRIVATE
+}
+
+"${DateOnly.description}"
+scalar Date
+`;
+
+/** Descriptions of the root types, which no decorator takes. */
+const ROOTS = [
+  ['Query', 'Entry points for reading.'],
+  ['Mutation', 'Entry points for changing things.'],
+  ['Subscription', 'Entry points for live updates.'],
+] as const;
+
+/** The resolvers of queries, mutations and objects; those of live updates are passed to buildGraphSchema. */
+const RESOLVERS = [
+  TierResolver,
+  TierPriceResolver,
+  ProductResolver,
+  ProductPriceResolver,
+  UserResolver,
+  EntitlementResolver,
+  UserSubscriptionResolver,
+  TransactionResolver,
+  PurchaseResolver,
+  NodeResolver,
+  SubscriptionVerbsResolver,
+  PaymentVerbsResolver,
+  PaymentMethodVerbsResolver,
+] as const;
+
+/** A class with type-graphql's decorators. */
+export type ResolverClass = new (...args: never[]) => object;
+
+/**
+ * The subgraph's schema and its SDL as a composer reads it.
+ * @param options.extraResolvers classes of further roots, e.g. that of the live updates
+ */
+export function buildGraphSchema(options: { extraResolvers?: readonly ResolverClass[] } = {}): { schema: GraphQLSchema; sdl: string } {
+  const plain = buildSchemaSync({
+    resolvers: [...RESOLVERS, ...(options.extraResolvers ?? [])],
+    orphanedTypes: [CardPaymentMethod],
+    directives: [...specifiedDirectives],
+    authChecker: checkAuthority,
+    // Never called: every subscription has a subscribe function of its own; type-graphql only insists on its presence.
+    pubSub: { publish: neverCalled, subscribe: neverCalled },
+    // type-graphql's own schema knows no federation directives, and inputs are checked by the resolvers.
+    skipCheck: true,
+    validate: false,
+  });
+  // Sorted: type-graphql's own order follows the order in which decorators happen to run.
+  const sorted = lexicographicSortSchema(plain);
+  for (const [root, description] of ROOTS) {
+    const type = sorted.getType(root);
+    if (type) type.description = description;
+  }
+  const typeDefs = parse(HEADER + printSchemaWithDirectives(sorted), { noLocation: true });
+  const resolvers = { ...createResolversMap(plain), Date: DateOnly } as GraphQLResolverMap<GraphContext>;
+  for (const [type, resolveReference] of Object.entries(referenceResolvers)) {
+    resolvers[type] = { ...resolvers[type], __resolveReference: resolveReference } as GraphQLResolverMap<GraphContext>[string];
+  }
+  const schema = buildSubgraphSchema([{ typeDefs, resolvers }]);
+  limitEntities(schema);
+  return { schema, sdl: printSubgraphSchema(schema) };
+}
+
+const neverCalled = (): never => {
+  throw new Error('Every subscription has a subscribe function of its own.');
+};
+
+/** Refuses a longer list of references before anything is loaded for it. */
+function limitEntities(schema: GraphQLSchema): void {
+  const entities = schema.getQueryType()?.getFields()['_entities'];
+  const resolve = entities?.resolve;
+  if (!entities || !resolve) return;
+  entities.resolve = (source, args: { representations: unknown[] }, context, info) => {
+    const count = args.representations.length;
+    if (count > MAX_REPRESENTATIONS) throw tooMany('_entities', count, MAX_REPRESENTATIONS);
+    return resolve(source, args, context, info);
+  };
+}

@@ -1,0 +1,198 @@
+/**
+ * Finds card numbers and security codes where none may be: on the way in (the request is refused) and on the way out (the
+ * number is cut from the line). We take tokens only, so a card number is always a mistake of the sender, and one that is
+ * stored or logged would put us under the full PCI DSS instead of its shortest form.
+ */
+
+/**
+ * - `strict`: the number stands by itself: nothing before it that makes it part of an id, a decimal or a phone number, nothing
+ *   after it that makes it part of a word. For everything a client sends: ids and times are never taken for cards.
+ * - `loose`: anywhere in the text. For free text and for redaction, where a false hit costs little.
+ */
+export type CardForm = 'strict' | 'loose';
+
+/** Prefix and lengths by brand. 13-digit Visa and 12- to 15-digit Maestro are out of use and look like phone numbers. */
+const BRANDS: readonly (readonly [prefix: RegExp, lengths: readonly number[]])[] = [
+  [/^4/, [16, 19]], // Visa
+  [/^(5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720)/, [16]], // Mastercard
+  [/^3[47]/, [15]], // American Express
+  [/^(6011|64[4-9]|65)/, [16, 19]], // Discover
+  [/^35(2[89]|[3-8])/, [16, 19]], // JCB
+  [/^(30[0-5]|36|38|39)/, [14, 16, 19]], // Diners Club
+  [/^62/, [16, 17, 18, 19]], // UnionPay
+  [/^(50|5[6-8]|6)/, [16, 18, 19]], // Maestro
+];
+const SHORTEST = 14;
+const LONGEST_PREFIX = 4;
+
+/** Digits with at most one space, dot or hyphen between two of them. */
+const RUN = /\d(?:[ .-]?\d){13,}/g;
+const JOINED_BEFORE = /[\p{L}\p{N}_+.-]/u;
+const JOINED_AFTER = /^(?:[\p{L}\p{N}_]|-\p{L})/u;
+
+/** Whether a text has a card number in it, however its digits are written or separated. */
+export function findCardNumber(text: string, form: CardForm): boolean {
+  return spansOf(plain(text), form, true).length > 0;
+}
+
+/** The text without its card numbers (loose form); unchanged, character for character, when there is none. */
+export function redactCardNumbers(text: string): string {
+  const read = plain(text);
+  const spans = spansOf(read, 'loose', false);
+  if (spans.length === 0) return text;
+  let result = '';
+  let from = 0;
+  for (const [start, end] of merged(spans)) {
+    result += `${read.slice(from, start)}[card number]`;
+    from = end;
+  }
+  return result + read.slice(from);
+}
+
+/** Keys of free text: people paste card numbers into it next to anything. */
+const FREE_TEXT_KEYS: ReadonlySet<string> = new Set(['note', 'comment', 'message', 'name', 'description', 'metadata']);
+/** Keys that announce a security code; compared without case, `_`, `-` and a final digit. */
+const SECURITY_CODE_KEYS: ReadonlySet<string> = new Set(['cvc', 'cvv', 'cvn', 'cid', 'csc', 'securitycode', 'cardsecuritycode']);
+const SECURITY_CODE = /^\s*\d{3,4}\s*$/;
+/** What is nested deeper than any of our inputs is refused unread. */
+const MAX_DEPTH = 64;
+
+/**
+ * Where in a value as it came (a string, or objects and arrays of them) there is card data: the path to it, [] for the value
+ * itself; null when there is none. Keys are searched too, and texts also as they read when decoded.
+ * @param options.exemptKeys keys whose values are not read: ids that others give out as long numbers
+ */
+export function findCardDataIn(value: unknown, options: { exemptKeys: ReadonlySet<string> }): string[] | null {
+  const waiting: { value: unknown; path: string[]; form: CardForm }[] = [{ value, path: [], form: 'strict' }];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { value: current, path, form } = next;
+    if (path.length > MAX_DEPTH) return path;
+    if (typeof current === 'object' && current !== null) {
+      for (const [key, child] of Object.entries(current)) {
+        const childPath = [...path, key];
+        if (options.exemptKeys.has(key)) continue;
+        if (hasCardNumber(key, 'strict') || isSecurityCode(key, child)) return childPath;
+        waiting.push({ value: child, path: childPath, form: FREE_TEXT_KEYS.has(key) ? 'loose' : form });
+      }
+    } else if (isText(current) && hasCardNumber(String(current), form)) {
+      return path;
+    }
+  }
+  return null;
+}
+
+function isText(value: unknown): value is string | number | bigint {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint';
+}
+
+function isSecurityCode(key: string, value: unknown): boolean {
+  const name = key.toLowerCase().replaceAll(/[_-]|\d$/g, '');
+  return SECURITY_CODE_KEYS.has(name) && isText(value) && SECURITY_CODE.test(plain(String(value)));
+}
+
+/** In the text as it is, and as it reads when decoded: URL, JSON escapes, and base64 once of each. */
+function hasCardNumber(text: string, form: CardForm): boolean {
+  if (text.length < SHORTEST) return false;
+  const readings = new Set([text, urlDecoded(text), jsonUnescaped(text)]);
+  for (const reading of readings) {
+    if (findCardNumber(reading, form)) return true;
+    const decoded = base64Decoded(reading);
+    if (decoded !== null && findCardNumber(decoded, form)) return true;
+  }
+  return false;
+}
+
+function urlDecoded(text: string): string {
+  if (!text.includes('%') && !text.includes('+')) return text;
+  // Byte by byte, so that one broken escape does not hide the rest; digits and separators are single bytes.
+  return text.replaceAll('+', ' ').replaceAll(/%([0-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+function jsonUnescaped(text: string): string {
+  if (!text.includes('\\u')) return text;
+  return text.replaceAll(/\\u([0-9a-f]{4})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+const BASE64 = /^[A-Za-z0-9+/_-]{17,}={0,2}$/;
+
+function base64Decoded(text: string): string | null {
+  const trimmed = text.trim();
+  return BASE64.test(trimmed) ? Buffer.from(trimmed, 'base64').toString('utf8') : null;
+}
+
+/** Digits of every script as 0 to 9, dashes and spaces of every kind as - and space, invisible characters gone. */
+function plain(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- ASCII needs none of it, and nearly every text is ASCII
+  if (/^[\x00-\x7f]*$/.test(text)) return text;
+  return text
+    .normalize('NFKC')
+    .replaceAll(/[^\P{Nd}0-9]/gu, (digit) => String(digitValue(digit)))
+    .replaceAll(/[\p{Pd}\u2212]/gu, '-')
+    .replaceAll(/\p{Zs}/gu, ' ')
+    .replaceAll(/\p{Cf}/gu, '');
+}
+
+/** Unicode keeps the ten digits of each script together and in order, so the value is the distance from the first. */
+function digitValue(digit: string): number {
+  const code = digit.codePointAt(0) ?? 0;
+  let first = code;
+  while (/\p{Nd}/u.test(String.fromCodePoint(first - 1))) first--;
+  return (code - first) % 10;
+}
+
+type Span = readonly [start: number, end: number];
+
+function spansOf(text: string, form: CardForm, isFirstEnough: boolean): Span[] {
+  const spans: Span[] = [];
+  for (const run of text.matchAll(RUN)) {
+    const positions: number[] = [];
+    for (let i = 0; i < run[0].length; i++) if (isDigit(run[0].charCodeAt(i))) positions.push(run.index + i);
+    const digits = positions.map((at) => text[at]).join('');
+    for (let first = 0; first + SHORTEST <= digits.length; first++) {
+      const start = positions[first] ?? 0;
+      if (form === 'strict' && start > 0 && JOINED_BEFORE.test(before(text, start))) continue;
+      for (const length of lengthsOf(digits.slice(first, first + LONGEST_PREFIX))) {
+        const last = positions[first + length - 1];
+        if (last === undefined || (form === 'strict' && JOINED_AFTER.test(text.slice(last + 1, last + 5)))) continue;
+        if (!passesLuhn(digits.slice(first, first + length))) continue;
+        spans.push([start, last + 1]);
+        if (isFirstEnough) return spans;
+      }
+    }
+  }
+  return spans;
+}
+
+/** The character before a place: two units when it is a surrogate pair. */
+function before(text: string, at: number): string {
+  const code = text.charCodeAt(at - 1);
+  return text.slice(code >= 0xdc00 && code <= 0xdfff ? at - 2 : at - 1, at);
+}
+
+function isDigit(charCode: number): boolean {
+  return charCode >= 48 && charCode <= 57;
+}
+
+function lengthsOf(prefix: string): ReadonlySet<number> {
+  return new Set(BRANDS.filter(([pattern]) => pattern.test(prefix)).flatMap(([, lengths]) => lengths));
+}
+
+/** The check digit of ISO/IEC 7812-1: every second digit from the right is doubled, and the sum ends in 0. */
+function passesLuhn(digits: string): boolean {
+  let sum = 0;
+  for (let i = 0; i < digits.length; i++) {
+    const digit = digits.charCodeAt(digits.length - 1 - i) - 48;
+    sum += i % 2 === 0 ? digit : digit > 4 ? digit * 2 - 9 : digit * 2;
+  }
+  return sum % 10 === 0;
+}
+
+function merged(spans: readonly Span[]): Span[] {
+  const result: [number, number][] = [];
+  for (const [start, end] of spans) {
+    const last = result.at(-1);
+    if (last !== undefined && start <= last[1]) last[1] = Math.max(last[1], end);
+    else result.push([start, end]);
+  }
+  return result;
+}

@@ -1,0 +1,137 @@
+import { expect, test } from '@jest/globals';
+import type { SubscriptionId } from '../../../src/domain/ids.js';
+import {
+  decideCancel,
+  decideResume,
+  decideSubscribe,
+  entitledUntilFor,
+  hasEnded,
+  isEntitled,
+  mayMoveSubscription,
+  SUBSCRIPTION_MOVES,
+  type SubscribeFacts,
+  type SubscriptionFacts,
+  type SubscriptionStatus,
+} from '../../../src/domain/subscription/subscription.js';
+
+const now = new Date('2026-02-10T00:00:00Z');
+const periodEnd = new Date('2026-03-01T00:00:00Z');
+const slackEnd = new Date('2026-03-01T06:00:00Z');
+const aSubscription = (more: Partial<SubscriptionFacts> = {}): SubscriptionFacts => ({
+  status: 'active',
+  version: 3,
+  cancelAtPeriodEnd: false,
+  periodEnd,
+  ...more,
+});
+const cancel = (more: Partial<SubscriptionFacts> = {}, asked: { immediately?: boolean; expectedVersion?: number; now?: Date } = {}) =>
+  decideCancel(aSubscription(more), { immediately: false, expectedVersion: null, now, ...asked });
+
+test('every state can be reached by subscribing, and what has ended never comes back', () => {
+  const seen = new Set<SubscriptionStatus>(['incomplete', 'trialing', 'active']);
+  for (const status of seen) for (const next of SUBSCRIPTION_MOVES[status]) seen.add(next);
+  expect([...seen].sort()).toEqual(Object.keys(SUBSCRIPTION_MOVES).sort());
+  expect([...seen].filter(hasEnded).sort()).toEqual(['canceled', 'incomplete_expired', 'unpaid']);
+  expect(mayMoveSubscription('incomplete', 'active')).toBe(true);
+  expect(mayMoveSubscription('canceled', 'active')).toBe(false);
+});
+
+test('access ends with the paid period when it will not renew, and 6 hours later when it will', () => {
+  expect(entitledUntilFor({ status: 'active', periodEnd, endsAtPeriodEnd: false })).toEqual(slackEnd);
+  expect(entitledUntilFor({ status: 'active', periodEnd, endsAtPeriodEnd: true })).toEqual(periodEnd);
+  expect(entitledUntilFor({ status: 'incomplete', periodStart: now })).toEqual(now);
+  expect(entitledUntilFor({ status: 'canceled', endedAt: now })).toEqual(now);
+});
+
+test('benefits hold until the instant, not at it, and not while there is a hold', () => {
+  const row = { entitledUntil: periodEnd, hold: 'none' as const };
+  expect(isEntitled(row, new Date(periodEnd.getTime() - 1))).toBe(true);
+  expect(isEntitled(row, periodEnd)).toBe(false);
+  expect(isEntitled({ ...row, hold: 'dispute' }, now)).toBe(false);
+});
+
+test('canceling keeps the benefits to the end of the paid period', () => {
+  expect(cancel()).toEqual({ kind: 'at_period_end', endsAt: periodEnd, entitledUntil: periodEnd });
+  expect(cancel({ cancelAtPeriodEnd: true })).toEqual({ kind: 'unchanged' });
+});
+
+test('canceling immediately ends the benefits now', () => {
+  expect(cancel({}, { immediately: true })).toEqual({ kind: 'now', endedAt: now, entitledUntil: now });
+  expect(cancel({ cancelAtPeriodEnd: true }, { immediately: true })).toMatchObject({ kind: 'now' });
+});
+
+test('canceling when the period is over ends it now', () => {
+  expect(cancel({}, { now: periodEnd })).toMatchObject({ kind: 'now', endedAt: periodEnd });
+});
+
+test.each<{ status: SubscriptionStatus; kind: string }>`
+  status                  | kind
+  ${'incomplete'}         | ${'give_up'}
+  ${'trialing'}           | ${'at_period_end'}
+  ${'past_due'}           | ${'now'}
+  ${'paused'}             | ${'now'}
+  ${'incomplete_expired'} | ${'refused'}
+  ${'canceled'}           | ${'refused'}
+  ${'unpaid'}             | ${'refused'}
+`('canceling a subscription that is $status: $kind', ({ status, kind }) => {
+  expect(cancel({ status })).toMatchObject({ kind });
+});
+
+test('acting on an old version is refused before anything else', () => {
+  expect(cancel({ status: 'canceled' }, { expectedVersion: 2 })).toMatchObject({ kind: 'refused', code: 'STALE_VERSION' });
+  expect(cancel({}, { expectedVersion: 3 })).toMatchObject({ kind: 'at_period_end' });
+  expect(decideResume(aSubscription(), { expectedVersion: 2, now })).toMatchObject({ kind: 'refused', code: 'STALE_VERSION' });
+});
+
+test('a cancellation can be taken back until it takes effect', () => {
+  const resume = (more: Partial<SubscriptionFacts>, at = now) => decideResume(aSubscription(more), { expectedVersion: null, now: at });
+  expect(resume({ cancelAtPeriodEnd: true })).toEqual({ kind: 'resumed', entitledUntil: slackEnd });
+  expect(resume({ cancelAtPeriodEnd: true }, periodEnd)).toMatchObject({ code: 'INVALID_STATE' });
+  expect(resume({})).toMatchObject({ code: 'INVALID_STATE' });
+  expect(resume({ status: 'canceled', cancelAtPeriodEnd: true })).toMatchObject({ code: 'INVALID_STATE' });
+});
+
+const eight = { minor: 800n, currency: 'USD' };
+const aPrice = { amount: eight, status: 'active' as const, acceptedKinds: ['card'], validFrom: new Date(0), validTo: null };
+const wish: SubscribeFacts = {
+  price: aPrice,
+  live: null,
+  coupon: null,
+  useTrial: false,
+  expectedAmount: eight,
+  method: { kind: 'card', status: 'active' },
+  isMethodAsked: false,
+  now,
+};
+
+test('a user with a usable card may subscribe at a price on sale', () => {
+  expect(decideSubscribe(wish)).toEqual({ kind: 'approved', amount: eight });
+  expect(decideSubscribe({ ...wish, expectedAmount: null })).toMatchObject({ kind: 'approved' });
+});
+
+const live = { id: '01890000-0000-7000-8000-000000000001' as SubscriptionId };
+const troubles: [string, Partial<SubscribeFacts>, string, string | null][] = [
+  ['an unknown price', { price: null }, 'NOT_FOUND', 'priceId'],
+  ['a retired tier', { price: { ...aPrice, status: 'retired' } }, 'NOT_FOR_SALE', 'priceId'],
+  ['a live subscription', { live }, 'ALREADY_SUBSCRIBED', null],
+  ['a coupon', { coupon: 'SAVE10' }, 'COUPON_NOT_APPLICABLE', 'coupon'],
+  ['a trial', { useTrial: true }, 'INVALID_INPUT', 'useTrial'],
+  ['another amount', { expectedAmount: { minor: 700n, currency: 'USD' } }, 'PRICE_CHANGED', 'expectedAmount'],
+  ['no method', { method: null }, 'PAYMENT_METHOD_UNUSABLE', 'paymentMethodId'],
+];
+
+test.each(troubles)('subscribing with %s is refused', (_, more, code, field) => {
+  const refused = decideSubscribe({ ...wish, ...more });
+  expect(refused).toMatchObject({ kind: 'refused', code, field: field === null ? null : ['input', field] });
+});
+
+test('of several troubles the first in the order of the table is told', () => {
+  for (let i = troubles.length - 1, facts = wish; i >= 0; i--) {
+    facts = { ...facts, ...troubles[i]?.[1] };
+    expect(decideSubscribe(facts)).toMatchObject({ code: troubles[i]?.[2] });
+  }
+});
+
+test('the subscription in the way is named', () => {
+  expect(decideSubscribe({ ...wish, live })).toMatchObject({ subscriptionId: live.id });
+});

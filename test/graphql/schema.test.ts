@@ -1,0 +1,88 @@
+import { readFile } from 'node:fs/promises';
+import { expect, test } from '@jest/globals';
+import { parse, print, type ASTNode, type ConstDirectiveNode, type DefinitionNode, type FieldDefinitionNode, type InputValueDefinitionNode } from 'graphql';
+import { buildGraphSchema, type ResolverClass } from '../../src/graphql/schema.js';
+
+/** Resolvers of live updates. */
+const LIVE: ResolverClass[] = [];
+/** Types of the contract that come with them. */
+const ONLY_LIVE = LIVE.length > 0 ? [] : ['Subscription', 'PaymentStatusUpdate', 'StreamItemType'];
+
+const { sdl } = buildGraphSchema({ extraResolvers: LIVE });
+
+test('the printed schema says what the contract says, word for word', async () => {
+  const contract = factsOf(await readFile('test/graphql/contract.graphql', 'utf8'));
+  for (const name of contract.keys()) if (ONLY_LIVE.some((type) => name === type || name.startsWith(`${type}.`))) contract.delete(name);
+  expect(Object.fromEntries(factsOf(sdl))).toEqual(Object.fromEntries(contract));
+});
+
+test('the committed schema is the printed one', async () => {
+  expect(await readFile('schema/schema.graphql', 'utf8')).toBe(`${sdl.trim()}\n`);
+});
+
+test('no field could carry the number of a card', () => {
+  const names = [...factsOf(sdl).keys()].map((path) => path.split('.').at(-1) ?? '');
+  expect(names.filter((name) => /^(?:.*number|cvc|cvv|pan)$/i.test(name))).toEqual([]);
+});
+
+/** Everything an SDL states about its own types, by path: kind, description, type, default, directives. Order does not count. */
+function factsOf(text: string): Map<string, Record<string, unknown>> {
+  const facts = new Map<string, Record<string, unknown>>();
+  for (const definition of parse(text, { noLocation: true }).definitions) {
+    for (const [path, fact] of factsOfDefinition(definition)) facts.set(path, { ...facts.get(path), ...fact });
+  }
+  return facts;
+}
+
+function* factsOfDefinition(node: DefinitionNode): Generator<[string, Record<string, unknown>]> {
+  if (node.kind === 'SchemaDefinition' || node.kind === 'SchemaExtension') {
+    yield ['schema', { directives: directivesOf(node.directives) }];
+    return;
+  }
+  if (!('name' in node) || !node.name || isFederations(node.name.value)) return;
+  const name = node.name.value;
+  if (node.kind === 'DirectiveDefinition') {
+    if (name !== 'cacheControl') return;
+    yield [`@${name}`, { description: node.description?.value, locations: node.locations.map((place) => place.value).sort() }];
+    for (const argument of node.arguments ?? []) yield [`@${name}.${argument.name.value}`, factOfValue(argument)];
+    return;
+  }
+  const isExtension = node.kind.endsWith('Extension');
+  if (!isExtension && 'description' in node) {
+    yield [name, { kind: node.kind, description: node.description?.value, directives: directivesOf('directives' in node ? node.directives : []) }];
+  }
+  if ('interfaces' in node) yield [name, { interfaces: node.interfaces?.map((one) => one.name.value).sort() }];
+  if ('values' in node) {
+    for (const value of node.values ?? []) {
+      yield [`${name}.${value.name.value}`, { description: value.description?.value, directives: directivesOf(value.directives) }];
+    }
+  }
+  if ('fields' in node) for (const field of node.fields ?? []) yield* factsOfField(name, field);
+}
+
+function* factsOfField(type: string, field: FieldDefinitionNode | InputValueDefinitionNode): Generator<[string, Record<string, unknown>]> {
+  if (isFederations(field.name.value)) return;
+  const path = `${type}.${field.name.value}`;
+  yield [path, factOfValue(field)];
+  for (const argument of ('arguments' in field && field.arguments) || []) yield [`${path}.${argument.name.value}`, factOfValue(argument)];
+}
+
+function factOfValue(node: FieldDefinitionNode | InputValueDefinitionNode): Record<string, unknown> {
+  return {
+    type: print(node.type),
+    description: node.description?.value,
+    directives: directivesOf(node.directives),
+    ...('defaultValue' in node && node.defaultValue ? { default: print(node.defaultValue) } : {}),
+  };
+}
+
+function directivesOf(nodes: readonly ConstDirectiveNode[] | undefined): string[] {
+  return (nodes ?? []).map((node) => textOf({ ...node, arguments: [...(node.arguments ?? [])].sort((a, b) => (a.name.value < b.name.value ? -1 : 1)) })).sort();
+}
+
+const textOf = (node: ASTNode): string => print(node).replaceAll(/\s+/g, ' ');
+
+/** What @apollo/subgraph adds of its own. */
+function isFederations(name: string): boolean {
+  return name.startsWith('_') || name.startsWith('link__') || name.startsWith('federation__');
+}
