@@ -6,7 +6,7 @@ import {
   ApolloServerPluginUsageReportingDisabled,
 } from '@apollo/server/plugin/disabled';
 import type { GraphQLFormattedError, GraphQLSchema } from 'graphql';
-import type { Logger } from 'pino';
+import type { Logger } from '../platform/log.js';
 import type { GraphContext } from '../resolvers/context.js';
 import { statusWithoutData } from './errors.js';
 import { LIMITS } from './limits.js';

@@ -1,52 +1,41 @@
-/** Keeps card numbers out: what holds one is refused unread, so it reaches neither a resolver nor a log. */
+/** Keeps card data out: what holds some is refused unread, so it reaches neither a resolver nor a log. */
 import type { IncomingHttpHeaders } from 'node:http';
-import { findCardDataIn, findCardNumber } from '../platform/card-data.js';
+import { findCardDataIn } from '../platform/card-data.js';
 
 /** Part of a request that held card data; the only thing that is written down about it. */
 export type CardSurface = 'body' | 'url' | 'headers' | 'frame';
 
-/** Keys of a WebSocket's first message under which the token travels. A token is random-looking text, so it is left out of the search. */
-const TOKEN_KEYS = new Set(['authorization', 'token']);
+/** Tokens are random-looking text, and the platform's user ids may be long numbers: neither is searched. */
+const EXEMPT_KEYS = new Set(['authorization', 'Authorization', 'token', 'x-router-authorization', 'userId']);
+const NOTHING_EXEMPT: ReadonlySet<string> = new Set();
 
 /** Where in an HTTP request card data stands; null when nowhere. `body` is the text as it came. */
 export function findCardSurface(request: { url: string; headers: IncomingHttpHeaders; body: string | null }): CardSurface | null {
-  if (findCardNumber(request.url) || findCardNumber(decoded(request.url))) return 'url';
-  for (const [name, value] of Object.entries(request.headers)) {
-    if (name === 'authorization') continue;
-    const text = Array.isArray(value) ? value.join(', ') : (value ?? '');
-    if (findCardNumber(text) || findCardNumber(decoded(text))) return 'headers';
-  }
+  const { searchParams, pathname } = new URL(request.url, 'http://localhost');
+  if (isCard(pathname) || [...searchParams].some(([name, value]) => isCard(name) || hasCardData(value))) return 'url';
+  if (findCardDataIn(request.headers, { exemptKeys: EXEMPT_KEYS })) return 'headers';
   return request.body !== null && hasCardData(request.body) ? 'body' : null;
 }
 
-/** Whether a WebSocket message holds card data. */
-export function isFrameWithCardData(frame: string): boolean {
-  return hasCardData(frame);
-}
-
-function hasCardData(text: string): boolean {
+/** Whether a text that a client sent, JSON or not, holds card data: a body, a WebSocket message, a parameter. */
+export function hasCardData(text: string): boolean {
   const value = parsed(text);
-  return value === undefined ? findCardNumber(text) !== null : findCardDataIn(withoutTokens(value)) !== null;
+  return value === undefined ? isCard(text) : findCardDataIn(value, { exemptKeys: EXEMPT_KEYS }) !== null;
 }
 
-function withoutTokens(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || !('type' in value) || value.type !== 'connection_init') return value;
-  return JSON.parse(JSON.stringify(value, (key, inner: unknown) => (TOKEN_KEYS.has(key.toLowerCase()) ? '' : inner)));
+function isCard(text: string): boolean {
+  return findCardDataIn(text, { exemptKeys: NOTHING_EXEMPT }) !== null;
 }
 
-/** undefined when the text is not JSON. */
+/** The JSON in a text, without the ids of users that a router asks about; undefined when it is no JSON. */
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text, (_key, value: unknown) => (isUserReference(value) ? { ...value, id: null } : value));
   } catch {
     return undefined;
   }
 }
 
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text.replaceAll('+', ' '));
-  } catch {
-    return text;
-  }
+function isUserReference(value: unknown): value is { __typename: 'User' } {
+  return typeof value === 'object' && value !== null && '__typename' in value && value.__typename === 'User';
 }

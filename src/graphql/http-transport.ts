@@ -4,6 +4,7 @@ import type { ApolloServer } from '@apollo/server';
 import { HeaderMap } from '@apollo/server';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { isListedOrigin, type OriginList } from '../platform/origins.js';
 import type { GraphContext } from '../resolvers/context.js';
 import { isRecord, readGraphRequest, type Admission, type Admitted, type Caller, type GraphRequest } from './admission.js';
 import { identify, type TokenChecker } from './callers.js';
@@ -23,7 +24,7 @@ export const BODY_LIMIT = 256 * 1024;
 /** How long an operation may take before its client is told so, milliseconds. */
 export const BUDGET_MS = { query: 10_000, mutation: 30_000 } as const;
 
-/** Reads JSON that grows in nothing but size: no key may reach an object's prototype. */
+/** Keys that could reach an object's prototype; left out of what is read. */
 const POLLUTING_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
 /** What the transport is made of. */
@@ -36,8 +37,8 @@ export interface HttpTransport {
   persisted: PersistedQueries;
   scope: RequestScope;
   metrics: GraphMetrics;
-  /** Origins besides our own whose pages may call. */
-  allowedOrigins: readonly string[];
+  /** Pages besides our own that may call. */
+  origins: OriginList;
   isDraining: () => boolean;
   budgetMs: { query: number; mutation: number };
   /** Formats an error for the client and counts it. */
@@ -183,7 +184,7 @@ export function refuse(transport: HttpTransport, request: FastifyRequest, reply:
 async function allowOrigin(transport: HttpTransport, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   const { origin } = request.headers;
   void reply.header('vary', 'Origin');
-  if (origin === undefined || !transport.allowedOrigins.includes(origin)) return;
+  if (origin === undefined || !isListedOrigin(transport.origins, origin)) return;
   void reply
     .header('access-control-allow-origin', origin)
     .header('access-control-expose-headers', 'x-request-id, retry-after')

@@ -1,4 +1,5 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import type { Secret } from '../platform/secret.js';
 
 /** Header in which a router sends the shared secret. */
 export const ROUTER_HEADER = 'x-router-authorization';
@@ -18,19 +19,20 @@ export interface RouterRequest {
  * JSON of query and variables, base64, in `extensions`). Comparisons take the same time whether right or wrong.
  */
 export class RouterProof {
-  readonly #secret: string;
+  readonly #secrets: readonly Secret[];
 
-  constructor(secret: string) {
-    this.#secret = secret;
+  /** @param secrets two while one is being replaced by the other */
+  constructor(secrets: readonly Secret[]) {
+    this.#secrets = secrets;
   }
 
   /** Whether the request comes from who knows the secret. */
   accepts({ header, source, variables, extensions }: RouterRequest): boolean {
-    if (header !== undefined) return isSame(header, this.#secret);
+    if (header !== undefined) return this.#secrets.some((secret) => isSame(header, secret.reveal()));
     const signature = extensions[SIGNATURE_EXTENSION];
     if (typeof signature !== 'string') return false;
     const signed = stableJson({ query: source, ...(Object.keys(variables).length > 0 && { variables }) });
-    return isSame(signature, createHmac('sha256', this.#secret).update(signed).digest('base64'));
+    return this.#secrets.some((secret) => isSame(signature, createHmac('sha256', secret.reveal()).update(signed).digest('base64')));
   }
 }
 

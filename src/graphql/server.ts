@@ -6,9 +6,11 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { GraphQLFormattedError, GraphQLSchema } from 'graphql';
-import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { findCardNumber, redactCardNumbers } from '../platform/card-data.js';
+import { listenOn } from '../platform/http-listen.js';
+import type { Logger } from '../platform/log.js';
+import type { Settings } from '../platform/settings.js';
 import type { Clock } from '../ports/clock.js';
 import type { GraphContext } from '../resolvers/context.js';
 import type { FeedReads } from '../store/feed.reads.js';
@@ -45,17 +47,8 @@ export interface GraphServerOptions {
   clock: Clock;
   log: Logger;
   registry: Registry;
-  /** Address to listen on; port 0 takes a free one. */
-  host: string;
-  port: number;
-  /** No introspection, nothing but subscriptions over WebSocket. */
-  isProduction: boolean;
-  /** Whether callers are limited over time. */
-  hasRateLimits: boolean;
-  /** The router's secret; null when none is set. */
-  routerSecret: string | null;
-  /** Origins besides our own whose pages may call. */
-  allowedOrigins: readonly string[];
+  /** Port 0 takes a free one. In production: no introspection, nothing but subscriptions over WebSocket. */
+  settings: Pick<Settings, 'host' | 'port' | 'environment' | 'hasRateLimits' | 'routerSecrets' | 'corsOrigins'>;
   /** More routes on the same server: webhooks, health, metrics, playground. */
   addRoutes?: (app: FastifyInstance) => void;
   /** Shorter ones for tests. */
@@ -73,9 +66,11 @@ export interface GraphServer {
   stop(drainMs: number): Promise<void>;
 }
 
-/** Serves the graph. @throws when the address is taken */
+/** Serves the graph. @throws OneLineError when the address cannot be had */
 export async function startGraphServer(options: GraphServerOptions): Promise<GraphServer> {
-  const { schema, checker, clock, log, feed, isProduction, allowedOrigins } = options;
+  const { schema, checker, clock, log, feed, settings } = options;
+  const isProduction = settings.environment === 'production';
+  const origins = settings.corsOrigins;
   const app = Fastify({
     logger: false,
     bodyLimit: 256 * 1024,
@@ -109,8 +104,8 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     });
   const admission = new Admission({
     schema,
-    rateLimits: options.hasRateLimits ? new RateLimits(clock) : null,
-    routerProof: options.routerSecret === null ? null : new RouterProof(options.routerSecret),
+    rateLimits: settings.hasRateLimits ? new RateLimits(clock) : null,
+    routerProof: settings.routerSecrets.length === 0 ? null : new RouterProof(settings.routerSecrets),
     countRefused: (limit) => metrics.refusedByLimit.inc({ limit }),
   });
   const live = new LiveOperations({ schema, makeContext, allowsIntrospection: !isProduction, allowsEverything: !isProduction });
@@ -121,7 +116,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
 
   let isDraining = false;
   const http: HttpTransport = {
-    ...{ apollo, admission, checker, makeContext, live, persisted, scope, metrics, allowedOrigins, format, reportCardData },
+    ...{ apollo, admission, checker, makeContext, live, persisted, scope, metrics, origins, format, reportCardData },
     isDraining: () => isDraining,
     budgetMs: options.budgetMs ?? BUDGET_MS,
   };
@@ -136,7 +131,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
   options.addRoutes?.(app);
 
   const webSockets = new SocketTransport({
-    ...{ admission, checker, live, metrics, clock, allowedOrigins, format, reportCardData },
+    ...{ admission, checker, live, metrics, clock, origins, format, reportCardData },
     makeRequestId: randomUUID,
     timings: options.socketTimings ?? SOCKET_TIMINGS,
   });
@@ -146,7 +141,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     if ((request.url ?? '').split('?')[0] === GRAPH_PATH) webSockets.upgrade(request, socket, head);
     else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
   });
-  const url = await app.listen({ host: options.host, port: options.port });
+  const url = await listenOn(app, { host: settings.host, port: settings.port, setting: 'PORT' });
   return {
     url,
     isDraining: () => isDraining,
@@ -172,7 +167,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
 
 /** The client's id where it has the right form; else a new one. Never one that could be a card number: it is echoed and logged. */
 function requestIdFrom(header: string | string[] | undefined): string {
-  const isUsable = typeof header === 'string' && REQUEST_ID_FORM.test(header) && !findCardNumber(header);
+  const isUsable = typeof header === 'string' && REQUEST_ID_FORM.test(header) && !findCardNumber(header, 'loose');
   return isUsable ? header : randomUUID();
 }
 

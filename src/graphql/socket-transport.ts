@@ -9,10 +9,11 @@ import type { Duplex } from 'node:stream';
 import { GraphQLError, type FormattedExecutionResult, type GraphQLFormattedError } from 'graphql';
 import { handleProtocols, makeServer, type Context, type Server, type SubscribePayload } from 'graphql-ws';
 import { WebSocketServer, type WebSocket } from 'ws';
+import { isListedOrigin, type OriginList } from '../platform/origins.js';
 import type { Clock } from '../ports/clock.js';
 import { isRecord, readGraphRequest, type Admission, type Caller } from './admission.js';
 import { identify, type TokenChecker } from './callers.js';
-import { isFrameWithCardData } from './card-guard.js';
+import { hasCardData } from './card-guard.js';
 import { badRequest, cardDataRefused, formatResult } from './errors.js';
 import type { GraphMetrics } from './graph-metrics.js';
 import type { LiveOperations } from './live-operations.js';
@@ -53,8 +54,8 @@ export interface SocketTransportOptions {
   metrics: GraphMetrics;
   clock: Clock;
   makeRequestId: () => string;
-  /** Origins besides our own whose pages may connect. */
-  allowedOrigins: readonly string[];
+  /** Pages besides our own that may connect. */
+  origins: OriginList;
   timings: SocketTimings;
   format: (error: unknown, requestId: string) => GraphQLFormattedError;
   reportCardData: (surface: string, path: string) => void;
@@ -123,7 +124,7 @@ export class SocketTransport {
   #isAllowedOrigin({ headers }: IncomingMessage): boolean {
     const { origin, host } = headers;
     if (origin === undefined) return true; // not a browser
-    return this.#options.allowedOrigins.includes(origin) || (URL.canParse(origin) && new URL(origin).host === host);
+    return isListedOrigin(this.#options.origins, origin) || (URL.canParse(origin) && new URL(origin).host === host);
   }
 
   #open(socket: WebSocket, request: IncomingMessage): void {
@@ -147,7 +148,7 @@ export class SocketTransport {
     socket.on('error', () => undefined); // broken frames and messages too big: ws closes with the fitting code
     socket.on('message', (data: Buffer) => {
       const text = data.toString('utf8');
-      if (isFrameWithCardData(text)) return this.#refuseCardData(connection, text);
+      if (hasCardData(text)) return this.#refuseCardData(connection, text);
       take(text).catch(() => socket.close(CLOSE.badRequest, 'Bad request'));
     });
     socket.on('close', (code, reason) => {

@@ -1,4 +1,5 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import type { Secret } from '../platform/secret.js';
 
 /** Changes when the bytes below change their meaning; cursors of another version are refused. */
 const VERSION = 1;
@@ -13,10 +14,10 @@ const LENGTH = SEAL_AT + SEAL_BYTES;
  * A cursor is no permission, so the seal only keeps clients from making cursors up; the user's hash keeps one user from using another's.
  */
 export class FeedCursors {
-  readonly #secret: string;
+  readonly #secret: Secret;
 
   /** @param secret the process group's own, the same in every gateway */
-  constructor(secret: string) {
+  constructor(secret: Secret) {
     this.#secret = secret;
   }
 
@@ -40,7 +41,7 @@ export class FeedCursors {
   }
 
   #seal(body: Buffer): Buffer {
-    return createHmac('sha256', this.#secret).update('feed cursor').update(body).digest().subarray(0, SEAL_BYTES);
+    return createHmac('sha256', this.#secret.reveal()).update('feed cursor').update(body).digest().subarray(0, SEAL_BYTES);
   }
 }
 

@@ -1,9 +1,10 @@
 import { buildSubgraphSchema } from '@apollo/subgraph';
 import { GraphQLError, parse } from 'graphql';
-import pino from 'pino';
+import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import type { BelievedToken, TokenChecker } from '../../src/graphql/callers.js';
 import { startGraphServer, type GraphServer, type GraphServerOptions } from '../../src/graphql/server.js';
+import { Secret } from '../../src/platform/secret.js';
 import { Forbidden } from '../../src/usecases/forbidden.js';
 import type { GraphContext } from '../../src/resolvers/context.js';
 import { FeedCursors } from '../../src/subscriptions/feed-cursor.js';
@@ -115,6 +116,19 @@ export const checker: TokenChecker = {
   },
 };
 
+const SETTINGS: GraphServerOptions['settings'] = {
+  host: '127.0.0.1',
+  port: 0,
+  environment: 'production',
+  hasRateLimits: false,
+  routerSecrets: [],
+  corsOrigins: { origins: ['https://app.example'], includesLoopback: false },
+};
+
+interface SmallOptions extends Partial<Omit<GraphServerOptions, 'settings'>> {
+  settings?: Partial<GraphServerOptions['settings']>;
+}
+
 /** A running server of the small graph. */
 export interface SmallServer extends GraphServer {
   registry: Registry;
@@ -123,7 +137,7 @@ export interface SmallServer extends GraphServer {
   post(body: unknown, headers?: Record<string, string>): Promise<Response>;
 }
 
-export async function startSmallServer(options: Partial<GraphServerOptions> = {}): Promise<SmallServer> {
+export async function startSmallServer({ settings, ...options }: SmallOptions = {}): Promise<SmallServer> {
   const registry = new Registry();
   const logged: string[] = [];
   const hub = new FeedHub({ readEnds: async () => new Map(), lookEveryMs: 1_000, report: () => undefined });
@@ -134,17 +148,12 @@ export async function startSmallServer(options: Partial<GraphServerOptions> = {}
     feed: {
       hub,
       reads: { readEnd: async () => 0n, readEnds: async () => new Map(), listAfter: async () => [] },
-      cursors: new FeedCursors('secret'),
+      cursors: new FeedCursors(new Secret('secret')),
     },
     clock: { now: () => new Date() },
     log: pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) }),
     registry,
-    host: '127.0.0.1',
-    port: 0,
-    isProduction: true,
-    hasRateLimits: false,
-    routerSecret: null,
-    allowedOrigins: ['https://app.example'],
+    settings: { ...SETTINGS, ...settings },
     ...options,
   });
   return {

@@ -1,8 +1,9 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { Secret } from '../../src/platform/secret.js';
 import { FeedCursors } from '../../src/subscriptions/feed-cursor.js';
 
-const cursors = new FeedCursors('a secret');
+const cursors = new FeedCursors(new Secret('a secret'));
 
 test('a cursor leads back to its place for its user', () => {
   fc.assert(
@@ -17,7 +18,7 @@ test("another user's cursor is refused", () => {
 });
 
 test('a cursor of another secret is refused', () => {
-  expect(cursors.read('ana', new FeedCursors('another secret').write('ana', 7n))).toBeNull();
+  expect(cursors.read('ana', new FeedCursors(new Secret('another secret')).write('ana', 7n))).toBeNull();
 });
 
 test('a cursor with any character changed, added or left out is refused', () => {
