@@ -3,8 +3,9 @@ import { expect } from '@jest/globals';
 import { checkInvariants, parseInvariants } from '../../src/store/invariants.js';
 import type { World } from './world.js';
 
-/** Every invariant of the books holds now, by the world's clock. */
-export async function expectSoundBooks(world: Pick<World, 'db' | 'clock'>): Promise<void> {
+/** Every invariant of the books holds now, by the world's clock, once the relay has carried what waits. */
+export async function expectSoundBooks(world: Pick<World, 'db' | 'clock' | 'work'>): Promise<void> {
+  await world.work('relay');
   const invariants = parseInvariants(await readFile('data/invariants.sql', 'utf8'));
   const client = await world.db.ownerPool.connect();
   try {
