@@ -366,8 +366,8 @@ function declineColumns(to: AttemptStatus, fact: PaymentFact): AttemptColumns {
   const { code, declineCode, adviceCode, networkDeclineCode, networkAdviceCode } = fact.decline;
   return {
     declineClass: classifyDecline(fact.decline),
-    // Stripe names the error and, for issuer declines, the issuer's reason; the more telling of the two is kept.
-    declineCode: declineCode ?? code,
+    // The error's own code tells more, unless it is the one that all declines of an issuer share: then the issuer's reason does.
+    declineCode: code === null || code === 'card_declined' ? (declineCode ?? code) : code,
     adviceCode,
     networkDeclineCode,
     networkAdviceCode,
