@@ -49,7 +49,7 @@ export async function checkInvariants(client: pg.ClientBase, invariants: readonl
       if (!(error instanceof pg.DatabaseError) || error.code !== UNDEFINED_TABLE) throw error;
       results.push({ name, kind: 'no_table' });
     }
-    await client.query('rollback to savepoint invariant');
+    await client.query('rollback to savepoint invariant; release savepoint invariant');
   }
   return results;
 }

@@ -1,7 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import pg from 'pg';
-import { pgConfig } from '../platform/database-options.js';
 import { OneLineError } from '../platform/one-line-error.js';
 import { fail } from '../platform/run-process.js';
 import { publishCatalogue, readCatalogue } from '../usecases/publish-catalogue.js';
@@ -15,15 +13,7 @@ const command = new Command('catalogue')
       throw new OneLineError(`The catalogue cannot be read: ${error.message}`);
     });
     const catalogue = readCatalogue(text);
-    const published = await withDatabase(async (options, now) => {
-      const client = new pg.Client(pgConfig(options));
-      await client.connect();
-      try {
-        return await publishCatalogue(client, catalogue, now);
-      } finally {
-        await client.end();
-      }
-    });
+    const published = await withDatabase(({ client, now }) => publishCatalogue(client, catalogue, now));
     const { pricesAdded, pricesEnded, ledgerAccountsAdded } = published;
     console.log(`Published: ${pricesAdded} prices added, ${pricesEnded} ended, ${ledgerAccountsAdded} ledger accounts added.`);
   });

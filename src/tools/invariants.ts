@@ -1,7 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import pg from 'pg';
-import { pgConfig } from '../platform/database-options.js';
 import { fail } from '../platform/run-process.js';
 import { checkInvariants, parseInvariants, type InvariantResult } from '../store/invariants.js';
 import { withDatabase } from './with-database.js';
@@ -13,15 +11,9 @@ const command = new Command('invariants')
   .description('Runs the invariants over the database and prints a table of violations. Exits with 1 on any.')
   .action(async () => {
     const invariants = parseInvariants(await readFile(FILE, 'utf8'));
-    const results = await withDatabase(async (options, now) => {
-      const client = new pg.Client(pgConfig(options));
-      await client.connect();
-      try {
-        await client.query('begin isolation level repeatable read read only');
-        return await checkInvariants(client, invariants, now);
-      } finally {
-        await client.end();
-      }
+    const results = await withDatabase(async ({ client, now }) => {
+      await client.query('begin isolation level repeatable read read only');
+      return await checkInvariants(client, invariants, now);
     });
     print(results, new Map(invariants.map(({ name, sentence }) => [name, sentence])));
     if (results.some((result) => result.kind === 'checked' && result.violations > 0)) process.exitCode = 1;
