@@ -38,7 +38,11 @@ export function parseInvariants(file: string): Invariant[] {
  * time zone stay set until it ends.
  * @param now the present instant on the environment's clock
  */
-export async function checkInvariants(client: pg.ClientBase, invariants: readonly Invariant[], now: Date): Promise<InvariantResult[]> {
+export async function checkInvariants(
+  client: pg.ClientBase,
+  invariants: readonly Invariant[],
+  now: Date,
+): Promise<InvariantResult[]> {
   await client.query("set local role pay_worker; set local timezone = 'UTC'");
   const results: InvariantResult[] = [];
   for (const { name, sql } of invariants) {

@@ -102,14 +102,19 @@ const PLANTS: Record<string, () => Promise<unknown>> = {
     await balance(84_001, 5n);
     await balance(84_040, -5n);
   },
-  i04_undo_mirrors: () => movement({ event: 'refund_requested', leg: 'undo:unearned', debit_account_id: 84_023, credit_account_id: 84_020 }),
+  i04_undo_mirrors: () =>
+    movement({ event: 'refund_requested', leg: 'undo:unearned', debit_account_id: 84_023, credit_account_id: 84_020 }),
   i05_one_live_intent: async () => {
     await client.query('drop index payment_intent_one_live');
     await copy('payment_intent', sales.paid.intent, { id: books.id('pin', 'ana') });
   },
   i06_one_open_attempt: async () => {
     await client.query('drop index payment_attempt_one_open, payment_attempt_charge');
-    await copy('payment_attempt', sales.paid.attempt, { id: books.id('txn', 'ana'), number: 2, idempotency_key: 'att:local:second' });
+    await copy('payment_attempt', sales.paid.attempt, {
+      id: books.id('txn', 'ana'),
+      number: 2,
+      idempotency_key: 'att:local:second',
+    });
   },
   i07_charged_once: () => copy('transaction', sales.paid.attempt, { id: books.id('txn', 'ana') }),
   i08_provider_charged_once: () =>
@@ -121,19 +126,35 @@ const PLANTS: Record<string, () => Promise<unknown>> = {
     await dropChecks('payment_attempt');
     await books.set('payment_attempt', sales.paid.attempt, { key_valid_until: null });
   },
-  i13_unknown_ends: () => books.set('payment_attempt', sales.waiting.attempt, { status: 'unknown', sent_at: books.at(-20 * HOUR), key_valid_until: books.at(3 * HOUR) }),
+  i13_unknown_ends: () =>
+    books.set('payment_attempt', sales.waiting.attempt, {
+      status: 'unknown',
+      sent_at: books.at(-20 * HOUR),
+      key_valid_until: books.at(3 * HOUR),
+    }),
   i14_work_moves: () => books.set('payment_attempt', sales.waiting.attempt, { next_action_at: books.at(-2 * HOUR) }),
-  i15_cancel_needs_provider: () => books.set('payment_attempt', sales.waiting.attempt, { status: 'canceled', next_action_at: null, provider_object_id: null }),
+  i15_cancel_needs_provider: () =>
+    books.set('payment_attempt', sales.waiting.attempt, { status: 'canceled', next_action_at: null, provider_object_id: null }),
   i16_invoice_receivable: () => books.set('invoice', sales.paid.invoice, { status: 'open' }),
   i17_paid_has_reason: () => books.set('payment_intent', sales.paid.intent, { status: 'failed' }),
-  i18_charge_posted_once: () => client.query(`delete from ledger_movement where source_id = $1 and event = 'payment_succeeded'`, [sales.paid.attempt]),
+  i18_charge_posted_once: () =>
+    client.query(`delete from ledger_movement where source_id = $1 and event = 'payment_succeeded'`, [sales.paid.attempt]),
   i19_posting_has_fact: () => books.post(books.id('txn', 'ana'), refundSettled(1n, 'USD'), 'ana', null),
   i20_refund_cap: () => books.set('refund', refund, { amount: 801 }),
   i21_returned_cap: () =>
-    copy('refund', refund, { id: books.id('txn', 'eve'), bucket: books.bucket('eve'), user_id: 'eve', payment_attempt_id: sales.disputed.attempt, provider_object_id: 're_second', idempotency_key: 'ref:local:second' }),
+    copy('refund', refund, {
+      id: books.id('txn', 'eve'),
+      bucket: books.bucket('eve'),
+      user_id: 'eve',
+      payment_attempt_id: sales.disputed.attempt,
+      provider_object_id: 're_second',
+      idempotency_key: 'ref:local:second',
+    }),
   i22_refunds_payable_tie: () => books.set('refund', refund, { status: 'sent', next_action_at: books.at(HOUR) }),
-  i23_disputes_held_tie: () => client.query(`update dispute set status = 'won' where payment_attempt_id = $1`, [sales.disputed.attempt]),
-  i24_credit_tie: () => books.put('customer_credit', { bucket: books.bucket('ana'), user_id: 'ana', currency: 'USD', balance: 5 }),
+  i23_disputes_held_tie: () =>
+    client.query(`update dispute set status = 'won' where payment_attempt_id = $1`, [sales.disputed.attempt]),
+  i24_credit_tie: () =>
+    books.put('customer_credit', { bucket: books.bucket('ana'), user_id: 'ana', currency: 'USD', balance: 5 }),
   i27_invoices_do_not_overlap: () => copy('invoice', sales.paid.invoice, { id: books.id('inv', 'ana'), period_number: 1 }),
   i28_access_is_paid: async () => {
     await books.set('invoice', sales.paid.invoice, { status: 'void' });
@@ -143,12 +164,22 @@ const PLANTS: Record<string, () => Promise<unknown>> = {
     const old = books.id('whe', `evt_${sales.clicked.attempt}`, books.at(-HOUR));
     return client.query(`update webhook_inbox set id = $1, status = 'new'`, [old]);
   },
-  i30_client_key_settles: () => client.query(`update idempotency_key set result_id = $2 where user_id = $1`, ['ana', books.id('sub', 'ana')]),
+  i30_client_key_settles: () =>
+    client.query(`update idempotency_key set result_id = $2 where user_id = $1`, ['ana', books.id('sub', 'ana')]),
   i31_feed_complete: () => client.query(`delete from feed_entry where user_id = 'bob' and seq = 2`),
-  i38_fee_posted: () => client.query('update provider_record set fee = fee + 1, net = net - 1 where matched_id = $1', [sales.paid.attempt]),
+  i38_fee_posted: () =>
+    client.query('update provider_record set fee = fee + 1, net = net - 1 where matched_id = $1', [sales.paid.attempt]),
   i39_suspense_owned: () => books.post(books.id('txn', 'ana'), orphanReceipt(1n, 'USD'), null, null),
   i40_closed_with_reason: () =>
-    books.put('recon_finding', { bucket: books.bucket('ana'), id: books.id('txn', 'ana'), provider_account_id: 1, day: '2026-01-01', kind: 'amount', severity: 1, status: 'resolved' }),
+    books.put('recon_finding', {
+      bucket: books.bucket('ana'),
+      id: books.id('txn', 'ana'),
+      provider_account_id: 1,
+      day: '2026-01-01',
+      kind: 'amount',
+      severity: 1,
+      status: 'resolved',
+    }),
   i41_one_owner: () => books.set('payment_intent', sales.paid.intent, { user_id: 'bob' }),
   i42_lines_make_the_invoice: () => books.set('invoice', sales.bought.invoice, { net: 801 }),
 };
@@ -185,7 +216,9 @@ test('the role that checks sees all rows and can change none', async () => {
 test('a file without queries, or with an unfinished one, is refused', () => {
   expect(() => parseInvariants('select 1;')).toThrow('The file has no query');
   expect(() => parseInvariants('-- name: i99_open -- A sentence.\nselect 1')).toThrow('Query i99_open does not end');
-  expect(parseInvariants('-- name: i99_one -- A sentence.\nselect 1;\n')).toEqual([{ name: 'i99_one', sentence: 'A sentence.', sql: 'select 1' }]);
+  expect(parseInvariants('-- name: i99_one -- A sentence.\nselect 1;\n')).toEqual([
+    { name: 'i99_one', sentence: 'A sentence.', sql: 'select 1' },
+  ]);
 });
 
 async function movement(row: Record<string, unknown>): Promise<void> {
@@ -206,6 +239,9 @@ async function copy(table: string, id: string, changes: Record<string, unknown>)
 }
 
 async function dropChecks(table: string): Promise<void> {
-  const { rows } = await client.query<{ conname: string }>(`select conname from pg_constraint where conrelid = $1::regclass and contype = 'c'`, [table]);
+  const { rows } = await client.query<{ conname: string }>(
+    `select conname from pg_constraint where conrelid = $1::regclass and contype = 'c'`,
+    [table],
+  );
   for (const { conname } of rows) await client.query(`alter table ${table} drop constraint ${pg.escapeIdentifier(conname)}`);
 }

@@ -10,7 +10,12 @@ const now = new Date('2026-02-10T12:00:00Z');
 const later = new Date('2026-02-11T12:00:00Z');
 
 interface FileOf {
-  tiers: { key: string; rank: number; features: Record<string, unknown>; prices: { id: string; amount: number; currency: string }[] }[];
+  tiers: {
+    key: string;
+    rank: number;
+    features: Record<string, unknown>;
+    prices: { id: string; amount: number; currency: string }[];
+  }[];
   products: { key: string; prices: unknown[] }[];
   [more: string]: unknown;
 }
@@ -58,7 +63,9 @@ test('everything in the file can be bought afterwards, in seven currencies', asy
 test('there is a ledger account for every code, currency and merchant account', async () => {
   const { ledgerAccountsAdded } = await publish();
   expect(await count('ledger_account')).toBe(ledgerAccountsAdded);
-  const { rows } = await client.query('select id, code, currency, provider_account_id from ledger_account where id in (84001, 184002) order by id');
+  const { rows } = await client.query(
+    'select id, code, currency, provider_account_id from ledger_account where id in (84001, 184002) order by id',
+  );
   expect(rows).toEqual([
     { id: 84_001, code: 'customer_receivable', currency: 'USD', provider_account_id: null },
     { id: 184_002, code: 'provider_clearing', currency: 'USD', provider_account_id: 1 },
@@ -74,7 +81,7 @@ test('several publishers at once add everything once', async () => {
   const others = await Promise.all([database.ownerPool.connect(), database.ownerPool.connect()]);
   try {
     const all = await Promise.all([client, ...others].map((each) => publishCatalogue(each, readCatalogue(FILE), now)));
-    expect(all.map((published) => published.pricesAdded).sort()).toEqual([0, 0, 63]);
+    expect(all.map((published) => published.pricesAdded).sort((a, b) => a - b)).toEqual([0, 0, 63]);
   } finally {
     for (const other of others) other.release();
   }
@@ -87,7 +94,9 @@ test('a price whose amount was changed is refused in one line, and nothing else 
     if (tier?.prices[0]) tier.prices[0].amount = 301;
     file.products.pop();
   });
-  await expect(publish(edited)).rejects.toThrow(/^Price \S+ is published and may not change its amount: make a new price instead\.$/);
+  await expect(publish(edited)).rejects.toThrow(
+    /^Price \S+ is published and may not change its amount: make a new price instead\.$/,
+  );
   expect(await count('price where valid_to is not null')).toBe(0);
 });
 
@@ -123,7 +132,9 @@ test('a tier that left the file is retired, and words and limits follow the file
   });
   await publish(edited, later);
   expect(await count(`tier where key = 'basic' and status = 'retired'`)).toBe(1);
-  expect(await count(`tier_feature f join tier t on t.id = f.tier_id where t.key = 'premium' and f.feature_key = 'video_minutes'`)).toBe(0);
+  expect(
+    await count(`tier_feature f join tier t on t.id = f.tier_id where t.key = 'premium' and f.feature_key = 'video_minutes'`),
+  ).toBe(0);
   expect(await count(`tier_feature f join tier t on t.id = f.tier_id where t.key = 'basic'`)).toBe(6);
 });
 
@@ -138,7 +149,11 @@ test('what is published keeps its key', async () => {
 test.each<[string, string, RegExp]>([
   ['no JSON', '{', /not JSON/],
   ['an unknown field', changed((file) => Object.assign(file, { more: 1 })), /more/],
-  ['a fraction of a cent', changed((file) => Object.assign(file.tiers[0]?.prices[0] ?? {}, { amount: 3.5 })), /tiers\.0\.prices\.0\.amount/],
+  [
+    'a fraction of a cent',
+    changed((file) => Object.assign(file.tiers[0]?.prices[0] ?? {}, { amount: 3.5 })),
+    /tiers\.0\.prices\.0\.amount/,
+  ],
   ['a rank that gives less', changed((file) => Object.assign(file.tiers[2] ?? {}, { rank: 0 })), /gives less of/],
 ])('a file with %s is refused', (_, text, reason) => {
   expect(() => readCatalogue(text)).toThrow(reason);

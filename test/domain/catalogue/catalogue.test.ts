@@ -1,5 +1,11 @@
 import { expect, test } from '@jest/globals';
-import { checkCatalogue, planPrices, type Catalogue, type CataloguePrice, type CatalogueTier } from '../../../src/domain/catalogue/catalogue.js';
+import {
+  checkCatalogue,
+  planPrices,
+  type Catalogue,
+  type CataloguePrice,
+  type CatalogueTier,
+} from '../../../src/domain/catalogue/catalogue.js';
 
 const now = new Date('2026-02-10T00:00:00Z');
 const before = new Date('2026-01-01T00:00:00Z');
@@ -55,18 +61,46 @@ test.each<[string, CatalogueTier[], RegExp]>([
   ['a limit for an on-off feature', [aTier({ features: [{ key: 'no_ads', limit: 3n }] })], /which has none/],
   ['a limit of nothing', [aTier({ features: [{ key: 'longer_posts', limit: 0n }] })], /not positive/],
   ['two tiers of one rank', [aTier(), basic({ rank: 2 })], /have the same rank/],
-  ['a lower tier with a feature of its own', [aTier(), basic({ features: [{ key: 'no_ads', limit: null }] })], /premium gives less of no_ads than basic/],
-  ['a lower tier with a higher limit', [aTier(), basic({ features: [{ key: 'longer_posts', limit: 101n }] })], /gives less of longer_posts/],
-  ['a lower tier without a limit', [aTier(), basic({ features: [{ key: 'longer_posts', limit: null }] })], /gives less of longer_posts/],
+  [
+    'a lower tier with a feature of its own',
+    [aTier(), basic({ features: [{ key: 'no_ads', limit: null }] })],
+    /premium gives less of no_ads than basic/,
+  ],
+  [
+    'a lower tier with a higher limit',
+    [aTier(), basic({ features: [{ key: 'longer_posts', limit: 101n }] })],
+    /gives less of longer_posts/,
+  ],
+  [
+    'a lower tier without a limit',
+    [aTier(), basic({ features: [{ key: 'longer_posts', limit: null }] })],
+    /gives less of longer_posts/,
+  ],
   ['a currency that is not sold', [aTier({ prices: [aPrice(2, { currency: 'IQD' })] })], /is in IQD, which is not sold/],
   ['no currency', [aTier({ prices: [aPrice(2, { currency: 'usd' })] })], /is in usd, which is not sold/],
   ['an amount below the smallest charge', [aTier({ prices: [aPrice(2, { amountMinor: 49n })] })], /is less than 0\.50 USD/],
-  ['an amount above the largest charge', [aTier({ prices: [aPrice(2, { amountMinor: 100_000_000n })] })], /more than one payment can take/],
-  ['an amount between two steps', [aTier({ prices: [aPrice(2, { currency: 'KWD', amountMinor: 905n })] })], /not a multiple of 0\.010 KWD/],
+  [
+    'an amount above the largest charge',
+    [aTier({ prices: [aPrice(2, { amountMinor: 100_000_000n })] })],
+    /more than one payment can take/,
+  ],
+  [
+    'an amount between two steps',
+    [aTier({ prices: [aPrice(2, { currency: 'KWD', amountMinor: 905n })] })],
+    /not a multiple of 0\.010 KWD/,
+  ],
   ['an end before the start', [aTier({ prices: [aPrice(2, { validTo: before })] })], /ends before it begins/],
   ['no country code', [aTier({ prices: [aPrice(2, { country: 'India' })] })], /no country code/],
-  ['an unknown kind of method', [aTier({ prices: [aPrice(2, { acceptedKinds: ['cash'] })] })], /unknown kinds of payment method: cash/],
-  ['two prices for the same thing at once', [aTier({ prices: [aPrice(2), aPrice(3, { validFrom: now })] })], /are on sale at the same time/],
+  [
+    'an unknown kind of method',
+    [aTier({ prices: [aPrice(2, { acceptedKinds: ['cash'] })] })],
+    /unknown kinds of payment method: cash/,
+  ],
+  [
+    'two prices for the same thing at once',
+    [aTier({ prices: [aPrice(2), aPrice(3, { validFrom: now })] })],
+    /are on sale at the same time/,
+  ],
 ])('a catalogue with %s is refused', (_, tiers, problem) => {
   expect(checkCatalogue(aCatalogue(tiers)).join('\n')).toMatch(problem);
 });
@@ -79,7 +113,12 @@ test('a price may follow another, and cost nothing', () => {
 const priced = (price: CataloguePrice, subjectId = uuid(1)) => ({ subjectId, price });
 
 test('what is new is added, what is gone ends now, and what has ended already is left alone', () => {
-  const published = [aPrice(2), aPrice(3, { validTo: before }), aPrice(4, { validFrom: after }), aPrice(5, { validTo: after })].map((p) => priced(p));
+  const published = [
+    aPrice(2),
+    aPrice(3, { validTo: before }),
+    aPrice(4, { validFrom: after }),
+    aPrice(5, { validTo: after }),
+  ].map((p) => priced(p));
   expect(planPrices(published, [priced(aPrice(6))], now)).toEqual({
     added: [priced(aPrice(6))],
     ended: [
@@ -92,8 +131,12 @@ test('what is new is added, what is gone ends now, and what has ended already is
 });
 
 test('the end of a price may be set and moved until it has come', () => {
-  expect(planPrices([priced(aPrice(2))], [priced(aPrice(2, { validTo: after }))], now).ended).toEqual([{ id: uuid(2), validTo: after }]);
-  expect(planPrices([priced(aPrice(2, { validTo: after }))], [priced(aPrice(2))], now).ended).toEqual([{ id: uuid(2), validTo: null }]);
+  expect(planPrices([priced(aPrice(2))], [priced(aPrice(2, { validTo: after }))], now).ended).toEqual([
+    { id: uuid(2), validTo: after },
+  ]);
+  expect(planPrices([priced(aPrice(2, { validTo: after }))], [priced(aPrice(2))], now).ended).toEqual([
+    { id: uuid(2), validTo: null },
+  ]);
   expect(planPrices([priced(aPrice(2, { validTo: before }))], [priced(aPrice(2))], now).problems).toHaveLength(1);
 });
 
