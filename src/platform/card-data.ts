@@ -105,7 +105,9 @@ function hasCardNumber(text: string, form: CardForm): boolean {
 function urlDecoded(text: string): string {
   if (!text.includes('%') && !text.includes('+')) return text;
   // Byte by byte, so that one broken escape does not hide the rest; digits and separators are single bytes.
-  return text.replaceAll('+', ' ').replaceAll(/%([0-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return text
+    .replaceAll('+', ' ')
+    .replaceAll(/%([0-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
 function jsonUnescaped(text: string): string {

@@ -19,7 +19,10 @@ type PriceRow = Omit<PricedSubject['price'], 'amountMinor'> & { subjectId: strin
 /** Every price ever published. */
 export async function readPrices(client: pg.ClientBase): Promise<PricedSubject[]> {
   const { rows } = await client.query<PriceRow>(READ_PRICES);
-  return rows.map(({ subjectId, amountMinor, ...price }) => ({ subjectId, price: { ...price, amountMinor: BigInt(amountMinor) } }));
+  return rows.map(({ subjectId, amountMinor, ...price }) => ({
+    subjectId,
+    price: { ...price, amountMinor: BigInt(amountMinor) },
+  }));
 }
 
 const READ_IDENTITIES = `

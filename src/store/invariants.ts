@@ -38,7 +38,11 @@ export function parseInvariants(file: string): Invariant[] {
  * time zone stay set until it ends.
  * @param now the present instant on the environment's clock
  */
-export async function checkInvariants(client: pg.ClientBase, invariants: readonly Invariant[], now: Date): Promise<InvariantResult[]> {
+export async function checkInvariants(
+  client: pg.ClientBase,
+  invariants: readonly Invariant[],
+  now: Date,
+): Promise<InvariantResult[]> {
   await client.query("set local role pay_worker; set local timezone = 'UTC'");
   const results: InvariantResult[] = [];
   for (const { name, sql } of invariants) {
@@ -49,7 +53,7 @@ export async function checkInvariants(client: pg.ClientBase, invariants: readonl
       if (!(error instanceof pg.DatabaseError) || error.code !== UNDEFINED_TABLE) throw error;
       results.push({ name, kind: 'no_table' });
     }
-    await client.query('rollback to savepoint invariant');
+    await client.query('rollback to savepoint invariant; release savepoint invariant');
   }
   return results;
 }

@@ -1,13 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import pg from 'pg';
-import { pgConfig } from '../platform/database-options.js';
 import { OneLineError } from '../platform/one-line-error.js';
 import { fail } from '../platform/run-process.js';
+import { loadDotEnv } from '../platform/settings.js';
 import { publishCatalogue, readCatalogue } from '../usecases/publish-catalogue.js';
-import { withDatabase } from './with-database.js';
+import { withConnection } from './with-connection.js';
 
-const command = new Command('catalogue')
+const program = new Command('catalogue')
   .description('Publishes tiers, products and prices from a file. May be repeated: only what differs is changed.')
   .option('--file <path>', 'the catalogue', 'data/catalogue.json')
   .action(async ({ file }: { file: string }) => {
@@ -15,17 +14,10 @@ const command = new Command('catalogue')
       throw new OneLineError(`The catalogue cannot be read: ${error.message}`);
     });
     const catalogue = readCatalogue(text);
-    const published = await withDatabase(async (options, now) => {
-      const client = new pg.Client(pgConfig(options));
-      await client.connect();
-      try {
-        return await publishCatalogue(client, catalogue, now);
-      } finally {
-        await client.end();
-      }
-    });
+    const published = await withConnection(({ client, now }) => publishCatalogue(client, catalogue, now));
     const { pricesAdded, pricesEnded, ledgerAccountsAdded } = published;
     console.log(`Published: ${pricesAdded} prices added, ${pricesEnded} ended, ${ledgerAccountsAdded} ledger accounts added.`);
   });
 
-command.parseAsync().catch(fail);
+loadDotEnv();
+program.parseAsync().catch(fail);

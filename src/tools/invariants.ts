@@ -1,27 +1,20 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import pg from 'pg';
-import { pgConfig } from '../platform/database-options.js';
 import { fail } from '../platform/run-process.js';
+import { loadDotEnv } from '../platform/settings.js';
 import { checkInvariants, parseInvariants, type InvariantResult } from '../store/invariants.js';
-import { withDatabase } from './with-database.js';
+import { withConnection } from './with-connection.js';
 
 /** The queries; npm starts commands in the package's own folder. */
 const FILE = 'data/invariants.sql';
 
-const command = new Command('invariants')
+const program = new Command('invariants')
   .description('Runs the invariants over the database and prints a table of violations. Exits with 1 on any.')
   .action(async () => {
     const invariants = parseInvariants(await readFile(FILE, 'utf8'));
-    const results = await withDatabase(async (options, now) => {
-      const client = new pg.Client(pgConfig(options));
-      await client.connect();
-      try {
-        await client.query('begin isolation level repeatable read read only');
-        return await checkInvariants(client, invariants, now);
-      } finally {
-        await client.end();
-      }
+    const results = await withConnection(async ({ client, now }) => {
+      await client.query('begin isolation level repeatable read read only');
+      return await checkInvariants(client, invariants, now);
     });
     print(results, new Map(invariants.map(({ name, sentence }) => [name, sentence])));
     if (results.some((result) => result.kind === 'checked' && result.violations > 0)) process.exitCode = 1;
@@ -39,4 +32,5 @@ function print(results: readonly InvariantResult[], sentences: ReadonlyMap<strin
   if (skipped.length > 0) console.log(`Not checked, their tables are not in this release: ${skipped.join(', ')}.`);
 }
 
-command.parseAsync().catch(fail);
+loadDotEnv();
+program.parseAsync().catch(fail);

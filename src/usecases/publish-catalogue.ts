@@ -114,7 +114,11 @@ export function readCatalogue(text: string): Catalogue {
     tiers: file.tiers.map((tier) => ({
       ...tier,
       features: Object.entries(tier.features).map(([key, value]) => ({ key, limit: typeof value === 'bigint' ? value : null })),
-      prices: tier.prices.map(({ interval, intervalCount, ...price }) => ({ ...completed(price), intervalUnit: interval, intervalCount })),
+      prices: tier.prices.map(({ interval, intervalCount, ...price }) => ({
+        ...completed(price),
+        intervalUnit: interval,
+        intervalCount,
+      })),
     })),
     products: file.products.map((product) => ({ ...product, prices: product.prices.map(completed) })),
   };
@@ -151,7 +155,9 @@ export async function publishCatalogue(client: pg.ClientBase, catalogue: Catalog
 async function publishInTransaction(client: pg.ClientBase, catalogue: Catalogue, now: Date): Promise<PublishedCatalogue> {
   await lockCatalogue(client);
   const subjects = [...catalogue.tiers, ...catalogue.products];
-  const wanted: PricedSubject[] = subjects.flatMap((subject) => subject.prices.map((price) => ({ subjectId: subject.id, price })));
+  const wanted: PricedSubject[] = subjects.flatMap((subject) =>
+    subject.prices.map((price) => ({ subjectId: subject.id, price })),
+  );
   const plan = planPrices(await readPrices(client), wanted, now);
   const problems = [...changedIdentities(await readIdentities(client), catalogue), ...plan.problems];
   if (problems.length > 0) throw new CatalogueRefused(problems);
@@ -159,7 +165,10 @@ async function publishInTransaction(client: pg.ClientBase, catalogue: Catalogue,
   await endPrices(client, plan.ended);
   await addPrices(client, plan.added);
   const currencies = [...CURRENCIES.values()].filter((currency) => currency.isSold);
-  const chart = chartRows(currencies, catalogue.providerAccounts.map((account) => account.id));
+  const chart = chartRows(
+    currencies,
+    catalogue.providerAccounts.map((account) => account.id),
+  );
   const ledgerAccountsAdded = await addLedgerAccounts(client, chart);
   return { pricesAdded: plan.added.length, pricesEnded: plan.ended.length, ledgerAccountsAdded };
 }

@@ -29,7 +29,9 @@ const PREFIXES: [prefix: string, length: number][] = [
 /** A number with a valid check digit; made here, so that none stands in the repository. */
 function cardNumber(prefix: string, length: number, filler: readonly number[]): string {
   const body = (prefix + filler.join('')).slice(0, length - 1);
-  const doubled = [...body].reverse().map((char, i) => (i % 2 === 0 ? Number(char) * 2 : Number(char)));
+  const doubled = Array.from(body)
+    .reverse()
+    .map((char, i) => (i % 2 === 0 ? Number(char) * 2 : Number(char)));
   const sum = doubled.reduce((total, n) => total + (n > 9 ? n - 9 : n), 0);
   return body + ((10 - (sum % 10)) % 10);
 }
@@ -39,7 +41,10 @@ const cards = fc
   .map(([[prefix, length], filler]) => cardNumber(prefix, length, filler));
 
 const grouped = (separator: string) => (card: string) => card.replaceAll(/(\d{4})(?=\d)/g, `$1${separator}`);
-const shifted = (zero: number) => (card: string) => [...card].map((d) => String.fromCodePoint(zero + Number(d))).join('');
+const shifted = (zero: number) => (card: string) =>
+  Array.from(card)
+    .map((d) => String.fromCodePoint(zero + Number(d)))
+    .join('');
 const DISGUISES: Record<string, (card: string) => string> = {
   plain: (card) => card,
   spaced: grouped(' '),
@@ -55,9 +60,15 @@ const DISGUISES: Record<string, (card: string) => string> = {
   'in full-width digits': shifted(0xff10),
   'in Arabic-Indic digits': shifted(0x0660),
   'in Devanagari digits': shifted(0x0966),
-  'URL-encoded': (card) => [...card].map((d) => `%3${d}`).join(''),
+  'URL-encoded': (card) =>
+    Array.from(card)
+      .map((d) => `%3${d}`)
+      .join(''),
   'URL-encoded with plus signs': grouped('+'),
-  'with JSON escapes': (card) => [...card].map((d) => `\\u003${d}`).join(''),
+  'with JSON escapes': (card) =>
+    Array.from(card)
+      .map((d) => `\\u003${d}`)
+      .join(''),
   'in base64': (card) => Buffer.from(`card=${card}`).toString('base64'),
   'in base64url': (card) => Buffer.from(`card=${card}`).toString('base64url'),
 };
@@ -70,7 +81,11 @@ test.each(Object.keys(DISGUISES))('a card number %s is found, wherever it stands
     (text) => ({ variables: { [text]: true } }),
   ];
   fc.assert(
-    fc.property(cards, fc.constantFrom(...surfaces), (card, surface) => findCardDataIn(surface(disguise(card)), { exemptKeys: new Set() }) !== null),
+    fc.property(
+      cards,
+      fc.constantFrom(...surfaces),
+      (card, surface) => findCardDataIn(surface(disguise(card)), { exemptKeys: new Set() }) !== null,
+    ),
     { numRuns: 2_000 },
   );
 });
@@ -103,10 +118,15 @@ test.each(Object.keys(LEGITIMATE))('10,000 %s are not taken for card numbers', (
 
 test('in strict form a number that is part of an id, a decimal or a word is left alone; in loose form it is found', () => {
   fc.assert(
-    fc.property(cards, fc.constantFrom('x', '7', '_', '+', '-', '0.'), fc.constantFrom('x', '_', 'é', '-x'), (card, head, tail) => {
-      const joined = [head + card, card + tail];
-      return joined.every((text) => findCardNumber(text, 'loose') && !findCardNumber(text, 'strict'));
-    }),
+    fc.property(
+      cards,
+      fc.constantFrom('x', '7', '_', '+', '-', '0.'),
+      fc.constantFrom('x', '_', 'é', '-x'),
+      (card, head, tail) => {
+        const joined = [head + card, card + tail];
+        return joined.every((text) => findCardNumber(text, 'loose') && !findCardNumber(text, 'strict'));
+      },
+    ),
   );
 });
 
@@ -128,13 +148,16 @@ test('ids that others give out are not read', () => {
   );
 });
 
-test.each(['cvc', 'CVV2', 'cid', 'security_code', 'securityCode', 'card-security-code'])('three or four digits under %s are a security code', (key) => {
-  const exemptKeys = new Set<string>();
-  expect(findCardDataIn({ a: [{ [key]: '123' }] }, { exemptKeys })).toEqual(['a', '0', key]);
-  expect(findCardDataIn({ [key]: 1234 }, { exemptKeys })).toEqual([key]);
-  expect(findCardDataIn({ [key]: '12345' }, { exemptKeys })).toBeNull();
-  expect(findCardDataIn({ count: 123 }, { exemptKeys })).toBeNull();
-});
+test.each(['cvc', 'CVV2', 'cid', 'security_code', 'securityCode', 'card-security-code'])(
+  'three or four digits under %s are a security code',
+  (key) => {
+    const exemptKeys = new Set<string>();
+    expect(findCardDataIn({ a: [{ [key]: '123' }] }, { exemptKeys })).toEqual(['a', '0', key]);
+    expect(findCardDataIn({ [key]: 1234 }, { exemptKeys })).toEqual([key]);
+    expect(findCardDataIn({ [key]: '12345' }, { exemptKeys })).toBeNull();
+    expect(findCardDataIn({ count: 123 }, { exemptKeys })).toBeNull();
+  },
+);
 
 test('a number of JSON is read as its digits', () => {
   const card = Number(cardNumber('4', 16, Array(18).fill(2)));
@@ -149,11 +172,16 @@ test('what is nested without end is refused, not followed', () => {
 
 test('redaction leaves no card number behind and does not touch a text without one', () => {
   fc.assert(
-    fc.property(cards, fc.string({ unit: 'grapheme', maxLength: 30 }), fc.constantFrom(...Object.keys(DISGUISES).slice(0, 11)), (card, around, name) => {
-      const text = `${around}${DISGUISES[name]?.(card)}${around}`;
-      const redacted = redactCardNumbers(text);
-      return redacted.includes('[card number]') && !findCardNumber(redacted, 'loose');
-    }),
+    fc.property(
+      cards,
+      fc.string({ unit: 'grapheme', maxLength: 30 }),
+      fc.constantFrom(...Object.keys(DISGUISES).slice(0, 11)),
+      (card, around, name) => {
+        const text = `${around}${DISGUISES[name]?.(card)}${around}`;
+        const redacted = redactCardNumbers(text);
+        return redacted.includes('[card number]') && !findCardNumber(redacted, 'loose');
+      },
+    ),
     { numRuns: 2_000 },
   );
   expect(redactCardNumbers('ﬁrst line\u00a0of 12 345 €')).toBe('ﬁrst line\u00a0of 12 345 €');

@@ -77,13 +77,32 @@ export function checkCatalogue(catalogue: Catalogue): string[] {
   const { providerAccounts, features, tiers, products } = catalogue;
   const prices = [...tiers, ...products].flatMap((subject) => subject.prices);
   return [
-    ...repeated('provider account', providerAccounts.map((account) => String(account.id))),
-    ...repeated('feature', features.map((feature) => feature.key)),
-    ...repeated('tier', tiers.map((tier) => tier.key)),
-    ...repeated('product', products.map((product) => product.key)),
-    ...repeated('id', [...tiers, ...products, ...prices].map((row) => row.id)),
-    ...[...features, ...tiers, ...products].filter((row) => !KEY_FORM.test(row.key)).map((row) => `Key ${row.key} has a wrong form.`),
-    ...[...tiers, ...products, ...prices].filter((row) => !isUuidV7(row.id)).map((row) => `Id ${row.id} is not a UUIDv7 in lower case.`),
+    ...repeated(
+      'provider account',
+      providerAccounts.map((account) => String(account.id)),
+    ),
+    ...repeated(
+      'feature',
+      features.map((feature) => feature.key),
+    ),
+    ...repeated(
+      'tier',
+      tiers.map((tier) => tier.key),
+    ),
+    ...repeated(
+      'product',
+      products.map((product) => product.key),
+    ),
+    ...repeated(
+      'id',
+      [...tiers, ...products, ...prices].map((row) => row.id),
+    ),
+    ...[...features, ...tiers, ...products]
+      .filter((row) => !KEY_FORM.test(row.key))
+      .map((row) => `Key ${row.key} has a wrong form.`),
+    ...[...tiers, ...products, ...prices]
+      .filter((row) => !isUuidV7(row.id))
+      .map((row) => `Id ${row.id} is not a UUIDv7 in lower case.`),
     ...tiers.flatMap((tier) => checkTier(tier, features)),
     ...checkRanks(tiers),
     ...products
@@ -95,7 +114,9 @@ export function checkCatalogue(catalogue: Catalogue): string[] {
 }
 
 function repeated(what: string, keys: readonly string[]): string[] {
-  return [...new Set(keys.filter((key, i) => keys.indexOf(key) !== i))].map((key) => `The ${what} ${key} is there more than once.`);
+  return [...new Set(keys.filter((key, i) => keys.indexOf(key) !== i))].map(
+    (key) => `The ${what} ${key} is there more than once.`,
+  );
 }
 
 function isUuidV7(id: string): boolean {
@@ -115,7 +136,14 @@ function checkTier(tier: CatalogueTier, features: readonly CatalogueFeature[]): 
 function checkRanks(tiers: readonly CatalogueTier[]): string[] {
   return tiers.flatMap((low) =>
     tiers
-      .filter((high) => high !== low && high.group === low.group && high.rank >= low.rank && high.status !== 'retired' && low.status !== 'retired')
+      .filter(
+        (high) =>
+          high !== low &&
+          high.group === low.group &&
+          high.rank >= low.rank &&
+          high.status !== 'retired' &&
+          low.status !== 'retired',
+      )
       .flatMap((high) => {
         if (high.rank === low.rank) return [`Tiers ${low.key} and ${high.key} have the same rank.`];
         const missing = low.features.filter((feature) => !includes(high, feature));
@@ -136,14 +164,18 @@ function checkPrice(price: CataloguePrice): string[] {
   const money = { minor: price.amountMinor, currency: price.currency };
   if (price.amountMinor < 0n) problems.push('is negative');
   if (price.amountMinor > STRIPE_MAXIMUM) problems.push('is more than one payment can take');
-  if (!isMultipleOfStep(money)) problems.push(`is not a multiple of ${decimalText({ ...money, minor: currency.step })} ${price.currency}`);
+  if (!isMultipleOfStep(money))
+    problems.push(`is not a multiple of ${decimalText({ ...money, minor: currency.step })} ${price.currency}`);
   const minimum = currency.stripeMinimum ?? 0n;
-  if (price.amountMinor > 0n && price.amountMinor < minimum) problems.push(`is less than ${decimalText({ ...money, minor: minimum })} ${price.currency}`);
-  if (price.intervalCount !== null && (!Number.isInteger(price.intervalCount) || price.intervalCount < 1)) problems.push('has an interval of no length');
+  if (price.amountMinor > 0n && price.amountMinor < minimum)
+    problems.push(`is less than ${decimalText({ ...money, minor: minimum })} ${price.currency}`);
+  if (price.intervalCount !== null && (!Number.isInteger(price.intervalCount) || price.intervalCount < 1))
+    problems.push('has an interval of no length');
   if (!COUNTRY_FORM.test(price.country)) problems.push(`has no country code but ${price.country}`);
   if (price.validTo !== null && price.validTo <= price.validFrom) problems.push('ends before it begins');
   const unknownKinds = price.acceptedKinds.filter((kind) => !METHOD_KINDS.includes(kind));
-  if (price.acceptedKinds.length === 0 || unknownKinds.length > 0) problems.push(`accepts no or unknown kinds of payment method: ${unknownKinds.join(', ')}`);
+  if (price.acceptedKinds.length === 0 || unknownKinds.length > 0)
+    problems.push(`accepts no or unknown kinds of payment method: ${unknownKinds.join(', ')}`);
   return problems.map((problem) => `Price ${price.id} ${problem}.`);
 }
 
@@ -200,7 +232,9 @@ export function planPrices(published: readonly PricedSubject[], wanted: readonly
       plan.problems.push(`Price ${row.price.id} is published and may not change its ${changed}: make a new price instead.`);
     } else if (!sameEnd(old.price.validTo, row.price.validTo)) {
       if (old.price.validTo !== null && old.price.validTo <= now) {
-        plan.problems.push(`Price ${row.price.id} ended at ${old.price.validTo.toISOString()} and stays so: make a new price instead.`);
+        plan.problems.push(
+          `Price ${row.price.id} ended at ${old.price.validTo.toISOString()} and stays so: make a new price instead.`,
+        );
       } else {
         plan.ended.push({ id: row.price.id, validTo: row.price.validTo });
       }

@@ -89,7 +89,11 @@ export function refuseOtherAmount(due: Money, expected: Money | null): OfferRefu
  * kind that the price does not accept (PAYMENT_METHOD_UNUSABLE).
  * @param isAsked the customer named the method; else it is the default one
  */
-export function refuseMethod(method: MethodFacts | null, isAsked: boolean, acceptedKinds: readonly string[]): OfferRefusal | null {
+export function refuseMethod(
+  method: MethodFacts | null,
+  isAsked: boolean,
+  acceptedKinds: readonly string[],
+): OfferRefusal | null {
   const field = ['input', 'paymentMethodId'];
   const unusable = (message: string): OfferRefusal => ({ code: 'PAYMENT_METHOD_UNUSABLE', message, field });
   if (method === null || method.status === 'removed') {

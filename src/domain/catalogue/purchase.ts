@@ -1,7 +1,15 @@
 /** Buying a product once. */
 import { STRIPE_MAXIMUM } from '../money/currency.js';
 import type { Money } from '../money/money.js';
-import { NO_SUCH_PRICE, refuseMethod, refuseOtherAmount, refuseUnsold, type MethodFacts, type OfferedPrice, type OfferRefusal } from './price.js';
+import {
+  NO_SUCH_PRICE,
+  refuseMethod,
+  refuseOtherAmount,
+  refuseUnsold,
+  type MethodFacts,
+  type OfferedPrice,
+  type OfferRefusal,
+} from './price.js';
 
 /** Most pieces in one purchase. */
 export const MAX_QUANTITY = 100;
@@ -42,6 +50,7 @@ export function decidePurchase(facts: PurchaseFacts): { kind: 'approved'; amount
   if (amount.minor > STRIPE_MAXIMUM) {
     return { kind: 'refused', code: 'INVALID_INPUT', message: 'So many cost more than one payment can take.', field };
   }
-  const refusal = refuseOtherAmount(amount, facts.expectedAmount) ?? refuseMethod(facts.method, facts.isMethodAsked, price.acceptedKinds);
+  const refusal =
+    refuseOtherAmount(amount, facts.expectedAmount) ?? refuseMethod(facts.method, facts.isMethodAsked, price.acceptedKinds);
   return refusal === null ? { kind: 'approved', amount } : { kind: 'refused', ...refusal };
 }

@@ -62,12 +62,17 @@ const MAX_PROVIDER_ACCOUNTS = 20_000;
 export function accountId(code: AccountCode, currencyNumber: number, providerAccountId: number): number {
   const { number, isPerProvider } = CHART[code];
   invariant(currencyNumber > 0 && currencyNumber < 1_000, 'a currency has an ISO number', { currencyNumber });
-  invariant(providerAccountId > 0 && providerAccountId <= MAX_PROVIDER_ACCOUNTS, 'a merchant account has a small number', { providerAccountId });
+  invariant(providerAccountId > 0 && providerAccountId <= MAX_PROVIDER_ACCOUNTS, 'a merchant account has a small number', {
+    providerAccountId,
+  });
   return (isPerProvider ? providerAccountId : 0) * 100_000 + currencyNumber * 100 + number;
 }
 
 /** Every account of these currencies and merchant accounts, ordered by id. */
-export function chartRows(currencies: readonly { code: string; numeric: number }[], providerAccountIds: readonly number[]): ChartRow[] {
+export function chartRows(
+  currencies: readonly { code: string; numeric: number }[],
+  providerAccountIds: readonly number[],
+): ChartRow[] {
   const rows: ChartRow[] = [];
   for (const [code, facts] of accounts()) {
     for (const currency of currencies) {

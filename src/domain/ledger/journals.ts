@@ -195,7 +195,9 @@ export function refundFailed(amountMinor: bigint, currency: string): Movement[] 
 /** The provider refused to begin a refund: the journal of its request is undone, leg by leg. Source: the refund. */
 export function refundCanceled(requested: readonly Movement[]): Movement[] {
   return requested.map((movement) => {
-    invariant(movement.event === 'refund_requested' && !movement.leg.startsWith('undo:'), 'only a request is undone, and once', { movement });
+    invariant(movement.event === 'refund_requested' && !movement.leg.startsWith('undo:'), 'only a request is undone, and once', {
+      movement,
+    });
     return { ...movement, leg: `undo:${movement.leg}`, debit: movement.credit, credit: movement.debit };
   });
 }

@@ -19,7 +19,10 @@ export interface RevenueSchedule {
 }
 
 /** Earned from the start through the end of `day`: net * k / n, rounded down, the last day completing it. */
-export function earnedThrough(schedule: Pick<RevenueSchedule, 'netMinor' | 'startsOn' | 'endsOn' | 'stoppedOn'>, day: string): bigint {
+export function earnedThrough(
+  schedule: Pick<RevenueSchedule, 'netMinor' | 'startsOn' | 'endsOn' | 'stoppedOn'>,
+  day: string,
+): bigint {
   const start = dayNumber(schedule.startsOn);
   const length = dayNumber(schedule.endsOn) - start;
   invariant(length > 0, 'a schedule has at least one day', { schedule });
@@ -50,7 +53,11 @@ export function splitAfterPartialRefund(
 ): { stopped: { stoppedOn: string; reversedMinor: bigint }; next: RevenueSchedule | null } {
   const stopped = stopSchedule(schedule, today);
   const remaining = stopped.reversedMinor - unearnedRefundedMinor;
-  invariant(unearnedRefundedMinor > 0n && remaining >= 0n, 'a refund takes no more than is unearned', { schedule, today, unearnedRefundedMinor });
+  invariant(unearnedRefundedMinor > 0n && remaining >= 0n, 'a refund takes no more than is unearned', {
+    schedule,
+    today,
+    unearnedRefundedMinor,
+  });
   return { stopped, next: remaining === 0n ? null : nextSchedule(schedule, today, remaining) };
 }
 

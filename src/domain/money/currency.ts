@@ -69,7 +69,10 @@ export const STRIPE_MAXIMUM = 99_999_999n;
 
 /** Every currency we know, by code. */
 export const CURRENCIES: ReadonlyMap<string, CurrencyFacts> = new Map(
-  [...codes(SOLD).map((entry) => facts(entry, true)), ...codes(KNOWN).map((entry) => facts(entry, false))].map((c) => [c.code, c]),
+  [...codes(SOLD).map((entry) => facts(entry, true)), ...codes(KNOWN).map((entry) => facts(entry, false))].map((c) => [
+    c.code,
+    c,
+  ]),
 );
 
 /** The facts of a currency by its upper-case ISO 4217 code; null when it is not one we know. */

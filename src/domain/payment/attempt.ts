@@ -128,7 +128,8 @@ export function decideAttempt(current: AttemptStatus, fact: AttemptFact): Attemp
   if (isEnd(current)) return afterTheEnd(current, fact);
   // Not sent as far as we know (a lost write): sending it again under its key will tell; `created` moves nowhere else.
   if (current === 'created' || fact.status === 'not_executed') return { kind: 'nothing' };
-  if (fact.status === 'declined' && fact.wasSecretGiven) return fact.isCancelAsked ? { kind: 'nothing' } : { kind: 'cancel_first' };
+  if (fact.status === 'declined' && fact.wasSecretGiven)
+    return fact.isCancelAsked ? { kind: 'nothing' } : { kind: 'cancel_first' };
   const to = fact.status === 'canceled' && fact.hasPaymentError ? 'declined' : fact.status;
   return RANK[to] > RANK[current] ? { kind: 'apply', to } : { kind: 'nothing' };
 }

@@ -67,10 +67,18 @@ export const STRIPE_CODES: readonly Row[] = [
   ['CUSTOMER_ACTION', 'AUTHENTICATION_FAILED', 'payment_intent_authentication_failure setup_intent_authentication_failure'],
   ['BACKOFF', 'TEMPORARY_PROBLEM', 'processing_error issuer_not_available reenter_transaction'],
   ['NEW_METHOD', 'CARD_EXPIRED', 'expired_card invalid_expiry_month invalid_expiry_year'],
-  ['NEW_METHOD', 'CARD_DETAILS_INVALID', 'incorrect_number invalid_number incorrect_cvc invalid_cvc incorrect_zip incorrect_address'],
+  [
+    'NEW_METHOD',
+    'CARD_DETAILS_INVALID',
+    'incorrect_number invalid_number incorrect_cvc invalid_cvc incorrect_zip incorrect_address',
+  ],
   ['NEW_METHOD', 'NEW_CARD_REQUIRED', 'new_account_information_available restricted_card invalid_account'],
   ['NEW_METHOD', 'CARD_NOT_SUPPORTED', 'card_not_supported currency_not_supported transaction_not_allowed'],
-  ['NEW_METHOD', 'CONTACT_BANK', 'incorrect_pin invalid_pin pin_try_exceeded offline_pin_required online_or_offline_pin_required'],
+  [
+    'NEW_METHOD',
+    'CONTACT_BANK',
+    'incorrect_pin invalid_pin pin_try_exceeded offline_pin_required online_or_offline_pin_required',
+  ],
   ['HARD_NEVER', 'NEW_CARD_REQUIRED', 'do_not_try_again previously_declined_do_not_retry'],
   ['HARD_NEVER', 'DECLINED', 'lost_card stolen_card pickup_card'],
   ['HARD_NEVER', 'PAYMENT_STOPPED', 'stop_payment_order revocation_of_authorization revocation_of_all_authorizations'],
@@ -221,5 +229,7 @@ function shown(reason: DeclineReason, isFirstPayment: boolean): Pick<PaymentFail
 }
 
 function byCode(rows: readonly Row[]): ReadonlyMap<string, Verdict> {
-  return new Map(rows.flatMap(([declineClass, reason, codes]) => codes.split(' ').map((code) => [code, { class: declineClass, reason }])));
+  return new Map(
+    rows.flatMap(([declineClass, reason, codes]) => codes.split(' ').map((code) => [code, { class: declineClass, reason }])),
+  );
 }

@@ -91,7 +91,12 @@ function businessDaysBetween(from: Date, to: Date): number {
 export type Means = 'retrieve' | 'resend' | 'list';
 
 /** Chooses the means. A key that may be dead is never sent again, nor is one under which the provider stored a 500. */
-export function decideMeans(facts: { hasObject: boolean; isKeyAlive: boolean; isWanted: boolean; lastWasReplayed500: boolean }): Means {
+export function decideMeans(facts: {
+  hasObject: boolean;
+  isKeyAlive: boolean;
+  isWanted: boolean;
+  lastWasReplayed500: boolean;
+}): Means {
   if (facts.hasObject) return 'retrieve';
   return facts.isKeyAlive && facts.isWanted && !facts.lastWasReplayed500 ? 'resend' : 'list';
 }

@@ -45,7 +45,10 @@ export type RefundFactDecision = { kind: 'apply'; to: RefundStatus } | { kind: '
  * Decides what a provider's fact does to a refund; older news does nothing. A refund that the provider cancels after it had
  * accepted it has given us the money back: for us it failed.
  */
-export function decideRefundFact(current: RefundStatus, fact: 'pending' | 'succeeded' | 'failed' | 'canceled'): RefundFactDecision {
+export function decideRefundFact(
+  current: RefundStatus,
+  fact: 'pending' | 'succeeded' | 'failed' | 'canceled',
+): RefundFactDecision {
   // Not sent as far as we know (a lost write): sending it again under its key will tell.
   if (current === 'created') return { kind: 'nothing' };
   const wasAccepted = current === 'pending' || current === 'succeeded' || current === 'failed';
@@ -65,7 +68,12 @@ export interface RefundAsked extends ChargeFacts {
 
 export type RefundDecision =
   | { kind: 'approved'; amount: Money }
-  | { kind: 'refused'; code: 'INVALID_INPUT' | 'INVALID_STATE' | 'REFUND_EXCEEDS_CHARGE'; message: string; field: string[] | null };
+  | {
+      kind: 'refused';
+      code: 'INVALID_INPUT' | 'INVALID_STATE' | 'REFUND_EXCEEDS_CHARGE';
+      message: string;
+      field: string[] | null;
+    };
 
 /**
  * How much of a charge is given back. Must be asked under the customer's lock, or two refunds of 60 of a charge of 100 both
@@ -90,16 +98,28 @@ export function decideRefund(facts: RefundAsked): RefundDecision {
   const left = refundableAmount(facts);
   const amount = asked ?? { minor: left, currency };
   if (amount.minor === 0n || amount.minor > left) {
-    return refused('REFUND_EXCEEDS_CHARGE', `Only ${decimalText({ minor: left, currency })} ${currency} is left to refund.`, field);
+    return refused(
+      'REFUND_EXCEEDS_CHARGE',
+      `Only ${decimalText({ minor: left, currency })} ${currency} is left to refund.`,
+      field,
+    );
   }
   if (facts.disputes.some((d) => d.status === 'inquiry') && amount.minor !== left) {
-    return refused('INVALID_STATE', 'While the bank inquires, the charge can only be refunded in full, which ends the inquiry.', field);
+    return refused(
+      'INVALID_STATE',
+      'While the bank inquires, the charge can only be refunded in full, which ends the inquiry.',
+      field,
+    );
   }
   invariant(amount.minor > 0n, 'an approved refund is positive', { amount, left });
   return { kind: 'approved', amount };
 }
 
-function refused(code: 'INVALID_INPUT' | 'INVALID_STATE' | 'REFUND_EXCEEDS_CHARGE', message: string, field: string[] | null): RefundDecision {
+function refused(
+  code: 'INVALID_INPUT' | 'INVALID_STATE' | 'REFUND_EXCEEDS_CHARGE',
+  message: string,
+  field: string[] | null,
+): RefundDecision {
   return { kind: 'refused', code, message, field };
 }
 

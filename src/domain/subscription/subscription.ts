@@ -1,5 +1,13 @@
 /** Subscriptions: their states, access, and the customer's verbs. */
-import { NO_SUCH_PRICE, refuseMethod, refuseOtherAmount, refuseUnsold, type MethodFacts, type OfferedPrice, type OfferRefusal } from '../catalogue/price.js';
+import {
+  NO_SUCH_PRICE,
+  refuseMethod,
+  refuseOtherAmount,
+  refuseUnsold,
+  type MethodFacts,
+  type OfferedPrice,
+  type OfferRefusal,
+} from '../catalogue/price.js';
 import type { SubscriptionId } from '../ids.js';
 import type { Money } from '../money/money.js';
 
@@ -115,14 +123,22 @@ export function decideCancel(
     case 'incomplete_expired':
     case 'canceled':
     case 'unpaid':
-      return { kind: 'refused', code: 'INVALID_STATE', message: 'The subscription has ended.', field: ['input', 'subscriptionId'] };
+      return {
+        kind: 'refused',
+        code: 'INVALID_STATE',
+        message: 'The subscription has ended.',
+        field: ['input', 'subscriptionId'],
+      };
   }
 }
 
 export type ResumeDecision = { kind: 'resumed'; entitledUntil: Date } | SubscriptionRefused;
 
 /** Decides taking back a cancellation that has not taken effect. Refuses STALE_VERSION, and INVALID_STATE when there is none. */
-export function decideResume(subscription: SubscriptionFacts, asked: { expectedVersion: number | null; now: Date }): ResumeDecision {
+export function decideResume(
+  subscription: SubscriptionFacts,
+  asked: { expectedVersion: number | null; now: Date },
+): ResumeDecision {
   const stale = refuseStale(subscription, asked.expectedVersion);
   if (stale !== null) return stale;
   const { status, cancelAtPeriodEnd, periodEnd } = subscription;
@@ -183,6 +199,7 @@ export function decideSubscribe(facts: SubscribeFacts): { kind: 'approved'; amou
   if (facts.useTrial) {
     return { kind: 'refused', code: 'INVALID_INPUT', message: 'This price has no trial.', field: ['input', 'useTrial'] };
   }
-  const refusal = refuseOtherAmount(price.amount, facts.expectedAmount) ?? refuseMethod(facts.method, facts.isMethodAsked, price.acceptedKinds);
+  const refusal =
+    refuseOtherAmount(price.amount, facts.expectedAmount) ?? refuseMethod(facts.method, facts.isMethodAsked, price.acceptedKinds);
   return refusal === null ? { kind: 'approved', amount: price.amount } : { kind: 'refused', ...refusal };
 }

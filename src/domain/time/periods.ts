@@ -77,7 +77,11 @@ function toInstant(local: number, zone: string): Date {
 /** Offset of a zone from UTC at an instant, milliseconds; east is positive. */
 function offsetAt(at: number, zone: string): number {
   if (zone === 'UTC') return 0;
-  const parts = new Map(formatOf(zone).formatToParts(at).map((part) => [part.type, Number(part.value)]));
+  const parts = new Map(
+    formatOf(zone)
+      .formatToParts(at)
+      .map((part) => [part.type, Number(part.value)]),
+  );
   const field = (type: Intl.DateTimeFormatPartTypes) => parts.get(type) ?? 0;
   const local = Date.UTC(field('year'), field('month') - 1, field('day'), field('hour'), field('minute'), field('second'));
   return local - Math.floor(at / 1_000) * 1_000;

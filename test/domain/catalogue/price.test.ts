@@ -1,7 +1,14 @@
 import { expect, test } from '@jest/globals';
 import type { PriceId } from '../../../src/domain/ids.js';
 import { decidePurchase, type PurchaseFacts } from '../../../src/domain/catalogue/purchase.js';
-import { isOnSale, priceAt, refuseMethod, refuseUnsold, type MethodFacts, type PriceKey } from '../../../src/domain/catalogue/price.js';
+import {
+  isOnSale,
+  priceAt,
+  refuseMethod,
+  refuseUnsold,
+  type MethodFacts,
+  type PriceKey,
+} from '../../../src/domain/catalogue/price.js';
 
 const now = new Date('2026-02-10T00:00:00Z');
 const before = new Date('2026-01-01T00:00:00Z');
@@ -25,7 +32,8 @@ test('a price is on sale from its first instant up to its last, which is out', (
 
 test('the price of the country wins over the one for any country, and no price is ever converted', () => {
   const prices = [aPrice('any'), aPrice('india', { country: 'IN' }), aPrice('old', { country: 'BR', validTo: before })];
-  const wanted = (country: string, currency = 'USD') => priceAt(prices, { ...aPrice('wanted'), country, currency }, now)?.id ?? null;
+  const wanted = (country: string, currency = 'USD') =>
+    priceAt(prices, { ...aPrice('wanted'), country, currency }, now)?.id ?? null;
   expect(wanted('IN')).toBe('india');
   expect(wanted('BR')).toBe('any');
   expect(wanted('IN', 'EUR')).toBeNull();
@@ -40,20 +48,26 @@ test('a draft is not told from what does not exist, and a retired tier is not so
 });
 
 test.each<{ method: MethodFacts | null; isAsked: boolean; code: string | null }>`
-  method                                               | isAsked  | code
-  ${{ kind: 'card', status: 'active' }}                | ${true}  | ${null}
-  ${{ kind: 'card', status: 'expired' }}               | ${true}  | ${'PAYMENT_METHOD_UNUSABLE'}
-  ${{ kind: 'card', status: 'pending_verification' }}  | ${true}  | ${'PAYMENT_METHOD_UNUSABLE'}
-  ${{ kind: 'bank_account', status: 'active' }}        | ${true}  | ${'PAYMENT_METHOD_UNUSABLE'}
-  ${{ kind: 'card', status: 'removed' }}               | ${true}  | ${'NOT_FOUND'}
-  ${null}                                              | ${true}  | ${'NOT_FOUND'}
-  ${null}                                              | ${false} | ${'PAYMENT_METHOD_UNUSABLE'}
+  method                                              | isAsked  | code
+  ${{ kind: 'card', status: 'active' }}               | ${true}  | ${null}
+  ${{ kind: 'card', status: 'expired' }}              | ${true}  | ${'PAYMENT_METHOD_UNUSABLE'}
+  ${{ kind: 'card', status: 'pending_verification' }} | ${true}  | ${'PAYMENT_METHOD_UNUSABLE'}
+  ${{ kind: 'bank_account', status: 'active' }}       | ${true}  | ${'PAYMENT_METHOD_UNUSABLE'}
+  ${{ kind: 'card', status: 'removed' }}              | ${true}  | ${'NOT_FOUND'}
+  ${null}                                             | ${true}  | ${'NOT_FOUND'}
+  ${null}                                             | ${false} | ${'PAYMENT_METHOD_UNUSABLE'}
 `('paying with $method, named: $isAsked, gives $code', ({ method, isAsked, code }) => {
   expect(refuseMethod(method, isAsked, ['card'])?.code ?? null).toBe(code);
 });
 
 const wish: PurchaseFacts = {
-  price: { amount: { minor: 500n, currency: 'USD' }, status: 'active', acceptedKinds: ['card'], validFrom: before, validTo: null },
+  price: {
+    amount: { minor: 500n, currency: 'USD' },
+    status: 'active',
+    acceptedKinds: ['card'],
+    validFrom: before,
+    validTo: null,
+  },
   quantity: 3,
   expectedAmount: { minor: 1_500n, currency: 'USD' },
   method: { kind: 'card', status: 'active' },
@@ -69,7 +83,11 @@ test.each<[string, Partial<PurchaseFacts>, string]>([
   ['no piece', { quantity: 0 }, 'INVALID_INPUT'],
   ['101 pieces', { quantity: 101 }, 'INVALID_INPUT'],
   ['half a piece', { quantity: 0.5 }, 'INVALID_INPUT'],
-  ['more than a payment can take', { quantity: 100, price: { ...wish.price, amount: { minor: 1_000_000n, currency: 'USD' } } as PurchaseFacts['price'] }, 'INVALID_INPUT'],
+  [
+    'more than a payment can take',
+    { quantity: 100, price: { ...wish.price, amount: { minor: 1_000_000n, currency: 'USD' } } as PurchaseFacts['price'] },
+    'INVALID_INPUT',
+  ],
   ['an unknown price', { price: null }, 'NOT_FOUND'],
   ['the price of one piece', { expectedAmount: { minor: 500n, currency: 'USD' } }, 'PRICE_CHANGED'],
   ['a removed card', { method: { kind: 'card', status: 'removed' } }, 'NOT_FOUND'],

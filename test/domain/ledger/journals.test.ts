@@ -20,8 +20,12 @@ function sums(movements: readonly Movement[]): Record<string, bigint> {
 test('the code and the nightly check of the books allow the same movements', () => {
   const sql = readFileSync('data/invariants.sql', 'utf8');
   const query = sql.slice(sql.indexOf('i01_known_movement'), sql.indexOf('i02_trial_balance'));
-  const listed = [...query.matchAll(/\('(\w+)','(\w+)','(\w+)'\)/g)].map(([, event, debit, credit]) => `${event} ${debit} ${credit}`);
-  const allowed = Object.entries(ALLOWED_MOVEMENTS).flatMap(([event, pairs]) => pairs.map(([debit, credit]) => `${event} ${debit} ${credit}`));
+  const listed = [...query.matchAll(/\('(\w+)','(\w+)','(\w+)'\)/g)].map(
+    ([, event, debit, credit]) => `${event} ${debit} ${credit}`,
+  );
+  const allowed = Object.entries(ALLOWED_MOVEMENTS).flatMap(([event, pairs]) =>
+    pairs.map(([debit, credit]) => `${event} ${debit} ${credit}`),
+  );
   expect(allowed.sort()).toEqual(listed.sort());
 });
 
@@ -71,7 +75,9 @@ test('the parts of a refund sum to it exactly, and none is negative', () => {
   fc.assert(
     fc.property(refund, (r) => {
       const { unearned, earned, tax } = journals.refundParts(r);
-      return unearned + earned + tax === r.amountMinor && unearned >= 0n && earned >= 0n && tax >= 0n && unearned <= r.unearnedMinor;
+      return (
+        unearned + earned + tax === r.amountMinor && unearned >= 0n && earned >= 0n && tax >= 0n && unearned <= r.unearnedMinor
+      );
     }),
   );
 });
@@ -82,7 +88,13 @@ test('a month of 10.00 with 1.00 tax, refunded whole on day 10, leaves only the 
     ...journals.invoiceFinalized(sold),
     ...journals.paymentSucceeded(1_100n, 'USD', false),
     ...journals.providerFee(62n, 'USD'),
-    ...journals.refundRequested({ amountMinor: 1_100n, currency: 'USD', invoiceNetMinor: 1_000n, invoiceTaxMinor: 100n, unearnedMinor: 667n }),
+    ...journals.refundRequested({
+      amountMinor: 1_100n,
+      currency: 'USD',
+      invoiceNetMinor: 1_000n,
+      invoiceTaxMinor: 100n,
+      unearnedMinor: 667n,
+    }),
     ...journals.refundSettled(1_100n, 'USD'),
   ];
   // The 333 earned day by day are posted by the day's own journal and are not here.
@@ -92,7 +104,14 @@ test('a month of 10.00 with 1.00 tax, refunded whole on day 10, leaves only the 
 test('half of 8.00 given back on the first day is taken from what is not yet earned', () => {
   const half = { amountMinor: 400n, currency: 'USD', invoiceNetMinor: 800n, invoiceTaxMinor: 0n, unearnedMinor: 800n };
   expect(journals.refundRequested(half)).toEqual([
-    { event: 'refund_requested', leg: 'unearned', debit: 'deferred_revenue', credit: 'refunds_payable', amountMinor: 400n, currency: 'USD' },
+    {
+      event: 'refund_requested',
+      leg: 'unearned',
+      debit: 'deferred_revenue',
+      credit: 'refunds_payable',
+      amountMinor: 400n,
+      currency: 'USD',
+    },
   ]);
 });
 
@@ -136,7 +155,11 @@ test('a won dispute leaves only its fee; a lost one is a loss of what was earned
 });
 
 test('a charge settled in another currency waits in fx_clearing in both', () => {
-  expect(journals.paymentSucceeded(1_000n, 'EUR', true)[0]).toMatchObject({ debit: 'fx_clearing', currency: 'EUR', leg: 'presentment' });
+  expect(journals.paymentSucceeded(1_000n, 'EUR', true)[0]).toMatchObject({
+    debit: 'fx_clearing',
+    currency: 'EUR',
+    leg: 'presentment',
+  });
   expect(journals.fxSettlement(1_080n, 'USD')[0]).toMatchObject({ credit: 'fx_clearing', currency: 'USD', leg: 'settlement' });
 });
 
@@ -154,7 +177,11 @@ test('every account of every currency and merchant account has an id of its own 
   expect(Math.max(...rows.map((r) => r.id))).toBeLessThan(2 ** 31);
   const perProvider = Object.values(CHART).filter((a) => a.isPerProvider).length;
   expect(rows.length).toBe(currencies.length * (Object.keys(CHART).length + perProvider));
-  expect(rows.find((r) => r.id === 84_001)).toMatchObject({ code: 'customer_receivable', currency: 'USD', providerAccountId: null });
+  expect(rows.find((r) => r.id === 84_001)).toMatchObject({
+    code: 'customer_receivable',
+    currency: 'USD',
+    providerAccountId: null,
+  });
   expect(rows.find((r) => r.id === 184_002)).toMatchObject({ code: 'provider_clearing', currency: 'USD', providerAccountId: 1 });
   for (const row of rows) {
     const numeric = CURRENCIES.get(row.currency)?.numeric ?? 0;

@@ -9,7 +9,14 @@ import {
   type RevenueSchedule,
 } from '../../../src/domain/ledger/revenue.js';
 
-const month: RevenueSchedule = { seq: 1, netMinor: 1_000n, startsOn: '2026-04-01', endsOn: '2026-05-01', stoppedOn: null, reversedMinor: 0n };
+const month: RevenueSchedule = {
+  seq: 1,
+  netMinor: 1_000n,
+  startsOn: '2026-04-01',
+  endsOn: '2026-05-01',
+  stoppedOn: null,
+  reversedMinor: 0n,
+};
 const day = (n: number) => new Date(Date.UTC(2026, 3, 1 + n)).toISOString().slice(0, 10);
 
 test.each<{ on: string; earned: bigint }>`
@@ -78,6 +85,11 @@ test('whatever was earned, refunded and earned again sums to the net, through an
 
 test('the unearned part of a canceled refund is earned over what remains, or in one day when nothing does', () => {
   const stopped = { ...month, stoppedOn: '2026-04-11', reversedMinor: 667n };
-  expect(reopenAfterCanceledRefund(stopped, '2026-04-11', 667n)).toMatchObject({ seq: 2, netMinor: 667n, startsOn: '2026-04-11', endsOn: '2026-05-01' });
+  expect(reopenAfterCanceledRefund(stopped, '2026-04-11', 667n)).toMatchObject({
+    seq: 2,
+    netMinor: 667n,
+    startsOn: '2026-04-11',
+    endsOn: '2026-05-01',
+  });
   expect(reopenAfterCanceledRefund(stopped, '2026-06-01', 667n)).toMatchObject({ startsOn: '2026-06-01', endsOn: '2026-06-02' });
 });

@@ -23,13 +23,13 @@ test('digits follow ISO 4217 where Intl says otherwise, and agree with Intl else
 });
 
 test.each<{ currency: string; exponent: number; step: bigint; minimum: bigint | null }>`
-  currency | exponent | step   | minimum
-  ${'USD'} | ${2}     | ${1n}  | ${50n}
-  ${'GBP'} | ${2}     | ${1n}  | ${30n}
-  ${'JPY'} | ${0}     | ${1n}  | ${50n}
-  ${'ISK'} | ${0}     | ${1n}  | ${null}
+  currency | exponent | step    | minimum
+  ${'USD'} | ${2}     | ${1n}   | ${50n}
+  ${'GBP'} | ${2}     | ${1n}   | ${30n}
+  ${'JPY'} | ${0}     | ${1n}   | ${50n}
+  ${'ISK'} | ${0}     | ${1n}   | ${null}
   ${'HUF'} | ${2}     | ${100n} | ${17500n}
-  ${'KWD'} | ${3}     | ${10n} | ${null}
+  ${'KWD'} | ${3}     | ${10n}  | ${null}
 `('$currency has $exponent digits and moves in steps of $step', ({ currency, exponent, step, minimum }) => {
   expect(currencyOf(currency)).toMatchObject({ exponent, step, stripeMinimum: minimum, isSold: true });
 });

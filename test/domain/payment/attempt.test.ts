@@ -68,7 +68,10 @@ test('a decline while the client holds the secret is settled only by the provide
   expect(decideAttempt('requires_action', failed)).toEqual({ kind: 'apply', to: 'declined' });
   const givenUp = fact('canceled', { ...held, isCancelAsked: true });
   expect(decideAttempt('requires_action', givenUp)).toEqual({ kind: 'apply', to: 'canceled' });
-  expect(decideAttempt('requires_action', fact('succeeded', { ...held, isCancelAsked: true }))).toEqual({ kind: 'apply', to: 'succeeded' });
+  expect(decideAttempt('requires_action', fact('succeeded', { ...held, isCancelAsked: true }))).toEqual({
+    kind: 'apply',
+    to: 'succeeded',
+  });
 });
 
 const anyFact = fc.record<AttemptFact>({
@@ -85,7 +88,8 @@ test('whatever the facts and their order, only allowed moves are made, and every
       for (const told of facts) {
         const decided = decideAttempt(status, told);
         if (decided.kind !== 'apply') continue;
-        if (!mayMove(status, decided.to) || isEnd(status) || !mayMoveOrSame(intentStatusOf(status), intentStatusOf(decided.to))) return false;
+        if (!mayMove(status, decided.to) || isEnd(status) || !mayMoveOrSame(intentStatusOf(status), intentStatusOf(decided.to)))
+          return false;
         status = decided.to;
         if (decideAttempt(status, told).kind !== 'nothing') return false;
       }

@@ -17,7 +17,15 @@ const T0 = Date.parse('2026-03-02T10:00:00Z'); // a Monday
 const at = (seconds: number) => new Date(T0 + seconds * 1_000);
 
 function probe(more: Partial<ProbeFacts>): number {
-  const facts: ProbeFacts = { status: 'unknown', probes: 0, callDeadlineAt: at(0), enteredAt: at(0), now: at(0), jitter: MIDDLE, ...more };
+  const facts: ProbeFacts = {
+    status: 'unknown',
+    probes: 0,
+    callDeadlineAt: at(0),
+    enteredAt: at(0),
+    now: at(0),
+    jitter: MIDDLE,
+    ...more,
+  };
   return (nextProbeAt(facts).getTime() - T0) / 1_000;
 }
 

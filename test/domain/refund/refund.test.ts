@@ -31,10 +31,18 @@ test.each<[string, Partial<RefundAsked>, bigint]>([
   ['all of it by default', {}, 100n],
   ['the amount asked', { asked: usd(60n) }, 60n],
   ['the rest by default', { refunds: [given(60n)] }, 40n],
-  ['failed and canceled refunds do not count', { refunds: [given(60n, 'failed'), given(70n, 'canceled')], asked: usd(100n) }, 100n],
+  [
+    'failed and canceled refunds do not count',
+    { refunds: [given(60n, 'failed'), given(70n, 'canceled')], asked: usd(100n) },
+    100n,
+  ],
   ['a won dispute does not count', { disputes: [{ status: 'won', amountMinor: 100n, isWithdrawn: true }] }, 100n],
   ['an inquiry may be refunded in full', { disputes: [{ status: 'inquiry', amountMinor: 100n, isWithdrawn: false }] }, 100n],
-  ['a closed dispute that took a part leaves the rest', { disputes: [{ status: 'closed', amountMinor: 30n, isWithdrawn: true }] }, 70n],
+  [
+    'a closed dispute that took a part leaves the rest',
+    { disputes: [{ status: 'closed', amountMinor: 30n, isWithdrawn: true }] },
+    70n,
+  ],
 ])('approved: %s', (_, more, minor) => {
   expect(decideRefund(charge(more))).toEqual({ kind: 'approved', amount: usd(minor) });
 });
@@ -50,7 +58,11 @@ test.each<[string, Partial<RefundAsked>, string]>([
   ['an open dispute', { disputes: [{ status: 'open', amountMinor: 10n, isWithdrawn: true }] }, 'INVALID_STATE'],
   ['a dispute under review', { disputes: [{ status: 'under_review', amountMinor: 10n, isWithdrawn: true }] }, 'INVALID_STATE'],
   ['a lost dispute', { disputes: [{ status: 'lost', amountMinor: 10n, isWithdrawn: true }] }, 'INVALID_STATE'],
-  ['a part while the bank inquires', { asked: usd(50n), disputes: [{ status: 'inquiry', amountMinor: 100n, isWithdrawn: false }] }, 'INVALID_STATE'],
+  [
+    'a part while the bank inquires',
+    { asked: usd(50n), disputes: [{ status: 'inquiry', amountMinor: 100n, isWithdrawn: false }] },
+    'INVALID_STATE',
+  ],
   ['more than the charge', { asked: usd(101n) }, 'REFUND_EXCEEDS_CHARGE'],
   ['more than is left', { asked: usd(60n), refunds: [given(60n, 'created')] }, 'REFUND_EXCEEDS_CHARGE'],
   ['the rest of nothing', { refunds: [given(100n)] }, 'REFUND_EXCEEDS_CHARGE'],
@@ -60,15 +72,19 @@ test.each<[string, Partial<RefundAsked>, string]>([
 
 test('however many refunds are asked for one after another, they never exceed the charge', () => {
   fc.assert(
-    fc.property(fc.bigInt({ min: 1n, max: 10_000n }), fc.array(fc.option(fc.bigInt({ min: -5n, max: 12_000n })), { maxLength: 20 }), (amountMinor, asks) => {
-      const refunds: { status: RefundStatus; amountMinor: bigint }[] = [];
-      for (const minor of asks) {
-        const decided = decideRefund(charge({ amountMinor, refunds, asked: minor === null ? null : usd(minor) }));
-        if (decided.kind === 'approved') refunds.push(given(decided.amount.minor, 'sent'));
-      }
-      const sum = refunds.reduce((total, r) => total + r.amountMinor, 0n);
-      return sum <= amountMinor && sum + refundableAmount(charge({ amountMinor, refunds })) === amountMinor;
-    }),
+    fc.property(
+      fc.bigInt({ min: 1n, max: 10_000n }),
+      fc.array(fc.option(fc.bigInt({ min: -5n, max: 12_000n })), { maxLength: 20 }),
+      (amountMinor, asks) => {
+        const refunds: { status: RefundStatus; amountMinor: bigint }[] = [];
+        for (const minor of asks) {
+          const decided = decideRefund(charge({ amountMinor, refunds, asked: minor === null ? null : usd(minor) }));
+          if (decided.kind === 'approved') refunds.push(given(decided.amount.minor, 'sent'));
+        }
+        const sum = refunds.reduce((total, r) => total + r.amountMinor, 0n);
+        return sum <= amountMinor && sum + refundableAmount(charge({ amountMinor, refunds })) === amountMinor;
+      },
+    ),
   );
 });
 
@@ -109,7 +125,13 @@ test('every state of a refund can be reached, and the history shows each by one 
   ]);
 });
 
-const end: RefundEndFacts = { chargeMinor: 100n, refunds: [given(100n)], reason: 'requested', isEndAsked: false, isCurrentPeriod: true };
+const end: RefundEndFacts = {
+  chargeMinor: 100n,
+  refunds: [given(100n)],
+  reason: 'requested',
+  isEndAsked: false,
+  isCurrentPeriod: true,
+};
 
 test.each<[string, Partial<RefundEndFacts>, boolean]>([
   ['all of the current period', {}, true],

@@ -24,8 +24,10 @@ const aSubscription = (more: Partial<SubscriptionFacts> = {}): SubscriptionFacts
   periodEnd,
   ...more,
 });
-const cancel = (more: Partial<SubscriptionFacts> = {}, asked: { immediately?: boolean; expectedVersion?: number; now?: Date } = {}) =>
-  decideCancel(aSubscription(more), { immediately: false, expectedVersion: null, now, ...asked });
+const cancel = (
+  more: Partial<SubscriptionFacts> = {},
+  asked: { immediately?: boolean; expectedVersion?: number; now?: Date } = {},
+) => decideCancel(aSubscription(more), { immediately: false, expectedVersion: null, now, ...asked });
 
 test('every state can be reached by subscribing, and what has ended never comes back', () => {
   const seen = new Set<SubscriptionStatus>(['incomplete', 'trialing', 'active']);
@@ -84,7 +86,8 @@ test('acting on an old version is refused before anything else', () => {
 });
 
 test('a cancellation can be taken back until it takes effect', () => {
-  const resume = (more: Partial<SubscriptionFacts>, at = now) => decideResume(aSubscription(more), { expectedVersion: null, now: at });
+  const resume = (more: Partial<SubscriptionFacts>, at = now) =>
+    decideResume(aSubscription(more), { expectedVersion: null, now: at });
   expect(resume({ cancelAtPeriodEnd: true })).toEqual({ kind: 'resumed', entitledUntil: slackEnd });
   expect(resume({ cancelAtPeriodEnd: true }, periodEnd)).toMatchObject({ code: 'INVALID_STATE' });
   expect(resume({})).toMatchObject({ code: 'INVALID_STATE' });

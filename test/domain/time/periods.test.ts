@@ -61,12 +61,19 @@ const units = fc.constantFrom<PeriodUnit>('day', 'week', 'month', 'year');
 
 test('every boundary is the one that Temporal computes', () => {
   fc.assert(
-    fc.property(anchors, fc.constantFrom(...ZONES), units, fc.integer({ min: 1, max: 12 }), fc.integer({ min: 0, max: 40 }), (anchorLocal, zone, unit, count, n) => {
-      const reference = Temporal.PlainDateTime.from(anchorLocal)
-        .add({ [`${unit}s`]: n * count }, { overflow: 'constrain' })
-        .toZonedDateTime(zone, { disambiguation: 'compatible' });
-      return boundary({ anchorLocal, zone, unit, count, n }).getTime() === reference.epochMilliseconds;
-    }),
+    fc.property(
+      anchors,
+      fc.constantFrom(...ZONES),
+      units,
+      fc.integer({ min: 1, max: 12 }),
+      fc.integer({ min: 0, max: 40 }),
+      (anchorLocal, zone, unit, count, n) => {
+        const reference = Temporal.PlainDateTime.from(anchorLocal)
+          .add({ [`${unit}s`]: n * count }, { overflow: 'constrain' })
+          .toZonedDateTime(zone, { disambiguation: 'compatible' });
+        return boundary({ anchorLocal, zone, unit, count, n }).getTime() === reference.epochMilliseconds;
+      },
+    ),
     { numRuns: 5_000 },
   );
 });
@@ -74,14 +81,20 @@ test('every boundary is the one that Temporal computes', () => {
 test('boundaries within a day of a change of clocks are the ones that Temporal computes', () => {
   const hours = fc.integer({ min: 0, max: 48 * 4 });
   fc.assert(
-    fc.property(fc.constantFrom(...ZONES), fc.integer({ min: 2000, max: 2037 }), fc.nat(1), hours, (zone, year, which, quarter) => {
-      const changes = transitions(zone, year);
-      fc.pre(changes.length > which);
-      const near = Temporal.Instant.fromEpochMilliseconds((changes[which] ?? 0) + (quarter - 96) * 900_000);
-      const anchorLocal = near.toZonedDateTimeISO('UTC').toPlainDateTime().toString().slice(0, 16) + ':00';
-      const reference = Temporal.PlainDateTime.from(anchorLocal).toZonedDateTime(zone, { disambiguation: 'compatible' });
-      return boundary({ anchorLocal, zone, unit: 'month', count: 1, n: 0 }).getTime() === reference.epochMilliseconds;
-    }),
+    fc.property(
+      fc.constantFrom(...ZONES),
+      fc.integer({ min: 2000, max: 2037 }),
+      fc.nat(1),
+      hours,
+      (zone, year, which, quarter) => {
+        const changes = transitions(zone, year);
+        fc.pre(changes.length > which);
+        const near = Temporal.Instant.fromEpochMilliseconds((changes[which] ?? 0) + (quarter - 96) * 900_000);
+        const anchorLocal = near.toZonedDateTimeISO('UTC').toPlainDateTime().toString().slice(0, 16) + ':00';
+        const reference = Temporal.PlainDateTime.from(anchorLocal).toZonedDateTime(zone, { disambiguation: 'compatible' });
+        return boundary({ anchorLocal, zone, unit: 'month', count: 1, n: 0 }).getTime() === reference.epochMilliseconds;
+      },
+    ),
     { numRuns: 2_000 },
   );
 });
@@ -98,13 +111,20 @@ function transitions(zone: string, year: number): number[] {
 
 test('periods follow each other without a hole or an overlap, and the anchor of the first is its start', () => {
   fc.assert(
-    fc.property(anchors, fc.constantFrom(...ZONES), units, fc.integer({ min: 1, max: 3 }), fc.integer({ min: 0, max: 24 }), (local, zone, unit, count, n) => {
-      const start = boundary({ anchorLocal: local, zone, unit, count, n: 0 });
-      const rule = { anchorLocal: anchorLocalOf(start, zone), zone, unit, count };
-      const period = periodOf({ ...rule, n });
-      expect(period.start < period.end).toBe(true);
-      expect(periodOf({ ...rule, n: n + 1 }).start).toEqual(period.end);
-    }),
+    fc.property(
+      anchors,
+      fc.constantFrom(...ZONES),
+      units,
+      fc.integer({ min: 1, max: 3 }),
+      fc.integer({ min: 0, max: 24 }),
+      (local, zone, unit, count, n) => {
+        const start = boundary({ anchorLocal: local, zone, unit, count, n: 0 });
+        const rule = { anchorLocal: anchorLocalOf(start, zone), zone, unit, count };
+        const period = periodOf({ ...rule, n });
+        expect(period.start < period.end).toBe(true);
+        expect(periodOf({ ...rule, n: n + 1 }).start).toEqual(period.end);
+      },
+    ),
     { numRuns: 500 },
   );
 });
@@ -115,5 +135,7 @@ test('an anchor keeps whole seconds, and a day is that of UTC', () => {
 });
 
 test('an anchor of another form is a bug and says so', () => {
-  expect(() => boundary({ anchorLocal: '2024-01-31', zone: 'UTC', unit: 'month', count: 1, n: 1 })).toThrow('an anchor is a local date and time');
+  expect(() => boundary({ anchorLocal: '2024-01-31', zone: 'UTC', unit: 'month', count: 1, n: 1 })).toThrow(
+    'an anchor is a local date and time',
+  );
 });
