@@ -48,7 +48,7 @@ const KEYS_PER_STATEMENT = 1_000;
 
 /**
  * The reading side of the database: connections of the role pay_reader, which may select and nothing else, and whose row
- * policies let every row through: so each statement for private rows carries the viewer and filters by it.
+ * policies let every row through: so each statement for private rows carries the user whose rows are wanted, and filters by it.
  *
  * Keys asked for by several requests at the same time travel in one statement. A key joins only a statement not yet sent,
  * so a request that began after a commit sees what was committed.
