@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
+import { OneLineError } from './one-line-error.js';
 
 const PRODUCT = 'monetization-gateway';
 /** Where root keeps binaries and data: PostgreSQL refuses to run as root, and others may not enter a clone below /root. */
@@ -54,8 +55,8 @@ export interface BorrowedPostgres extends PostgresAddress {
   release(): Promise<void>;
 }
 
-/** Another live process runs the server of this DATA_DIR. The message is one line for people. */
-export class DataDirInUse extends Error {
+/** Another live process runs the server of this DATA_DIR. */
+export class DataDirInUse extends OneLineError {
   constructor(dataDir: string, pid: number | null) {
     super(
       `The database under ${path.resolve(dataDir)} is in use${pid ? ` (server process ${pid})` : ''}: stop the other npm start or command first, or set another DATA_DIR.`,
@@ -183,7 +184,7 @@ async function unprivilegedIds(): Promise<Ids> {
     const user = users.find((fields) => fields[0] === name);
     if (user) return { uid: Number(user[2]), gid: Number(user[3]) };
   }
-  throw new Error(
+  throw new OneLineError(
     'PostgreSQL refuses to run as root, and neither user postgres nor user nobody exists: start as an ordinary user or set DATABASE_URL.',
   );
 }
@@ -202,7 +203,7 @@ async function binaries(): Promise<string> {
   try {
     entry = require.resolve(name);
   } catch {
-    throw new Error(
+    throw new OneLineError(
       `There is no embedded PostgreSQL for ${process.platform}-${process.arch} (package ${name}): set DATABASE_URL to a PostgreSQL of your own.`,
     );
   }
