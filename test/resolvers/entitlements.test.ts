@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { unionOfRights, type EntitledSubscriptionRow, type GrantRow } from '../../src/store/entitlements.reads.js';
+import { graphql } from 'graphql';
 import { publicId } from '../../src/domain/ids.js';
+import { pgConfig } from '../../src/platform/database-options.js';
+import { makeReads } from '../../src/resolvers/loaders/reads.js';
+import { unionOfRights, type EntitledSubscriptionRow, type GrantRow } from '../../src/store/entitlements.reads.js';
+import { Reader, type KeyedStatement } from '../../src/store/reader.js';
 import { BASIC, CATALOGUE, PLUS } from '../builders/catalogue-rows.js';
 import { at, codesOf, NOW, startGraph, type TestGraph } from './graph.js';
 
@@ -84,25 +88,34 @@ test('bulk questions are answered in their order, for anybody, with the time the
   ]);
 });
 
+/** Tells which statements were asked for. */
+class ToldReader extends Reader {
+  readonly names: string[] = [];
+
+  override rowsOf<Key, Row extends { o: number }>(asked: KeyedStatement<Key, Row>, keys: readonly Key[]): Promise<Row[][]> {
+    this.names.push(asked.name);
+    return super.rowsOf(asked, keys);
+  }
+}
+
 test('a thousand questions are two statements, and one more is refused', async () => {
-  const statements = (): Promise<unknown> =>
-    graph.database.ownerPool.query("select sum(xact_commit)::int as n from pg_stat_database where datname = current_database()").then(({ rows }) => rows[0].n);
-  void statements;
   const checks = Array.from({ length: 1_000 }, (_, i) => ({ userId: `user${i}`, feature: 'no_ads' }));
-  const names: string[] = [];
-  const context = graph.contextFor(SERVICE);
-  const original = graph.reader.rowsOf.bind(graph.reader);
-  graph.reader.rowsOf = (asked, keys) => {
-    names.push(asked.name);
-    return original(asked, keys);
-  };
-  await Promise.all(checks.map((check) => context.reads.rights(check.userId)));
-  graph.reader.rowsOf = original;
-  expect(names).toEqual(['entitled_subscriptions', 'grants_in_force']);
   const query = 'query ($checks: [EntitlementCheckInput!]!) { entitlementChecks(checks: $checks) { granted } }';
-  expect(at(await graph.ask(SERVICE, query, { checks }), 'entitlementChecks')).toHaveLength(1_000);
+  const reader = new ToldReader({ connection: pgConfig(graph.database.options), maxConnections: 2, statementTimeoutMs: 10_000, usesNamedStatements: false });
+  const context = { ...graph.contextFor(SERVICE), reads: makeReads(reader, graph.catalogue, 'secret', { now: () => NOW }) };
+  const answer = await graphql({ schema: graph.schema, source: query, variableValues: { checks }, contextValue: context });
+  await reader.close();
+  expect(at(answer, 'entitlementChecks')).toHaveLength(1_000);
+  expect(reader.names).toEqual(['entitled_subscriptions', 'grants_in_force']);
   const refused = await graph.ask(SERVICE, query, { checks: [...checks, { userId: 'ana', feature: 'no_ads' }] });
   expect(refused.errors?.[0]?.extensions).toMatchObject({ code: 'OPERATION_TOO_COMPLEX', actual: 1_001, maximum: 1_000 });
+});
+
+test('a user id that no user can have has no rights and no tier, and reaches no statement', async () => {
+  const query = 'query ($refs: [_Any!]!) { _entities(representations: $refs) { ... on User { displayTier { key } featureKeys } } }';
+  const refs = ['\0', '', "'; --", 'x'.repeat(65)].map((id) => ({ __typename: 'User', id }));
+  const nothing = { displayTier: null, featureKeys: [] };
+  expect(await graph.ask(SERVICE, query, { refs })).toEqual({ data: { _entities: [nothing, nothing, nothing, nothing] } });
 });
 
 test('hasFeature answers for the user and for services, and is null for others', async () => {

@@ -159,7 +159,7 @@ test('an object changed by a verb is shown as it is after that verb, in each ver
   });
 });
 
-test('a comment is at most a thousand characters, counted as people do', async () => {
+test('a comment is at most a thousand characters, counted as people do, and storable', async () => {
   const cancel = (comment: string): Promise<ExecutionResult> =>
     graph.ask(
       ANA,
@@ -168,7 +168,9 @@ test('a comment is at most a thousand characters, counted as people do', async (
       { cancelSubscription: async () => ({ ...DONE, subscriptionId }) },
     );
   expect(at(await cancel('😀'.repeat(1_000)), 'cancelSubscription', 'userErrors')).toEqual([]);
-  expect(at(await cancel('😀'.repeat(1_001)), 'cancelSubscription', 'userErrors')).toEqual([{ code: 'INVALID_INPUT', field: ['input', 'comment'] }]);
+  for (const wrong of ['😀'.repeat(1_001), 'a\0b']) {
+    expect(at(await cancel(wrong), 'cancelSubscription', 'userErrors')).toEqual([{ code: 'INVALID_INPUT', field: ['input', 'comment'] }]);
+  }
 });
 
 test('a purchase is given its quantity, 1 where none is said, and at most 100', async () => {

@@ -4,7 +4,7 @@ import * as customerReads from '../../src/store/customers.reads.js';
 import * as entitlementReads from '../../src/store/entitlements.reads.js';
 import * as paymentMethodReads from '../../src/store/payment-methods.reads.js';
 import * as purchaseReads from '../../src/store/purchases.reads.js';
-import type { KeyedStatement } from '../../src/store/reader.js';
+import { keyedStatement, type KeyedStatement } from '../../src/store/reader.js';
 import * as subscriptionReads from '../../src/store/subscriptions.reads.js';
 import * as transactionReads from '../../src/store/transactions.reads.js';
 import { CATALOGUE, PLUS } from '../builders/catalogue-rows.js';
@@ -155,4 +155,18 @@ test('amounts beyond the safe integers come back exactly', async () => {
   const huge = await graph.rows.transaction('ana', { amount: '9007199254740993' });
   const [rows] = await graph.reader.rowsOf(transactionReads.transactionsById, [{ id: huge, userId: 'ana' }]);
   expect(rows?.[0]?.amount).toBe(9007199254740993n);
+});
+
+test('a slow batch holds up neither the next ones nor their answers', async () => {
+  const slow = keyedStatement<number, { o: number }>(
+    'slow_for_one',
+    'select k.o::int as o, pg_sleep(k.seconds)::text from unnest($1::float8[]) with ordinality as k(seconds, o)',
+    (keys) => [[...keys]],
+  );
+  const order: string[] = [];
+  const first = graph.reader.rowsOf(slow, [1]).then(() => order.push('slow'));
+  await graph.reader.rowsOf(purchaseReads.purchasesById, [{ id: accounts.ana.purchase, userId: 'ana' }]);
+  const second = graph.reader.rowsOf(slow, [0]).then(() => order.push('quick'));
+  await Promise.all([first, second]);
+  expect(order).toEqual(['quick', 'slow']);
 });
