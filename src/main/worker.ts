@@ -1,0 +1,59 @@
+/** The worker: sends what was left, finds out what is unknown, applies webhooks, carries changes to the gateways, keeps the house. */
+import Fastify from 'fastify';
+import pg from 'pg';
+import { redactCardNumbers } from '../platform/card-data.js';
+import { pgConfig } from '../platform/database-options.js';
+import { createLogger } from '../platform/log.js';
+import { createMetrics } from '../platform/metrics.js';
+import { repeat } from '../platform/repeat.js';
+import { runProcess } from '../platform/run-process.js';
+import { databaseOptions, readSettings } from '../platform/settings.js';
+import { openDatabase } from '../store/database.js';
+import { FEED_WAKE_CHANNEL } from '../store/feed.reads.js';
+import { dropOldPartitions, keepPartitions } from '../store/partitions.js';
+import { makeChores } from '../worker/chores.js';
+import { makeCashier, makeClock } from './assemble.js';
+import { cashierMetrics } from './cashier-metrics.js';
+
+/** Connections of the pool: the chores, and the calls they have in flight. */
+const POOL = 24;
+
+runProcess(async (shutdown) => {
+  const settings = readSettings(process.env);
+  const log = createLogger({ level: settings.logLevel, service: 'worker', region: settings.region, redactText: redactCardNumbers });
+  const registry = createMetrics({ region: settings.region, service: 'worker' });
+  const clock = makeClock(settings);
+  shutdown.add('the clock', () => clock.stop());
+  const database = databaseOptions(settings);
+  const source = await openDatabase(database, 'pay_worker', POOL);
+  shutdown.add('the pool', () => source.destroy());
+  const cashier = makeCashier(settings, { source, clock, events: cashierMetrics(registry), onCommitted: () => undefined });
+
+  const maintain = async (): Promise<void> => {
+    // Partitions are made by the owner of the tables: a connection of its own, for as long as it takes.
+    const owner = new pg.Client(pgConfig(database));
+    await owner.connect();
+    try {
+      await keepPartitions(owner, clock.now());
+      await dropOldPartitions(owner, clock.now());
+    } finally {
+      await owner.end();
+    }
+  };
+  await maintain();
+  for (const chore of makeChores(cashier, { channel: FEED_WAKE_CHANNEL, maintain })) {
+    const running = repeat({
+      everyMs: chore.everyMs,
+      work: () => chore.run(),
+      onError: (error) => log.error({ err: error, chore: chore.name }, 'a chore failed'),
+    });
+    shutdown.add(`chore ${chore.name}`, () => running.stop());
+  }
+  const app = Fastify();
+  app.get('/healthz', async () => ({ status: 'ok' }));
+  app.get('/readyz', async () => ({ status: 'ok' }));
+  app.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
+  const url = await app.listen({ host: settings.host, port: settings.workerPort });
+  shutdown.add('the server', () => app.close());
+  log.info({ url }, 'listening');
+});
