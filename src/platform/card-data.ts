@@ -28,6 +28,8 @@ const LONGEST_PREFIX = 4;
 /** Digits with at most one space, dot or hyphen between two of them. */
 const RUN = /\d(?:[ .-]?\d){13,}/g;
 const JOINED_BEFORE = /[\p{L}\p{N}_+.-]/u;
+/** Six in a million UUIDs begin with what could be a card number; nobody writes his card in that shape. */
+const UUID = /(?<![\p{L}\p{N}])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![\p{L}\p{N}])/giu;
 const JOINED_AFTER = /^(?:[\p{L}\p{N}_]|-\p{L})/u;
 
 /** Whether a text has a card number in it, however its digits are written or separated. */
@@ -144,8 +146,10 @@ function digitValue(digit: string): number {
 
 type Span = readonly [start: number, end: number];
 
-function spansOf(text: string, form: CardForm, isFirstEnough: boolean): Span[] {
+function spansOf(searched: string, form: CardForm, isFirstEnough: boolean): Span[] {
   const spans: Span[] = [];
+  if (searched.search(RUN) < 0) return spans;
+  const text = form === 'strict' ? searched.replaceAll(UUID, (uuid) => 'x'.repeat(uuid.length)) : searched;
   for (const run of text.matchAll(RUN)) {
     const positions: number[] = [];
     for (let i = 0; i < run[0].length; i++) if (isDigit(run[0].charCodeAt(i))) positions.push(run.index + i);

@@ -38,23 +38,25 @@ export interface PublishedCatalogue {
 
 const instant = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 const minorUnits = z.int().transform(BigInt);
+const taxBehavior = z.enum(['inclusive', 'exclusive']);
 const priceOfFile = z.strictObject({
   id: z.string(),
   country: z.string().default(ANY_COUNTRY),
   currency: z.string(),
   /** Minor units, e.g. 800 for 8.00 USD. */
   amount: minorUnits,
-  taxBehavior: z.enum(['inclusive', 'exclusive']),
+  taxBehavior: taxBehavior.optional(),
   acceptedKinds: z.array(z.string()).optional(),
   validFrom: instant.optional(),
   validTo: instant.nullable().default(null),
 });
 const tierPriceOfFile = priceOfFile.extend({ interval: z.enum(['week', 'month', 'year']), intervalCount: z.int().default(1) });
 
-/** `validFrom` and `acceptedKinds` at the top hold for every price that has none of its own. */
+/** `validFrom`, `acceptedKinds` and `taxBehavior` at the top hold for every price that has none of its own. */
 const catalogueFile = z.strictObject({
   validFrom: instant,
   acceptedKinds: z.array(z.string()),
+  taxBehavior,
   providerAccounts: z.array(
     z.strictObject({
       id: z.int().min(1).max(20_000),
@@ -105,6 +107,7 @@ export function readCatalogue(text: string): Catalogue {
     intervalUnit: null,
     intervalCount: null,
     amountMinor: amount,
+    taxBehavior: price.taxBehavior ?? file.taxBehavior,
     acceptedKinds: price.acceptedKinds ?? file.acceptedKinds,
     validFrom: price.validFrom ?? file.validFrom,
   });

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { pgConfig } from '../../src/platform/database-options.js';
 import { publishCatalogue, readCatalogue } from '../../src/usecases/publish-catalogue.js';
@@ -23,13 +23,19 @@ interface FileOf {
 let database: TestDatabase;
 let client: pg.Client;
 
-beforeEach(async () => {
+beforeAll(async () => {
   database = await testDatabase();
   client = new pg.Client(pgConfig(database.options));
   await client.connect();
 });
 
 afterEach(async () => {
+  for (const table of ['tier_feature', 'price', 'product', 'tier', 'feature', 'ledger_account', 'provider_account']) {
+    await client.query(`delete from ${table}`);
+  }
+});
+
+afterAll(async () => {
   await client?.end();
   await database?.drop();
 });

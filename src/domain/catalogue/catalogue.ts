@@ -162,7 +162,7 @@ function checkPrice(price: CataloguePrice): string[] {
   if (currency === null || !currency.isSold) return [`Price ${price.id} is in ${price.currency}, which is not sold.`];
   const problems: string[] = [];
   const money = { minor: price.amountMinor, currency: price.currency };
-  if (price.amountMinor < 0n) problems.push('is negative');
+  if (price.amountMinor <= 0n) problems.push('is not positive: what is free needs no price');
   if (price.amountMinor > STRIPE_MAXIMUM) problems.push('is more than one payment can take');
   if (!isMultipleOfStep(money))
     problems.push(`is not a multiple of ${decimalText({ ...money, minor: currency.step })} ${price.currency}`);

@@ -29,7 +29,10 @@ export function isOnSale(price: PriceSpan, now: Date): boolean {
   return price.validFrom <= now && (price.validTo === null || now < price.validTo);
 }
 
-/** The price for a subject, interval, country and currency at an instant: that of the country, else that of any country, else null; never converted. */
+/**
+ * The price for a subject, interval, country and currency at an instant: that of the country, else that of any country, else
+ * null; never converted.
+ */
 export function priceAt<P extends PriceKey>(
   prices: readonly P[],
   wanted: Pick<PriceKey, 'subjectId' | 'intervalUnit' | 'intervalCount' | 'country' | 'currency'>,

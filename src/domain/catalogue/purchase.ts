@@ -36,7 +36,10 @@ export interface PurchaseRefused {
   field: string[] | null;
 }
 
-/** Decides whether a user may buy, and for how much in all. The first reason in this order is the refusal: quantity, price, amount, method. */
+/**
+ * Decides whether a user may buy, and for how much in all. The first reason in this order is the refusal: quantity, price,
+ * amount, method.
+ */
 export function decidePurchase(facts: PurchaseFacts): { kind: 'approved'; amount: Money } | PurchaseRefused {
   const { price, quantity, now } = facts;
   const field = ['input', 'quantity'];

@@ -158,7 +158,10 @@ export interface RefundSource {
   unearnedMinor: bigint;
 }
 
-/** The parts of a refund: tax in proportion (half up), the rest from what is not yet earned first. They sum to the refund exactly. */
+/**
+ * The parts of a refund: tax in proportion (half up), the rest from what is not yet earned first. They sum to the refund
+ * exactly.
+ */
 export function refundParts(refund: RefundSource): { unearned: bigint; earned: bigint; tax: bigint } {
   const { amountMinor, invoiceTaxMinor, unearnedMinor } = refund;
   const total = refund.invoiceNetMinor + invoiceTaxMinor;

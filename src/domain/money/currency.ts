@@ -85,12 +85,18 @@ export function parseCurrency(text: string): string | null {
   return currencyOf(text.toUpperCase())?.code ?? null;
 }
 
-/** Whether an amount in minor units is one that every provider can move exactly (rules M4). @throws InvariantBroken for an unknown currency. */
+/**
+ * Whether an amount in minor units is one that every provider can move exactly (rules M4). @throws InvariantBroken for an
+ * unknown currency.
+ */
 export function isMultipleOfStep(money: Money): boolean {
   return money.minor % known(money.currency).step === 0n;
 }
 
-/** The amount as a decimal with exactly the currency's digits: "4.99" USD, "500" JPY, "1.250" KWD. @throws InvariantBroken for an unknown currency. */
+/**
+ * The amount as a decimal with exactly the currency's digits: "4.99" USD, "500" JPY, "1.250" KWD. @throws InvariantBroken for
+ * an unknown currency.
+ */
 export function decimalText(money: Money): string {
   const { exponent } = known(money.currency);
   const magnitude = money.minor < 0n ? -money.minor : money.minor;

@@ -154,7 +154,10 @@ function afterTheEnd(current: AttemptStatus, fact: AttemptFact): AttemptDecision
 /** How a first payment may end without money. */
 export type FirstPaymentEnd = 'declined' | 'not_executed' | 'canceled';
 
-/** What becomes of the rest when a first payment (subscribe, purchase) ends without money: there is no dunning, the customer begins anew. */
+/**
+ * What becomes of the rest when a first payment (subscribe, purchase) ends without money: there is no dunning, the customer
+ * begins anew.
+ */
 export function firstPaymentEnd(to: FirstPaymentEnd) {
   return {
     intent: to === 'canceled' ? 'canceled' : 'failed',

@@ -110,7 +110,10 @@ export const MASTERCARD_RESPONSES: readonly Row[] = [
   ['FRAUD', 'DECLINED', '83'],
 ];
 
-/** Visa's categories 1 (never), 2 (not now) and 3 (data quality) by response code; category 4, all others, says nothing of its own. */
+/**
+ * Visa's categories 1 (never), 2 (not now) and 3 (data quality) by response code; category 4, all others, says nothing of its
+ * own.
+ */
 export const VISA_RESPONSES: readonly Row[] = [
   ['HARD_NEVER', 'DECLINED', '04 07 41 43'],
   ['HARD_NEVER', 'NEW_CARD_REQUIRED', '12 15 46 57'],
@@ -121,7 +124,10 @@ export const VISA_RESPONSES: readonly Row[] = [
   ['NEW_METHOD', 'NEW_CARD_REQUIRED', '39 52 53'],
 ];
 
-/** Codes whose true meaning only staff may see; the customer is shown a generic decline (Stripe: "present as generic"; rules D0). */
+/**
+ * Codes whose true meaning only staff may see; the customer is shown a generic decline (Stripe: "present as generic"; rules
+ * D0).
+ */
 export const MASKED_CODES: ReadonlySet<string> = new Set([
   'lost_card',
   'stolen_card',
@@ -144,7 +150,10 @@ export function classifyDecline(codes: DeclineFacts): DeclineClass {
   return judge(codes).class;
 }
 
-/** The strictest verdict; among equals the one that says most, in this order: decline code, error code, advices, response code. */
+/**
+ * The strictest verdict; among equals the one that says most, in this order: decline code, error code, advices, response
+ * code.
+ */
 function judge(codes: DeclineFacts): { class: DeclineClass; reason: DeclineReason } {
   const verdicts = [
     BY_STRIPE_CODE.get(codes.declineCode ?? ''),
@@ -158,7 +167,10 @@ function judge(codes: DeclineFacts): { class: DeclineClass; reason: DeclineReaso
   return { class: strictest.class, reason: strictest.reason ?? verdicts[0]?.reason ?? UNKNOWN.reason };
 }
 
-/** Visa and Mastercard share most response codes; an advice code with it tells that the card is Mastercard's and rules instead. */
+/**
+ * Visa and Mastercard share most response codes; an advice code with it tells that the card is Mastercard's and rules
+ * instead.
+ */
 function networkVerdict({ networkDeclineCode, networkAdviceCode }: DeclineFacts): Verdict | undefined {
   if (networkDeclineCode === null || networkAdviceCode !== null) return undefined;
   return BY_VISA_RESPONSE.get(networkDeclineCode) ?? BY_MASTERCARD_RESPONSE.get(networkDeclineCode);

@@ -7,13 +7,19 @@ const DAY = 24 * HOUR;
 
 /** A provider call is given up after this; its outcome is then unknown. */
 export const CALL_TIMEOUT_MS = 20 * SECOND;
-/** Later than this after the claim was committed (monotonic clock) nothing is sent: the lease may no longer be ours when it arrives. */
+/**
+ * Later than this after the claim was committed (monotonic clock) nothing is sent: the lease may no longer be ours when it
+ * arrives.
+ */
 export const SEND_GUARD_MS = 5 * SECOND;
 /** A claim lasts this long: more than twice the call's timeout and a margin, since an SDK may silently send once more. */
 export const LEASE_MS = 60 * SECOND;
 /** An operation that its creator did not send at once is sent by the worker after this. */
 export const SAFETY_NET_MS = 90 * SECOND;
-/** An action that the customer has not done by then is canceled at the provider (the figure of Stripe for incomplete payments). */
+/**
+ * An action that the customer has not done by then is canceled at the provider (the figure of Stripe for incomplete
+ * payments).
+ */
 export const CANCEL_AFTER_MS = 23 * HOUR;
 
 /** Probes of an operation whose outcome is not known, after the deadline of its call; hourly after the last. */
@@ -116,7 +122,10 @@ export interface AbsenceFacts {
   isInInbox: boolean;
 }
 
-/** Whether it is certain that the provider never did it: no call can still be running, two complete listings 10 minutes apart were without it, no webhook named it. */
+/**
+ * Whether it is certain that the provider never did it: no call can still be running, two complete listings 10 minutes apart
+ * were without it, no webhook named it.
+ */
 export function mayConcludeAbsence(facts: AbsenceFacts): boolean {
   const now = facts.now.getTime();
   const deadline = facts.callDeadlineAt.getTime();

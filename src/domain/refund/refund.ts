@@ -8,7 +8,10 @@ import { refundableAmount, refundedAmount, type ChargeFacts } from './refundable
 /** `pending`: the provider accepted it and has debited us, the customer's bank has not confirmed. */
 export type RefundStatus = 'created' | 'sent' | 'unknown' | 'pending' | 'succeeded' | 'failed' | 'canceled';
 
-/** Allowed moves of a refund. `canceled`: the provider refused to begin it; `failed`: accepted, and the money came back to us, even days after `succeeded`. */
+/**
+ * Allowed moves of a refund. `canceled`: the provider refused to begin it; `failed`: accepted, and the money came back to us,
+ * even days after `succeeded`.
+ */
 export const REFUND_MOVES = {
   created: ['sent', 'canceled'],
   sent: ['unknown', 'pending', 'succeeded', 'failed', 'canceled'],

@@ -105,8 +105,8 @@ test.each<[string, CatalogueTier[], RegExp]>([
   expect(checkCatalogue(aCatalogue(tiers)).join('\n')).toMatch(problem);
 });
 
-test('a price may follow another, and cost nothing', () => {
-  const prices = [aPrice(2, { validTo: now }), aPrice(3, { validFrom: now, amountMinor: 0n }), aPrice(4, { country: 'IN' })];
+test('a price may follow another, and a country may have its own', () => {
+  const prices = [aPrice(2, { validTo: now }), aPrice(3, { validFrom: now }), aPrice(4, { country: 'IN' })];
   expect(checkCatalogue(aCatalogue([aTier({ prices })]))).toEqual([]);
 });
 
