@@ -1,0 +1,65 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+
+/** What is counted and timed about the graph. Labels come from fixed lists: never a user's id, a field or a text from a request. */
+export interface GraphMetrics {
+  /** Operations by kind, transport and outcome: ok, partial (errors beside data), failed, refused (before execution). */
+  operations: Counter<'kind' | 'transport' | 'outcome'>;
+  /** Time from reading a request to its answer; subscriptions are not timed. */
+  operationSeconds: Histogram<'kind'>;
+  errors: Counter<'code'>;
+  /** Operations refused by a limit; `rate` for limits over time. */
+  refusedByLimit: Counter<'limit'>;
+  streamsOpen: Gauge;
+  feedItems: Counter<'type'>;
+  socketsOpen: Gauge;
+  socketCloses: Counter<'code'>;
+  cardDataBlocked: Counter<'surface'>;
+  authFailures: Counter<'reason'>;
+}
+
+/** Registers the metrics of the graph. `openStreams` and `openSockets` are asked at each scrape. */
+export function graphMetrics(registry: Registry, counts: { openStreams: () => number; openSockets: () => number }): GraphMetrics {
+  const registers = [registry];
+  const gauge = (name: string, help: string, count: () => number): Gauge =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(count());
+      },
+    });
+  return {
+    operations: new Counter({
+      name: 'graphql_operations_total',
+      help: 'GraphQL operations by kind, transport and outcome (ok, partial, failed, refused).',
+      labelNames: ['kind', 'transport', 'outcome'],
+      registers,
+    }),
+    operationSeconds: new Histogram({
+      name: 'graphql_operation_seconds',
+      help: 'Time from reading a GraphQL request to its answer.',
+      labelNames: ['kind'],
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+      registers,
+    }),
+    errors: new Counter({ name: 'graphql_errors_total', help: 'Errors shown to clients, by code.', labelNames: ['code'], registers }),
+    refusedByLimit: new Counter({
+      name: 'graphql_limit_refused_total',
+      help: 'Operations refused by a limit; rate = a limit over time.',
+      labelNames: ['limit'],
+      registers,
+    }),
+    streamsOpen: gauge('graphql_streams_open', 'Live streams open in this process.', counts.openStreams),
+    feedItems: new Counter({ name: 'feed_items_sent_total', help: 'Items sent on live streams, by type.', labelNames: ['type'], registers }),
+    socketsOpen: gauge('graphql_sockets_open', 'WebSocket connections open in this process.', counts.openSockets),
+    socketCloses: new Counter({ name: 'graphql_socket_closes_total', help: 'WebSocket connections ended, by close code.', labelNames: ['code'], registers }),
+    cardDataBlocked: new Counter({
+      name: 'pan_blocked_total',
+      help: 'Requests refused because they held card data, by the part of the request that held it.',
+      labelNames: ['surface'],
+      registers,
+    }),
+    authFailures: new Counter({ name: 'auth_failures_total', help: 'Requests with a bad or expired token, by transport.', labelNames: ['reason'], registers }),
+  };
+}

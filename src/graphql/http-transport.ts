@@ -1,0 +1,216 @@
+/** The graph over HTTP: POST, GET for queries, and server-sent events for subscriptions, all on one path. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ApolloServer } from '@apollo/server';
+import { HeaderMap } from '@apollo/server';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { isListedOrigin, type OriginList } from '../platform/origins.js';
+import type { GraphContext } from '../resolvers/context.js';
+import { isRecord, readGraphRequest, type Admission, type Admitted, type Caller, type GraphRequest } from './admission.js';
+import { identify, type TokenChecker } from './callers.js';
+import { findCardSurface } from './card-guard.js';
+import { badRequest, cardDataRefused, draining, formatResult, httpOf, timedOut, unauthenticated, unresolvedOperation } from './errors.js';
+import type { GraphMetrics } from './graph-metrics.js';
+import type { ContextFactory, LiveOperations } from './live-operations.js';
+import type { PersistedQueries } from './persisted-queries.js';
+import type { RequestScope } from './request-scope.js';
+import { ROUTER_HEADER } from './router-proof.js';
+import { streamEvents } from './sse-transport.js';
+
+/** Where the graph is served. */
+export const GRAPH_PATH = '/graphql';
+/** Largest request body, bytes. */
+export const BODY_LIMIT = 256 * 1024;
+/** How long an operation may take before its client is told so, milliseconds. */
+export const BUDGET_MS = { query: 10_000, mutation: 30_000 } as const;
+
+/** Keys that could reach an object's prototype; left out of what is read. */
+const POLLUTING_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
+
+/** What the transport is made of. */
+export interface HttpTransport {
+  apollo: ApolloServer<GraphContext>;
+  admission: Admission;
+  checker: TokenChecker;
+  makeContext: ContextFactory;
+  live: LiveOperations;
+  persisted: PersistedQueries;
+  scope: RequestScope;
+  metrics: GraphMetrics;
+  /** Pages besides our own that may call. */
+  origins: OriginList;
+  isDraining: () => boolean;
+  budgetMs: { query: number; mutation: number };
+  /** Formats an error for the client and counts it. */
+  format: (error: unknown, requestId: string) => GraphQLFormattedError;
+  /** Told the surface alone when card data was met. */
+  reportCardData: (surface: string, path: string) => void;
+}
+
+/** Serves the graph on `app`. */
+export function serveHttp(app: FastifyInstance, transport: HttpTransport): void {
+  void app.register(async (graph) => {
+    graph.removeAllContentTypeParsers();
+    graph.addContentTypeParser('*', { parseAs: 'string', bodyLimit: BODY_LIMIT }, (_request, body, done) => done(null, body));
+    graph.setErrorHandler((error, request, reply) => {
+      const isTooBig = isRecord(error) && error['statusCode'] === 413;
+      const isBroken = isRecord(error) && typeof error['statusCode'] === 'number' && error['statusCode'] < 500;
+      const known = error instanceof GraphQLError ? error : isTooBig ? badRequest(413, 'The request is too big: at most 256 KiB.') : null;
+      return refuse(transport, request, reply, known ?? (isBroken ? badRequest(400, 'The request could not be read.') : error));
+    });
+    graph.addHook('onRequest', async (request, reply) => allowOrigin(transport, request, reply));
+    graph.options(GRAPH_PATH, async (_request, reply) => reply.code(204).send());
+    graph.route({ method: ['GET', 'POST'], url: GRAPH_PATH, handler: (request, reply) => answer(transport, request, reply) });
+  });
+}
+
+async function answer(transport: HttpTransport, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  const startedMs = performance.now();
+  const { metrics } = transport;
+  const text = typeof request.body === 'string' ? request.body : null;
+  const surface = findCardSurface({ url: request.url, headers: request.headers, body: text });
+  if (surface) {
+    transport.reportCardData(surface, GRAPH_PATH);
+    throw cardDataRefused();
+  }
+  if (transport.isDraining()) throw draining();
+  const caller = await identify(transport.checker, {
+    authorization: request.headers.authorization,
+    routerHeader: headerOf(request, ROUTER_HEADER),
+    address: request.ip,
+    requestId: request.id,
+  });
+  const body = text !== null && isJson(request) ? readJson(text) : undefined;
+  const asked = await readRequest(transport, request, body);
+  const admitted = asked ? transport.admission.admit(asked, caller) : null;
+  if (asked && admitted?.kind === 'subscription') {
+    if (!(request.headers.accept ?? '').includes('text/event-stream')) {
+      throw badRequest(400, 'Subscriptions are served by WebSocket (graphql-transport-ws) or server-sent events (Accept: text/event-stream).');
+    }
+    return answerWithStream(transport, asked, admitted, caller, reply);
+  }
+  const kind = admitted?.kind ?? 'query';
+  const state = { requestId: request.id, cost: headerOf(request, 'x-cost') === '1' ? admitted : null, outcome: 'failed' };
+  const response = await withinBudget(
+    transport.budgetMs[kind === 'mutation' ? 'mutation' : 'query'],
+    transport.scope.run(state, () =>
+      transport.apollo.executeHTTPGraphQLRequest({
+        httpGraphQLRequest: { method: request.method, headers: headersOf(request), search: searchOf(request), body },
+        context: async () => transport.makeContext(caller, admitted?.isRouter ?? false),
+      }),
+    ),
+  );
+  metrics.operations.inc({ kind, transport: 'http', outcome: state.outcome });
+  metrics.operationSeconds.observe({ kind }, (performance.now() - startedMs) / 1000);
+  for (const [name, value] of response.headers) void reply.header(name, value);
+  void reply.code(response.status ?? 200);
+  return reply.send(response.body.kind === 'complete' ? response.body.string : '');
+}
+
+/** Identity must come from the Authorization header, which no foreign page can make a browser send; so GET is as safe as POST. */
+async function answerWithStream(
+  transport: HttpTransport,
+  asked: GraphRequest,
+  admitted: Admitted,
+  caller: Caller,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  if (!caller.actor) throw unauthenticated();
+  const prepared = transport.live.prepare(asked, admitted, caller);
+  if ('errors' in prepared) throw prepared.errors[0] ?? unresolvedOperation();
+  const results = await transport.live.subscribe(prepared.args);
+  transport.metrics.operations.inc({ kind: 'subscription', transport: 'sse', outcome: 'ok' });
+  await streamEvents(reply, results, (result) => formatResult(result, (error) => transport.format(error, caller.requestId)));
+  return reply;
+}
+
+/** The request's GraphQL parts; null when there is no document, which Apollo Server answers. */
+async function readRequest(transport: HttpTransport, request: FastifyRequest, body: unknown): Promise<GraphRequest | null> {
+  const parts = request.method === 'GET' ? partsOfSearch(new URLSearchParams(searchOf(request))) : body;
+  if (!isRecord(parts)) return null;
+  const persisted = isRecord(parts['extensions']) ? parts['extensions']['persistedQuery'] : null;
+  const hash = isRecord(persisted) ? persisted['sha256Hash'] : null;
+  const kept = parts['query'] === undefined && typeof hash === 'string' ? await transport.persisted.find(hash) : undefined;
+  const query = parts['query'] ?? kept;
+  return typeof query === 'string' && query !== '' ? readGraphRequest({ ...parts, query }) : null;
+}
+
+function partsOfSearch(search: URLSearchParams): Record<string, unknown> {
+  const json = (name: string): unknown => {
+    const text = search.get(name);
+    return text === null ? undefined : readJson(text);
+  };
+  const query = search.get('query') ?? undefined;
+  return { query, operationName: search.get('operationName'), variables: json('variables'), extensions: json('extensions') };
+}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text, (key, value: unknown) => (POLLUTING_KEYS.has(key) ? undefined : value));
+  } catch {
+    throw badRequest(400, 'The request is not valid JSON.');
+  }
+}
+
+/** Ends the waiting, not the work: what runs on is bounded by the database's own limits. @throws GraphQLError TIMEOUT */
+async function withinBudget<T>(budgetMs: number, work: Promise<T>): Promise<T> {
+  const done = new AbortController();
+  const tooLate = delay(budgetMs, undefined, { signal: done.signal }).then(() => {
+    throw timedOut();
+  });
+  tooLate.catch(() => undefined);
+  try {
+    return await Promise.race([work, tooLate]);
+  } finally {
+    done.abort();
+    work.catch(() => undefined);
+  }
+}
+
+/** Answers a request that was refused as a whole. */
+export function refuse(transport: HttpTransport, request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply {
+  const shown = transport.format(error, request.id);
+  const { status, headers } = error instanceof GraphQLError ? httpOf(error) : { status: 500, headers: new Map<string, string>() };
+  transport.metrics.operations.inc({ kind: 'unknown', transport: 'http', outcome: 'refused' });
+  for (const [name, value] of headers) void reply.header(name, value);
+  const wantsGraphType = (request.headers.accept ?? '').includes('application/graphql-response+json');
+  return reply
+    .code(status)
+    .header('cache-control', 'no-store')
+    .type(wantsGraphType ? 'application/graphql-response+json; charset=utf-8' : 'application/json; charset=utf-8')
+    .send(JSON.stringify({ errors: [shown] }));
+}
+
+async function allowOrigin(transport: HttpTransport, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const { origin } = request.headers;
+  void reply.header('vary', 'Origin');
+  if (origin === undefined || !isListedOrigin(transport.origins, origin)) return;
+  void reply
+    .header('access-control-allow-origin', origin)
+    .header('access-control-expose-headers', 'x-request-id, retry-after')
+    .header('access-control-allow-methods', 'GET, POST, OPTIONS')
+    .header('access-control-allow-headers', 'authorization, content-type, x-request-id, x-cost, apollo-require-preflight, x-apollo-operation-name')
+    .header('access-control-max-age', '600');
+}
+
+function isJson(request: FastifyRequest): boolean {
+  return (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() === 'application/json';
+}
+
+function headerOf(request: FastifyRequest, name: string): string | undefined {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}
+
+function searchOf(request: FastifyRequest): string {
+  const from = request.url.indexOf('?');
+  return from < 0 ? '' : request.url.slice(from);
+}
+
+function headersOf(request: FastifyRequest): HeaderMap {
+  const headers = new HeaderMap();
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
+  }
+  return headers;
+}

@@ -1,0 +1,111 @@
+/**
+ * How much one caller may ask for over time. Token buckets in memory, one set per process: they keep a single client from starving
+ * the others; limits that must hold across processes (declines per card and user) are the use cases' own.
+ */
+import type { Clock } from '../ports/clock.js';
+import { MONEY_VERBS } from './limits.js';
+
+/** A bucket refills by `perMs` tokens a millisecond up to `burst`. */
+interface Rate {
+  perMs: number;
+  burst: number;
+}
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+
+/** Cost a second and its burst, for everything a caller does. */
+export const COST_RATE: Rate = { perMs: 600 / 1_000, burst: 3_000 };
+/** Each verb that moves money: 10 a minute. */
+export const MONEY_RATE: Rate = { perMs: 10 / MINUTE_MS, burst: 10 };
+/** Each step of adding a payment method: 10 an hour, because a form that takes cards is what card testers look for. */
+export const SETUP_RATE: Rate = { perMs: 10 / HOUR_MS, burst: 10 };
+
+const SETUP_VERBS = new Set(['startPaymentMethodSetup', 'completePaymentMethodSetup']);
+/** Callers remembered; the ones not seen for longest are forgotten first (their buckets are full again, or nearly). */
+const CALLERS_KEPT = 50_000;
+/** Idempotency keys remembered per caller: a repeat of a request is free of charge. */
+const KEYS_KEPT = 50;
+
+/** One admitted operation, as far as rates go. */
+export interface SpentOperation {
+  /** `user:<id>`, or `address:<ip>` without a session. */
+  caller: string;
+  cost: number;
+  /** Limited verbs in the operation with the idempotency key given to each, if any. */
+  verbs: readonly { field: string; idempotencyKey: string | null }[];
+}
+
+interface Caller {
+  levels: Map<string, { tokens: number; atMs: number }>;
+  keys: Set<string>;
+}
+
+/** Root fields with a rate of their own. */
+export const RATED_VERBS: ReadonlySet<string> = new Set([...MONEY_VERBS, ...SETUP_VERBS]);
+
+/** The buckets of one process. */
+export class RateLimits {
+  readonly #callers = new Map<string, Caller>();
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Takes what the operation costs. Null when it may run; else the shortest sensible wait in milliseconds, and nothing was taken. */
+  take(operation: SpentOperation): number | null {
+    const caller = this.#caller(operation.caller);
+    const fresh = operation.verbs.filter((verb) => verb.idempotencyKey === null || !caller.keys.has(verbKey(verb)));
+    const wanted: [string, Rate, number][] = [
+      ['cost', COST_RATE, Math.min(operation.cost, COST_RATE.burst)],
+      ...fresh.map((verb): [string, Rate, number] => [verb.field, SETUP_VERBS.has(verb.field) ? SETUP_RATE : MONEY_RATE, 1]),
+    ];
+    const waitMs = Math.max(...wanted.map(([name, rate, tokens]) => this.#waitMs(caller, name, rate, tokens)));
+    if (waitMs > 0) return Math.ceil(waitMs);
+    for (const [name, rate, tokens] of wanted) this.#spend(caller, name, rate, tokens);
+    for (const verb of fresh) remember(caller.keys, verbKey(verb));
+    return null;
+  }
+
+  #caller(name: string): Caller {
+    const known = this.#callers.get(name) ?? { levels: new Map(), keys: new Set() };
+    this.#callers.delete(name);
+    this.#callers.set(name, known);
+    if (this.#callers.size > CALLERS_KEPT) {
+      for (const oldest of this.#callers.keys()) {
+        this.#callers.delete(oldest);
+        break;
+      }
+    }
+    return known;
+  }
+
+  #level(caller: Caller, name: string, rate: Rate): number {
+    const level = caller.levels.get(name);
+    if (!level) return rate.burst;
+    const elapsedMs = Math.max(0, this.#clock.now().getTime() - level.atMs);
+    return Math.min(rate.burst, level.tokens + elapsedMs * rate.perMs);
+  }
+
+  #waitMs(caller: Caller, name: string, rate: Rate, tokens: number): number {
+    return Math.max(0, (tokens - this.#level(caller, name, rate)) / rate.perMs);
+  }
+
+  #spend(caller: Caller, name: string, rate: Rate, tokens: number): void {
+    caller.levels.set(name, { tokens: this.#level(caller, name, rate) - tokens, atMs: this.#clock.now().getTime() });
+  }
+}
+
+function verbKey(verb: { field: string; idempotencyKey: string | null }): string {
+  return `${verb.field} ${verb.idempotencyKey ?? ''}`;
+}
+
+function remember(keys: Set<string>, key: string): void {
+  keys.add(key);
+  if (keys.size <= KEYS_KEPT) return;
+  for (const oldest of keys) {
+    keys.delete(oldest);
+    break;
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * The graph on the network: one HTTP server, one path, three ways in (HTTP, server-sent events, WebSocket). Each request passes the same
+ * doors in the same order: card data, token, limits, validation, execution.
+ */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import Fastify, { type FastifyInstance } from 'fastify';
+import type { GraphQLFormattedError, GraphQLSchema } from 'graphql';
+import type { Registry } from 'prom-client';
+import { findCardNumber, redactCardNumbers } from '../platform/card-data.js';
+import { listenOn } from '../platform/http-listen.js';
+import type { Logger } from '../platform/log.js';
+import type { Settings } from '../platform/settings.js';
+import type { Clock } from '../ports/clock.js';
+import type { GraphContext } from '../resolvers/context.js';
+import type { FeedReads } from '../store/feed.reads.js';
+import type { FeedCursors } from '../subscriptions/feed-cursor.js';
+import type { FeedHub } from '../subscriptions/hub.js';
+import type { LiveContext } from '../subscriptions/payment-status.resolver.js';
+import type { Actor } from '../usecases/contract.js';
+import { Admission, type Caller } from './admission.js';
+import { makeApollo } from './apollo.js';
+import type { TokenChecker } from './callers.js';
+import { formatError } from './errors.js';
+import { graphMetrics } from './graph-metrics.js';
+import { BUDGET_MS, GRAPH_PATH, serveHttp, type HttpTransport } from './http-transport.js';
+import { LiveOperations } from './live-operations.js';
+import { PersistedQueries } from './persisted-queries.js';
+import { RateLimits } from './rate-limits.js';
+import { RequestScope } from './request-scope.js';
+import { RouterProof } from './router-proof.js';
+import { SOCKET_TIMINGS, SocketTransport, type SocketTimings } from './socket-transport.js';
+
+/** A request id as clients may give it. */
+const REQUEST_ID_FORM = /^[A-Za-z0-9_-]{8,64}$/;
+/** How long running requests may go on after the end has been asked for, milliseconds. */
+const CLOSE_GRACE_MS = 10_000;
+
+/** What the graph is served with. */
+export interface GraphServerOptions {
+  schema: GraphQLSchema;
+  /** A context for one request, or for one item of a stream. */
+  makeContext: (request: { actor: Actor | null; requestId: string; isRouter: boolean }) => GraphContext;
+  checker: TokenChecker;
+  /** Live updates: who waits for whom, where they read, and the cursors they hand out. */
+  feed: { hub: FeedHub; reads: FeedReads; cursors: FeedCursors };
+  clock: Clock;
+  log: Logger;
+  registry: Registry;
+  /** Port 0 takes a free one. In production: no introspection, nothing but subscriptions over WebSocket. */
+  settings: Pick<Settings, 'host' | 'port' | 'environment' | 'hasRateLimits' | 'routerSecrets' | 'corsOrigins'>;
+  /** More routes on the same server: webhooks, health, metrics, playground. */
+  addRoutes?: (app: FastifyInstance) => void;
+  /** Shorter ones for tests. */
+  socketTimings?: SocketTimings;
+  budgetMs?: { query: number; mutation: number };
+}
+
+/** A graph that is being served. */
+export interface GraphServer {
+  /** Where it listens, e.g. http://127.0.0.1:4000. */
+  url: string;
+  /** Whether it is on its way out. */
+  isDraining(): boolean;
+  /** Sends live clients away over `drainMs`, lets running requests finish, and closes. */
+  stop(drainMs: number): Promise<void>;
+}
+
+/** Serves the graph. @throws OneLineError when the address cannot be had */
+export async function startGraphServer(options: GraphServerOptions): Promise<GraphServer> {
+  const { schema, checker, clock, log, feed, settings } = options;
+  const isProduction = settings.environment === 'production';
+  const origins = settings.corsOrigins;
+  const app = Fastify({
+    logger: false,
+    bodyLimit: 256 * 1024,
+    genReqId: (request) => requestIdFrom(request.headers['x-request-id']),
+    forceCloseConnections: 'idle',
+    requestTimeout: 30_000,
+  });
+  let sockets: SocketTransport | null = null;
+  const metrics = graphMetrics(options.registry, {
+    openStreams: () => feed.hub.openStreams,
+    openSockets: () => sockets?.openSockets ?? 0,
+  });
+  const format = (error: unknown, requestId: string): GraphQLFormattedError =>
+    formatError(error, requestId, {
+      redact: redactCardNumbers,
+      count: (code) => metrics.errors.inc({ code }),
+      report: (cause, where) => log.error({ err: cause, ...where }, 'an operation failed'),
+    });
+  const reportCardData = (surface: string, path: string): void => {
+    metrics.cardDataBlocked.inc({ surface });
+    log.warn({ surface, path }, 'a request with card data was refused');
+  };
+  const makeContext = (caller: Caller, isRouter: boolean): LiveContext =>
+    Object.assign(options.makeContext({ actor: caller.actor, requestId: caller.requestId, isRouter }), {
+      live: {
+        ...feed,
+        expiresAt: caller.expiresAt ?? clock.now(),
+        report: (error: unknown) => log.error({ err: error }, 'the feed could not be read'),
+        countSent: (type: string) => metrics.feedItems.inc({ type }),
+      },
+    });
+  const admission = new Admission({
+    schema,
+    rateLimits: settings.hasRateLimits ? new RateLimits(clock) : null,
+    routerProof: settings.routerSecrets.length === 0 ? null : new RouterProof(settings.routerSecrets),
+    countRefused: (limit) => metrics.refusedByLimit.inc({ limit }),
+  });
+  const live = new LiveOperations({ schema, makeContext, allowsIntrospection: !isProduction, allowsEverything: !isProduction });
+  const persisted = new PersistedQueries();
+  const scope = new RequestScope();
+  const apollo = makeApollo({ schema, persisted, scope, allowsIntrospection: !isProduction, logger: log, format });
+  await apollo.start();
+
+  let isDraining = false;
+  const http: HttpTransport = {
+    ...{ apollo, admission, checker, makeContext, live, persisted, scope, metrics, origins, format, reportCardData },
+    isDraining: () => isDraining,
+    budgetMs: options.budgetMs ?? BUDGET_MS,
+  };
+  app.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id));
+  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'Not found' }));
+  app.setErrorHandler((error, request, reply) => {
+    const status = hasStatus(error) ? error.statusCode : 500;
+    if (status >= 500) log.error({ err: error, requestId: request.id }, 'a request failed');
+    return reply.code(status).send({ error: status >= 500 ? 'Internal error' : 'Bad request' });
+  });
+  serveHttp(app, http);
+  options.addRoutes?.(app);
+
+  const webSockets = new SocketTransport({
+    ...{ admission, checker, live, metrics, clock, origins, format, reportCardData },
+    makeRequestId: randomUUID,
+    timings: options.socketTimings ?? SOCKET_TIMINGS,
+  });
+  sockets = webSockets;
+  app.server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => undefined); // a client that leaves during the handshake
+    if ((request.url ?? '').split('?')[0] === GRAPH_PATH) webSockets.upgrade(request, socket, head);
+    else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  });
+  const url = await listenOn(app, { host: settings.host, port: settings.port, setting: 'PORT' });
+  return {
+    url,
+    isDraining: () => isDraining,
+    stop: async (drainMs) => {
+      isDraining = true;
+      feed.hub.drain();
+      await webSockets.drain(drainMs);
+      const overdue = new AbortController();
+      void delay(CLOSE_GRACE_MS, undefined, { signal: overdue.signal }).then(
+        () => {
+          webSockets.stop();
+          app.server.closeAllConnections();
+        },
+        () => undefined,
+      );
+      await app.close();
+      overdue.abort();
+      webSockets.stop();
+      await apollo.stop();
+    },
+  };
+}
+
+/** The client's id where it has the right form; else a new one. Never one that could be a card number: it is echoed and logged. */
+function requestIdFrom(header: string | string[] | undefined): string {
+  const isUsable = typeof header === 'string' && REQUEST_ID_FORM.test(header) && !findCardNumber(header, 'loose');
+  return isUsable ? header : randomUUID();
+}
+
+function hasStatus(error: unknown): error is { statusCode: number } {
+  return typeof error === 'object' && error !== null && 'statusCode' in error && typeof error.statusCode === 'number';
+}
