@@ -87,7 +87,10 @@ export type ResolverClass = new (...args: never[]) => object;
  * The subgraph's schema and its SDL as a composer reads it.
  * @param options.extraResolvers classes of further roots, e.g. that of the live updates
  */
-export function buildGraphSchema(options: { extraResolvers?: readonly ResolverClass[] } = {}): { schema: GraphQLSchema; sdl: string } {
+export function buildGraphSchema(options: { extraResolvers?: readonly ResolverClass[] } = {}): {
+  schema: GraphQLSchema;
+  sdl: string;
+} {
   const plain = buildSchemaSync({
     resolvers: [...RESOLVERS, ...(options.extraResolvers ?? [])],
     orphanedTypes: [CardPaymentMethod],
@@ -108,7 +111,7 @@ export function buildGraphSchema(options: { extraResolvers?: readonly ResolverCl
   const typeDefs = parse(HEADER + printSchemaWithDirectives(sorted), { noLocation: true });
   const resolvers = { ...createResolversMap(plain), Date: DateOnly } as GraphQLResolverMap<GraphContext>;
   for (const [type, resolveReference] of Object.entries(referenceResolvers)) {
-    resolvers[type] = { ...resolvers[type], __resolveReference: resolveReference } as GraphQLResolverMap<GraphContext>[string];
+    resolvers[type] = Object.assign({}, resolvers[type], { __resolveReference: resolveReference });
   }
   const schema = buildSubgraphSchema([{ typeDefs, resolvers }]);
   limitEntities(schema);

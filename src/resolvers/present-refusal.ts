@@ -2,12 +2,7 @@ import { failureOf } from '../domain/payment/decline.js';
 import type { Refusal } from '../usecases/contract.js';
 import type { GraphContext } from './context.js';
 import { presentSubscription } from './present-account.js';
-import type {
-  InvalidInputError,
-  PaymentDeclinedError,
-  StateConflictError,
-  TryAgainError,
-} from './types/billing-error.js';
+import type { InvalidInputError, PaymentDeclinedError, StateConflictError, TryAgainError } from './types/billing-error.js';
 
 /** What a refusal becomes in the graph. */
 export type PresentedRefusal = InvalidInputError | StateConflictError | PaymentDeclinedError | TryAgainError;
@@ -40,6 +35,10 @@ export async function presentRefusal(refusal: Refusal, userId: string, context: 
 }
 
 /** All refusals of one command. */
-export function presentRefusals(refusals: readonly Refusal[], userId: string, context: GraphContext): Promise<PresentedRefusal[]> {
+export function presentRefusals(
+  refusals: readonly Refusal[],
+  userId: string,
+  context: GraphContext,
+): Promise<PresentedRefusal[]> {
   return Promise.all(refusals.map((refusal) => presentRefusal(refusal, userId, context)));
 }

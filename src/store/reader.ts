@@ -160,7 +160,7 @@ class Lane<Key, Row extends { o: number }> {
     } catch (cause) {
       // One bad key must fail one request only: each is asked again alone, once.
       if (batch.length === 1) batch[0]?.reject(cause);
-      else for (const one of batch) await this.#answer([one]).catch(one.reject);
+      else for (const one of batch) await this.#answer([one]).catch((alone: unknown) => one.reject(alone));
     }
   }
 

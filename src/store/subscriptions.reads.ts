@@ -91,4 +91,8 @@ export const subscriptionsDown = keyedStatement<SubscriptionStretch, Subscriptio
 );
 
 /** Stretches of users' subscriptions, oldest first. */
-export const subscriptionsUp = keyedStatement<SubscriptionStretch, SubscriptionRow>('subscriptions_up', pageText('asc'), pageColumns);
+export const subscriptionsUp = keyedStatement<SubscriptionStretch, SubscriptionRow>(
+  'subscriptions_up',
+  pageText('asc'),
+  pageColumns,
+);

@@ -93,7 +93,11 @@ const pageColumns = (keys: readonly TransactionStretch[]): unknown[][] => [
 ];
 
 /** Stretches of users' transactions, newest first. */
-export const transactionsDown = keyedStatement<TransactionStretch, TransactionRow>('transactions_down', pageText('desc'), pageColumns);
+export const transactionsDown = keyedStatement<TransactionStretch, TransactionRow>(
+  'transactions_down',
+  pageText('desc'),
+  pageColumns,
+);
 
 /** Stretches of users' transactions, oldest first. */
 export const transactionsUp = keyedStatement<TransactionStretch, TransactionRow>('transactions_up', pageText('asc'), pageColumns);

@@ -101,7 +101,12 @@ export class AccountRows {
             period_end: '2026-04-01T09:10:00Z',
           }),
     });
-    const intentId = await this.#own('payment_intent', 'pin', userId, { invoice_id: invoiceId, amount, currency: 'USD', status: 'in_flight' });
+    const intentId = await this.#own('payment_intent', 'pin', userId, {
+      invoice_id: invoiceId,
+      amount,
+      currency: 'USD',
+      status: 'in_flight',
+    });
     const status = options.status ?? 'succeeded';
     const isOpen = ['created', 'sent', 'unknown', 'requires_action', 'processing'].includes(status);
     const id = await this.#own('payment_attempt', 'txn', userId, {
@@ -136,7 +141,14 @@ export class AccountRows {
       invoice_id: invoiceId,
       ...options.transaction,
     });
-    await this.#insert('transaction_event', { ...own, transaction_id: id, version: 0, status: shown, at: DAY_ONE, cause: 'user' });
+    await this.#insert('transaction_event', {
+      ...own,
+      transaction_id: id,
+      version: 0,
+      status: shown,
+      at: DAY_ONE,
+      cause: 'user',
+    });
     return id;
   }
 
@@ -174,7 +186,14 @@ export class AccountRows {
   }
 
   async #line(userId: string, id: string, row: Row): Promise<void> {
-    await this.#insert('transaction', { bucket: bucketOfUser(userId), user_id: userId, id, currency: 'USD', provider_account_id: 1, ...row });
+    await this.#insert('transaction', {
+      bucket: bucketOfUser(userId),
+      user_id: userId,
+      id,
+      currency: 'USD',
+      provider_account_id: 1,
+      ...row,
+    });
   }
 
   async #own<K extends IdPrefix>(table: string, kind: K, userId: string, row: Row): Promise<Id<K>> {

@@ -23,10 +23,21 @@ test('retired tiers are listed where asked for, and have no price on sale', asyn
 
 test('a tier is found by its id or its key, and exactly one must be given', async () => {
   const id = publicId('tier', CATALOGUE.tiers.plus);
-  expect(await graph.ask(null, `{ a: tier(id: "${id}") { key } b: tier(key: "plus") { id features { key kind } } c: tier(key: "next") { id } }`)).toEqual({
+  expect(
+    await graph.ask(
+      null,
+      `{ a: tier(id: "${id}") { key } b: tier(key: "plus") { id features { key kind } } c: tier(key: "next") { id } }`,
+    ),
+  ).toEqual({
     data: {
       a: { key: 'plus' },
-      b: { id, features: [{ key: 'longer_posts', kind: 'LIMIT' }, { key: 'no_ads', kind: 'BOOLEAN' }] },
+      b: {
+        id,
+        features: [
+          { key: 'longer_posts', kind: 'LIMIT' },
+          { key: 'no_ads', kind: 'BOOLEAN' },
+        ],
+      },
       c: null,
     },
   });
@@ -35,9 +46,17 @@ test('a tier is found by its id or its key, and exactly one must be given', asyn
 });
 
 test('without a country the prices that hold in any country are listed, and a replaced price is not on sale', async () => {
-  const answer = await graph.ask(null, '{ tier(key: "plus") { prices { id amount { amountMinor currency decimal } interval isOnSale } } }');
+  const answer = await graph.ask(
+    null,
+    '{ tier(key: "plus") { prices { id amount { amountMinor currency decimal } interval isOnSale } } }',
+  );
   expect(at(answer, 'tier', 'prices')).toEqual([
-    { id: price('plusMonthEuro'), amount: { amountMinor: 750, currency: 'EUR', decimal: '7.50' }, interval: 'MONTH', isOnSale: true },
+    {
+      id: price('plusMonthEuro'),
+      amount: { amountMinor: 750, currency: 'EUR', decimal: '7.50' },
+      interval: 'MONTH',
+      isOnSale: true,
+    },
     { id: price('plusMonth'), amount: { amountMinor: 800, currency: 'USD', decimal: '8.00' }, interval: 'MONTH', isOnSale: true },
     { id: price('plusYear'), amount: { amountMinor: 8000, currency: 'USD', decimal: '80.00' }, interval: 'YEAR', isOnSale: true },
   ]);
@@ -55,10 +74,15 @@ test("a country's own price is listed instead of the one for any country, where 
 });
 
 test('products on sale are paged, and one without a price is not among them', async () => {
-  const page = 'nodes { key unlocks { key } prices { id amount { decimal } product { key } } } pageInfo { hasNextPage endCursor }';
+  const page =
+    'nodes { key unlocks { key } prices { id amount { decimal } product { key } } } pageInfo { hasNextPage endCursor }';
   const first = await graph.ask(null, `{ products(first: 1) { ${page} } }`);
   expect(at(first, 'products', 'nodes')).toEqual([
-    { key: 'sticker', unlocks: null, prices: [{ id: price('sticker'), amount: { decimal: '300' }, product: { key: 'sticker' } }] },
+    {
+      key: 'sticker',
+      unlocks: null,
+      prices: [{ id: price('sticker'), amount: { decimal: '300' }, product: { key: 'sticker' } }],
+    },
   ]);
   const after = at(first, 'products', 'pageInfo', 'endCursor');
   const second = await graph.ask(null, `query ($after: String) { products(first: 1, after: $after) { ${page} } }`, { after });
@@ -68,7 +92,10 @@ test('products on sale are paged, and one without a price is not among them', as
 
 test('a tier added after the start is found as soon as a row refers to it', async () => {
   const tierId = '01950000-0000-7000-8000-000000000099';
-  await graph.database.ownerPool.query("insert into tier (id, key, name, description, rank, status) values ($1, 'new', 'New', 'New', 40, 'active')", [tierId]);
+  await graph.database.ownerPool.query(
+    "insert into tier (id, key, name, description, rank, status) values ($1, 'new', 'New', 'New', 40, 'active')",
+    [tierId],
+  );
   await graph.rows.customer('nina');
   const id = await graph.rows.subscription('nina', { id: CATALOGUE.prices.plusMonth, tierId });
   const answer = await graph.ask({ userId: 'nina' }, `{ userSubscription(id: "${publicId('sub', id)}") { tier { key } } }`);

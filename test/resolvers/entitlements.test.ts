@@ -19,7 +19,10 @@ beforeAll(async () => {
 afterAll(() => graph.stop());
 
 async function rightsOf(userId: string): Promise<unknown> {
-  const answer = await graph.ask({ userId }, '{ viewer { entitlements { feature { key } limit source subscription { id } expiresAt } featureKeys } }');
+  const answer = await graph.ask(
+    { userId },
+    '{ viewer { entitlements { feature { key } limit source subscription { id } expiresAt } featureKeys } }',
+  );
   expect(answer.errors).toBeUndefined();
   const keys = at(answer, 'viewer', 'featureKeys');
   const rights = at(answer, 'viewer', 'entitlements') as { feature: { key: string } }[];
@@ -52,7 +55,18 @@ test.each([
   await graph.rows.customer(userId);
   await graph.rows.subscription(userId, PLUS, row);
   expect(await rightsOf(userId)).toEqual([]);
-  expect(at(await graph.ask(null, 'query ($refs: [_Any!]!) { _entities(representations: $refs) { ... on User { displayTier { key } } } }', { refs: [{ __typename: 'User', id: userId }] }), '_entities', 0, 'displayTier')).toBeNull();
+  expect(
+    at(
+      await graph.ask(
+        null,
+        'query ($refs: [_Any!]!) { _entities(representations: $refs) { ... on User { displayTier { key } } } }',
+        { refs: [{ __typename: 'User', id: userId }] },
+      ),
+      '_entities',
+      0,
+      'displayTier',
+    ),
+  ).toBeNull();
 });
 
 test('purchases and grants add to a subscription; the strongest limit wins; lapsed and revoked ones do not count', async () => {
@@ -79,7 +93,11 @@ test('bulk questions are answered in their order, for anybody, with the time the
     { userId: 'carl', feature: 'badge' },
     { userId: 'dora', feature: 'no_such_feature' },
   ];
-  const answer = await graph.ask(SERVICE, 'query ($checks: [EntitlementCheckInput!]!) { entitlementChecks(checks: $checks) { userId feature granted limit cacheUntil } }', { checks });
+  const answer = await graph.ask(
+    SERVICE,
+    'query ($checks: [EntitlementCheckInput!]!) { entitlementChecks(checks: $checks) { userId feature granted limit cacheUntil } }',
+    { checks },
+  );
   expect(at(answer, 'entitlementChecks')).toEqual([
     { ...checks[0], granted: true, limit: 1_000, cacheUntil: inSeconds(10) },
     { ...checks[1], granted: false, limit: null, cacheUntil: inSeconds(60) },
@@ -101,7 +119,12 @@ class ToldReader extends Reader {
 test('a thousand questions are two statements, and one more is refused', async () => {
   const checks = Array.from({ length: 1_000 }, (_, i) => ({ userId: `user${i}`, feature: 'no_ads' }));
   const query = 'query ($checks: [EntitlementCheckInput!]!) { entitlementChecks(checks: $checks) { granted } }';
-  const reader = new ToldReader({ connection: pgConfig(graph.database.options), maxConnections: 2, statementTimeoutMs: 10_000, usesNamedStatements: false });
+  const reader = new ToldReader({
+    connection: pgConfig(graph.database.options),
+    maxConnections: 2,
+    statementTimeoutMs: 10_000,
+    usesNamedStatements: false,
+  });
   const context = { ...graph.contextFor(SERVICE), reads: makeReads(reader, graph.catalogue, 'secret', { now: () => NOW }) };
   const answer = await graphql({ schema: graph.schema, source: query, variableValues: { checks }, contextValue: context });
   await reader.close();
@@ -112,17 +135,22 @@ test('a thousand questions are two statements, and one more is refused', async (
 });
 
 test('a user id that no user can have has no rights and no tier, and reaches no statement', async () => {
-  const query = 'query ($refs: [_Any!]!) { _entities(representations: $refs) { ... on User { displayTier { key } featureKeys } } }';
+  const query =
+    'query ($refs: [_Any!]!) { _entities(representations: $refs) { ... on User { displayTier { key } featureKeys } } }';
   const refs = ['\0', '', "'; --", 'x'.repeat(65)].map((id) => ({ __typename: 'User', id }));
   const nothing = { displayTier: null, featureKeys: [] };
   expect(await graph.ask(SERVICE, query, { refs })).toEqual({ data: { _entities: [nothing, nothing, nothing, nothing] } });
 });
 
 test('hasFeature answers for the user and for services, and is null for others', async () => {
-  const query = 'query ($refs: [_Any!]!) { _entities(representations: $refs) { ... on User { yes: hasFeature(feature: "no_ads") no: hasFeature(feature: "badge") } } }';
+  const query =
+    'query ($refs: [_Any!]!) { _entities(representations: $refs) { ... on User { yes: hasFeature(feature: "no_ads") no: hasFeature(feature: "badge") } } }';
   const refs = [{ __typename: 'User', id: 'ana' }];
-  for (const asker of [{ userId: 'ana' }, SERVICE]) expect(await graph.ask(asker, query, { refs })).toEqual({ data: { _entities: [{ yes: true, no: false }] } });
-  expect(await graph.ask({ userId: 'sue', scopes: ['support'] }, query, { refs })).toEqual({ data: { _entities: [{ yes: null, no: null }] } });
+  for (const asker of [{ userId: 'ana' }, SERVICE])
+    expect(await graph.ask(asker, query, { refs })).toEqual({ data: { _entities: [{ yes: true, no: false }] } });
+  expect(await graph.ask({ userId: 'sue', scopes: ['support'] }, query, { refs })).toEqual({
+    data: { _entities: [{ yes: null, no: null }] },
+  });
 });
 
 test('the tier on a profile is public, the highest of several, and hidden on request', async () => {
@@ -132,8 +160,14 @@ test('the tier on a profile is public, the highest of several, and hidden on req
   await graph.rows.customer('shy', { shows_tier: false });
   await graph.rows.subscription('shy', PLUS);
   const refs = ['emil', 'shy', 'nobody', 'no such form!'].map((id) => ({ __typename: 'User', id }));
-  const answer = await graph.ask(null, 'query ($refs: [_Any!]!) { _entities(representations: $refs) { ... on User { displayTier { key } } } }', { refs });
-  expect(answer).toEqual({ data: { _entities: [{ displayTier: { key: 'plus' } }, { displayTier: null }, { displayTier: null }, { displayTier: null }] } });
+  const answer = await graph.ask(
+    null,
+    'query ($refs: [_Any!]!) { _entities(representations: $refs) { ... on User { displayTier { key } } } }',
+    { refs },
+  );
+  expect(answer).toEqual({
+    data: { _entities: [{ displayTier: { key: 'plus' } }, { displayTier: null }, { displayTier: null }, { displayTier: null }] },
+  });
 });
 
 test('references to tiers and features are public, and more than a thousand are refused', async () => {
@@ -145,23 +179,34 @@ test('references to tiers and features are public, and more than a thousand are 
     { __typename: 'Feature', key: 'badge' },
     { __typename: 'Feature', key: 'none' },
   ];
-  expect(await graph.ask(null, query, { refs })).toEqual({ data: { _entities: [{ key: 'old' }, null, null, { name: 'Badge' }, null] } });
+  expect(await graph.ask(null, query, { refs })).toEqual({
+    data: { _entities: [{ key: 'old' }, null, null, { name: 'Badge' }, null] },
+  });
   const many = Array.from({ length: 1_001 }, () => refs[0]);
   expect(codesOf(await graph.ask(null, query, { refs: many }))).toEqual(['OPERATION_TOO_COMPLEX']);
 });
 
-const until = fc.option(fc.integer({ min: 1, max: 5 }).map((days) => new Date(NOW.getTime() + days * 86_400_000)), { nil: null });
+const until = fc.option(
+  fc.integer({ min: 1, max: 5 }).map((days) => new Date(NOW.getTime() + days * 86_400_000)),
+  { nil: null },
+);
 const limit = fc.option(fc.bigInt({ min: 1n, max: 5n }), { nil: null });
 const grants = fc.array(
-  fc.record({ featureKey: fc.constantFrom('a', 'b', 'c'), limit, expiresAt: until }).map(
-    (grant): GrantRow => ({ ...grant, o: 1, purchaseId: null }),
-  ),
+  fc
+    .record({ featureKey: fc.constantFrom('a', 'b', 'c'), limit, expiresAt: until })
+    .map((grant): GrantRow => ({ ...grant, o: 1, purchaseId: null })),
 );
 
 test('the union has each feature once, never weaker than any of its sources, whatever their order', () => {
   fc.assert(
     fc.property(grants, fc.integer({ min: 0, max: 2 }), (all, subscriptions) => {
-      const rows: EntitledSubscriptionRow[] = Array.from({ length: subscriptions }, (_, i) => ({ o: 1, id: `s${i}`, tierId: 't', status: 'active', entitledUntil: NOW }));
+      const rows: EntitledSubscriptionRow[] = Array.from({ length: subscriptions }, (_, i) => ({
+        o: 1,
+        id: `s${i}`,
+        tierId: 't',
+        status: 'active',
+        entitledUntil: NOW,
+      }));
       const featuresOf = (): { featureKey: string; limit: bigint | null }[] => [{ featureKey: 'a', limit: 3n }];
       const union = unionOfRights(rows, all, featuresOf);
       const keys = union.map((right) => right.featureKey);
@@ -171,7 +216,8 @@ test('the union has each feature once, never weaker than any of its sources, wha
         expect(right?.limit === null || (grant.limit !== null && (right?.limit ?? 0n) >= grant.limit)).toBe(true);
       }
       const backwards = unionOfRights(rows, all.toReversed(), featuresOf);
-      const strength = (rights: typeof union): unknown => rights.map(({ featureKey, limit: most, expiresAt }) => [featureKey, most, expiresAt]);
+      const strength = (rights: typeof union): unknown =>
+        rights.map(({ featureKey, limit: most, expiresAt }) => [featureKey, most, expiresAt]);
       expect(strength(backwards)).toEqual(strength(union));
     }),
   );

@@ -25,7 +25,12 @@ export interface TestGraph {
   rows: AccountRows;
   contextFor(asker: Asker, commands?: Partial<Commands>): GraphContext;
   /** Runs an operation; the answer as a client would read it from JSON. */
-  ask(asker: Asker, source: string, variableValues?: Record<string, unknown>, commands?: Partial<Commands>): Promise<ExecutionResult>;
+  ask(
+    asker: Asker,
+    source: string,
+    variableValues?: Record<string, unknown>,
+    commands?: Partial<Commands>,
+  ): Promise<ExecutionResult>;
   stop(): Promise<void>;
 }
 
@@ -79,7 +84,9 @@ export async function startGraph(): Promise<TestGraph> {
     rows: new AccountRows(database.ownerPool),
     contextFor,
     ask: async (asker, source, variableValues = {}, commands = {}) =>
-      JSON.parse(JSON.stringify(await graphql({ schema, source, variableValues, contextValue: contextFor(asker, commands) }))) as ExecutionResult,
+      JSON.parse(
+        JSON.stringify(await graphql({ schema, source, variableValues, contextValue: contextFor(asker, commands) })),
+      ) as ExecutionResult,
     stop: async () => {
       await reader.close();
       await database.drop();

@@ -1,5 +1,17 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { getNamedType, getNullableType, isEnumType, isInputObjectType, isLeafType, isListType, isNonNullType, isObjectType, type ExecutionResult, type GraphQLInputType, type GraphQLOutputType } from 'graphql';
+import {
+  getNamedType,
+  getNullableType,
+  isEnumType,
+  isInputObjectType,
+  isLeafType,
+  isListType,
+  isNonNullType,
+  isObjectType,
+  type ExecutionResult,
+  type GraphQLInputType,
+  type GraphQLOutputType,
+} from 'graphql';
 import { publicId } from '../../src/domain/ids.js';
 import { CATALOGUE, PLUS } from '../builders/catalogue-rows.js';
 import { at, codesOf, startGraph, type Asker, type TestGraph } from './graph.js';
@@ -39,18 +51,50 @@ const POLICIES: Record<string, Policy> = {
 
 /** Types that are reached only through a field above, and whose fields are as visible as they are. */
 const WITH_ITS_OBJECT = [
-  'UserSubscription', 'UserSubscriptionConnection', 'UserSubscriptionEdge',
-  'Transaction', 'TransactionConnection', 'TransactionEdge', 'TransactionStatusEvent', 'PaymentFailure', 'NextAction',
-  'Purchase', 'PurchaseConnection', 'PurchaseEdge', 'CardPaymentMethod', 'Entitlement', 'EntitlementCheckResult',
-  'SubscribePayload', 'CancelSubscriptionPayload', 'ResumeSubscriptionPayload', 'PurchasePayload', 'ConfirmPaymentPayload',
-  'StartPaymentMethodSetupPayload', 'CompletePaymentMethodSetupPayload', 'SetDefaultPaymentMethodPayload', 'RemovePaymentMethodPayload',
-  'RefundPayload', 'InvalidInputError', 'StateConflictError', 'PaymentDeclinedError', 'TryAgainError', 'Money', 'PageInfo',
+  'UserSubscription',
+  'UserSubscriptionConnection',
+  'UserSubscriptionEdge',
+  'Transaction',
+  'TransactionConnection',
+  'TransactionEdge',
+  'TransactionStatusEvent',
+  'PaymentFailure',
+  'NextAction',
+  'Purchase',
+  'PurchaseConnection',
+  'PurchaseEdge',
+  'CardPaymentMethod',
+  'Entitlement',
+  'EntitlementCheckResult',
+  'SubscribePayload',
+  'CancelSubscriptionPayload',
+  'ResumeSubscriptionPayload',
+  'PurchasePayload',
+  'ConfirmPaymentPayload',
+  'StartPaymentMethodSetupPayload',
+  'CompletePaymentMethodSetupPayload',
+  'SetDefaultPaymentMethodPayload',
+  'RemovePaymentMethodPayload',
+  'RefundPayload',
+  'InvalidInputError',
+  'StateConflictError',
+  'PaymentDeclinedError',
+  'TryAgainError',
+  'Money',
+  'PageInfo',
 ];
 
 /** Types that say nothing about a user. */
 const PUBLIC = ['Tier', 'TierPrice', 'Feature', 'Product', 'ProductPrice', 'ProductConnection', 'ProductEdge'];
 
-type Policy = 'anybody' | 'signed in' | 'owner' | 'staff' | 'entitlement service' | 'open account' | 'open account, or entitlement service';
+type Policy =
+  | 'anybody'
+  | 'signed in'
+  | 'owner'
+  | 'staff'
+  | 'entitlement service'
+  | 'open account'
+  | 'open account, or entitlement service';
 type Outcome = 'value' | 'null' | 'UNAUTHENTICATED' | 'FORBIDDEN';
 
 const ROLES = {
@@ -145,8 +189,12 @@ test('the directives that tell a router are on exactly the fields that are enfor
     const [type = '', field = ''] = path.split('.');
     const owner = graph.schema.getType(type);
     const names = isObjectType(owner) ? (owner.getFields()[field]?.astNode?.directives ?? []).map((one) => one.name.value) : [];
-    const wanted = policy === 'anybody' ? [] : policy === 'staff' || policy === 'entitlement service' ? ['requiresScopes'] : ['authenticated'];
-    expect({ path, names: names.filter((name) => name === 'authenticated' || name === 'requiresScopes') }).toEqual({ path, names: wanted });
+    const wanted =
+      policy === 'anybody' ? [] : policy === 'staff' || policy === 'entitlement service' ? ['requiresScopes'] : ['authenticated'];
+    expect({ path, names: names.filter((name) => name === 'authenticated' || name === 'requiresScopes') }).toEqual({
+      path,
+      names: wanted,
+    });
   }
 });
 
@@ -161,7 +209,10 @@ test.each(ROLE_NAMES)('%s, referring to a user: each field gives what its policy
       { refs: [{ __typename: 'User', id: 'ana' }] },
     );
     const policy = POLICIES[`User.${field.name}`] ?? 'owner';
-    expect({ field: field.name, outcome: outcomeOf(answer, '_entities', 0, field.name) }).toEqual({ field: field.name, outcome: GOLDEN[policy][role] });
+    expect({ field: field.name, outcome: outcomeOf(answer, '_entities', 0, field.name) }).toEqual({
+      field: field.name,
+      outcome: GOLDEN[policy][role],
+    });
   }
 });
 
@@ -170,8 +221,14 @@ test.each(['support', 'finance'] as const)('%s sees every field of an account th
   if (!isObjectType(user)) throw new Error('User is an object');
   for (const field of Object.values(user.getFields())) {
     const args = field.name === 'hasFeature' ? '(feature: "no_ads")' : '';
-    const answer = await graph.ask(ROLES[role], `{ customerAccount(userId: "ana") { ${field.name}${args} ${selectionFor(field.type)} } }`);
-    expect({ field: field.name, outcome: outcomeOf(answer, 'customerAccount', field.name) }).toEqual({ field: field.name, outcome: 'value' });
+    const answer = await graph.ask(
+      ROLES[role],
+      `{ customerAccount(userId: "ana") { ${field.name}${args} ${selectionFor(field.type)} } }`,
+    );
+    expect({ field: field.name, outcome: outcomeOf(answer, 'customerAccount', field.name) }).toEqual({
+      field: field.name,
+      outcome: 'value',
+    });
   }
 });
 
@@ -192,7 +249,12 @@ test('each opening of an account is told to the audit log with the agent, and an
     return userId === 'ana';
   };
   const ask = (userId: string): Promise<ExecutionResult> =>
-    graph.ask(ROLES.finance, 'query ($userId: ID!) { customerAccount(userId: $userId) { id } }', { userId }, { openCustomerAccount });
+    graph.ask(
+      ROLES.finance,
+      'query ($userId: ID!) { customerAccount(userId: $userId) { id } }',
+      { userId },
+      { openCustomerAccount },
+    );
   expect(await ask('ana')).toEqual({ data: { customerAccount: { id: 'ana' } } });
   expect(await ask('nobody')).toEqual({ data: { customerAccount: null } });
   expect(await ask("'; drop table customer")).toEqual({ data: { customerAccount: null } });
@@ -203,7 +265,12 @@ test.each(ROLE_NAMES)('%s, asking for objects of ana by id: each gives what its 
   const doors: Record<string, string> = {
     userSubscription: `{ userSubscription(id: "${ids.sub}") { id } }`,
     transaction: `{ transaction(id: "${ids.txn}") { id } }`,
-    ...Object.fromEntries([ids.sub, ids.txn, ids.pur, ids.pm].map((id) => [`monetizationNode ${id}`, `{ monetizationNode(id: "${id}") { __typename id } }`])),
+    ...Object.fromEntries(
+      [ids.sub, ids.txn, ids.pur, ids.pm].map((id) => [
+        `monetizationNode ${id}`,
+        `{ monetizationNode(id: "${id}") { __typename id } }`,
+      ]),
+    ),
   };
   for (const [door, query] of Object.entries(doors)) {
     const outcome = outcomeOf(await graph.ask(ROLES[role], query), door.split(' ')[0] ?? '');
@@ -236,19 +303,29 @@ test.each(ROLE_NAMES)('%s, using each verb: it runs or is refused as its policy 
   }
 });
 
-test.each(ROLE_NAMES)('%s, asking about rights in bulk and opening accounts: allowed or refused as the policies say', async (role) => {
-  const checks = await graph.ask(ROLES[role], '{ entitlementChecks(checks: [{ userId: "ana", feature: "no_ads" }]) { granted } }');
-  expect(codesOf(checks)[0] ?? 'value').toBe(GOLDEN['entitlement service'][role]);
-  const account = await graph.ask(ROLES[role], '{ customerAccount(userId: "ana") { id } }');
-  expect(codesOf(account)[0] ?? 'value').toBe(GOLDEN.staff[role]);
-});
+test.each(ROLE_NAMES)(
+  '%s, asking about rights in bulk and opening accounts: allowed or refused as the policies say',
+  async (role) => {
+    const checks = await graph.ask(
+      ROLES[role],
+      '{ entitlementChecks(checks: [{ userId: "ana", feature: "no_ads" }]) { granted } }',
+    );
+    expect(codesOf(checks)[0] ?? 'value').toBe(GOLDEN['entitlement service'][role]);
+    const account = await graph.ask(ROLES[role], '{ customerAccount(userId: "ana") { id } }');
+    expect(codesOf(account)[0] ?? 'value').toBe(GOLDEN.staff[role]);
+  },
+);
 
 test('a service that may ask about rights does not see the subscription behind them', async () => {
-  const query = 'query ($refs: [_Any!]!) { _entities(representations: $refs) { ... on User { entitlements { source subscription { id } } } } }';
+  const query =
+    'query ($refs: [_Any!]!) { _entities(representations: $refs) { ... on User { entitlements { source subscription { id } } } } }';
   const refs = [{ __typename: 'User', id: 'ana' }];
   const right = (subscription: unknown): unknown => ({ source: 'SUBSCRIPTION', subscription });
   expect(at(await graph.ask(ROLES.service, query, { refs }), '_entities', 0, 'entitlements')).toEqual([right(null), right(null)]);
-  expect(at(await graph.ask(ROLES.owner, query, { refs }), '_entities', 0, 'entitlements')).toEqual([right({ id: ids.sub }), right({ id: ids.sub })]);
+  expect(at(await graph.ask(ROLES.owner, query, { refs }), '_entities', 0, 'entitlements')).toEqual([
+    right({ id: ids.sub }),
+    right({ id: ids.sub }),
+  ]);
 });
 
 test('without a token there is no viewer, and no error', async () => {

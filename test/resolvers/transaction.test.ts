@@ -15,7 +15,9 @@ beforeAll(async () => {
 afterAll(() => graph.stop());
 
 async function shown(id: string, selection: string, asker: { userId: string; scopes?: string[] } = ANA): Promise<unknown> {
-  const answer = await graph.ask(asker, `query ($id: ID!) { transaction(id: $id) { ${selection} } }`, { id: publicId('txn', id) });
+  const answer = await graph.ask(asker, `query ($id: ID!) { transaction(id: $id) { ${selection} } }`, {
+    id: publicId('txn', id),
+  });
   expect(answer.errors).toBeUndefined();
   return answer.data?.['transaction'];
 }
@@ -29,7 +31,9 @@ test('all of a charge that succeeded is left to refund', async () => {
 
 test('nothing is left to refund of a charge that did not succeed', async () => {
   expect(await shown(await graph.rows.charge('ana', { subscriptionId }, { status: 'declined' }), LEFT)).toEqual(left(0, '0.00'));
-  expect(await shown(await graph.rows.charge('ana', { subscriptionId }, { status: 'processing' }), LEFT)).toEqual(left(0, '0.00'));
+  expect(await shown(await graph.rows.charge('ana', { subscriptionId }, { status: 'processing' }), LEFT)).toEqual(
+    left(0, '0.00'),
+  );
 });
 
 test('refunds under way count as given, failed and canceled ones do not', async () => {
@@ -56,25 +60,49 @@ test('reversals are listed with the charge, oldest first, and lead back to it; n
   const charge = await graph.rows.charge('ana', { subscriptionId });
   const refund = await graph.rows.refund('ana', charge, 100);
   const dispute = await graph.rows.dispute('ana', charge, 200);
-  expect(await shown(charge, 'original { id } reversals { id kind original { id } refundableAmount { amountMinor } reversals { id } }')).toEqual({
+  expect(
+    await shown(
+      charge,
+      'original { id } reversals { id kind original { id } refundableAmount { amountMinor } reversals { id } }',
+    ),
+  ).toEqual({
     original: null,
     reversals: [
-      { id: publicId('txn', refund), kind: 'REFUND', original: { id: publicId('txn', charge) }, refundableAmount: null, reversals: [] },
-      { id: publicId('txn', dispute), kind: 'DISPUTE', original: { id: publicId('txn', charge) }, refundableAmount: null, reversals: [] },
+      {
+        id: publicId('txn', refund),
+        kind: 'REFUND',
+        original: { id: publicId('txn', charge) },
+        refundableAmount: null,
+        reversals: [],
+      },
+      {
+        id: publicId('txn', dispute),
+        kind: 'DISPUTE',
+        original: { id: publicId('txn', charge) },
+        refundableAmount: null,
+        reversals: [],
+      },
     ],
   });
 });
 
 test('a failed payment says why; nothing is said of one that did not fail', async () => {
   const selection = 'status failure { category declineCode isRetryable advice }';
-  const poor = await graph.rows.charge('ana', { subscriptionId }, { status: 'declined', attempt: { decline_code: 'insufficient_funds' } });
+  const poor = await graph.rows.charge(
+    'ana',
+    { subscriptionId },
+    { status: 'declined', attempt: { decline_code: 'insufficient_funds' } },
+  );
   expect(await shown(poor, selection)).toMatchObject({
     status: 'FAILED',
     failure: { category: 'INSUFFICIENT_FUNDS', declineCode: 'insufficient_funds', isRetryable: true },
   });
   const lost = await graph.rows.charge('ana', { subscriptionId }, { status: 'not_executed' });
   expect(await shown(lost, selection)).toMatchObject({ failure: { category: 'PROVIDER_ERROR', advice: 'WAIT' } });
-  expect(await shown(await graph.rows.charge('ana', { subscriptionId }), selection)).toEqual({ status: 'SUCCEEDED', failure: null });
+  expect(await shown(await graph.rows.charge('ana', { subscriptionId }), selection)).toEqual({
+    status: 'SUCCEEDED',
+    failure: null,
+  });
   const refund = await graph.rows.refund('ana', await graph.rows.charge('ana', { subscriptionId }), 100, 'failed');
   expect(await shown(refund, selection)).toMatchObject({ failure: { category: 'OTHER', advice: 'CONTACT_SUPPORT' } });
 });
@@ -83,31 +111,61 @@ test('a suspicion of fraud is shown to staff and not to the owner', async () => 
   await graph.rows.charge('ana', { subscriptionId }, { status: 'declined', attempt: { decline_code: 'stolen_card' } });
   const selection = 'transactions(first: 1) { nodes { failure { category declineCode } } }';
   const own = await graph.ask(ANA, `{ viewer { ${selection} } }`);
-  expect(at(own, 'viewer', 'transactions', 'nodes')).toEqual([{ failure: { category: 'DO_NOT_HONOR', declineCode: 'generic_decline' } }]);
+  expect(at(own, 'viewer', 'transactions', 'nodes')).toEqual([
+    { failure: { category: 'DO_NOT_HONOR', declineCode: 'generic_decline' } },
+  ]);
   const staff = await graph.ask({ userId: 'sue', scopes: ['support'] }, `{ customerAccount(userId: "ana") { ${selection} } }`);
-  expect(at(staff, 'customerAccount', 'transactions', 'nodes')).toEqual([{ failure: { category: 'FRAUD', declineCode: 'stolen_card' } }]);
+  expect(at(staff, 'customerAccount', 'transactions', 'nodes')).toEqual([
+    { failure: { category: 'FRAUD', declineCode: 'stolen_card' } },
+  ]);
 });
 
 test('an open step is shown to the owner, with the key for the SDK, and to nobody else', async () => {
-  const step = { type: 'REDIRECT', clientSecret: 'pi_1_secret_2', redirectUrl: 'https://bank.example/3ds', expiresAt: '2026-03-11T11:00:00.000Z' };
-  const charge = await graph.rows.charge('ana', { subscriptionId }, { status: 'requires_action', attempt: { next_action: step } });
+  const step = {
+    type: 'REDIRECT',
+    clientSecret: 'pi_1_secret_2',
+    redirectUrl: 'https://bank.example/3ds',
+    expiresAt: '2026-03-11T11:00:00.000Z',
+  };
+  const charge = await graph.rows.charge(
+    'ana',
+    { subscriptionId },
+    { status: 'requires_action', attempt: { next_action: step } },
+  );
   const selection = 'status nextAction { type provider clientSecret publishableKey redirectUrl expiresAt }';
-  expect(await shown(charge, selection)).toEqual({ status: 'REQUIRES_ACTION', nextAction: { ...step, provider: 'STRIPE', publishableKey: 'pk_test' } });
-  const staff = await graph.ask({ userId: 'sue', scopes: ['finance'] }, `{ customerAccount(userId: "ana") { transactions(first: 1) { nodes { ${selection} } } } }`);
+  expect(await shown(charge, selection)).toEqual({
+    status: 'REQUIRES_ACTION',
+    nextAction: { ...step, provider: 'STRIPE', publishableKey: 'pk_test' },
+  });
+  const staff = await graph.ask(
+    { userId: 'sue', scopes: ['finance'] },
+    `{ customerAccount(userId: "ana") { transactions(first: 1) { nodes { ${selection} } } } }`,
+  );
   expect(at(staff, 'customerAccount', 'transactions', 'nodes')).toEqual([{ status: 'REQUIRES_ACTION', nextAction: null }]);
 });
 
 test('a step is not shown once the payment went on', async () => {
-  const charge = await graph.rows.charge('ana', { subscriptionId }, { attempt: { next_action: { type: 'REDIRECT', clientSecret: 'pi_1_secret_2' } } });
+  const charge = await graph.rows.charge(
+    'ana',
+    { subscriptionId },
+    { attempt: { next_action: { type: 'REDIRECT', clientSecret: 'pi_1_secret_2' } } },
+  );
   expect(await shown(charge, 'nextAction { clientSecret }')).toEqual({ nextAction: null });
 });
 
 test('a transaction shows what it is for and every status it had', async () => {
   const methodId = await graph.rows.method('ana', { wallet: 'apple_pay', status: 'removed' });
   const purchaseId = await graph.rows.purchase('ana', CATALOGUE.prices.badge);
-  const charge = await graph.rows.charge('ana', { purchaseId }, { transaction: { payment_method_id: methodId, statement_descriptor: 'NETWORK' } });
+  const charge = await graph.rows.charge(
+    'ana',
+    { purchaseId },
+    { transaction: { payment_method_id: methodId, statement_descriptor: 'NETWORK' } },
+  );
   expect(
-    await shown(charge, 'kind provider statementDescriptor createdAt subscription { id } purchase { id } paymentMethod { __typename status displayName } statusHistory { status occurredAt cause } user { id }'),
+    await shown(
+      charge,
+      'kind provider statementDescriptor createdAt subscription { id } purchase { id } paymentMethod { __typename status displayName } statusHistory { status occurredAt cause } user { id }',
+    ),
   ).toMatchObject({
     kind: 'CHARGE',
     provider: 'STRIPE',
@@ -122,9 +180,19 @@ test('a transaction shows what it is for and every status it had', async () => {
 });
 
 test('an id of a wrong form, of another kind or of nothing gives null without an error', async () => {
-  const ids = ['', 'x', 'txn_', publicId('sub', subscriptionId), publicId('txn', graph.rows.id('txn', 'ana')), 'txn_../../etc', `txn_${'7'.repeat(26)}`];
+  const ids = [
+    '',
+    'x',
+    'txn_',
+    publicId('sub', subscriptionId),
+    publicId('txn', graph.rows.id('txn', 'ana')),
+    'txn_../../etc',
+    `txn_${'7'.repeat(26)}`,
+  ];
   for (const id of ids) {
-    const answer = await graph.ask(ANA, 'query ($id: ID!) { transaction(id: $id) { id } userSubscription(id: "txn_1") { id } }', { id });
+    const answer = await graph.ask(ANA, 'query ($id: ID!) { transaction(id: $id) { id } userSubscription(id: "txn_1") { id } }', {
+      id,
+    });
     expect(answer).toEqual({ data: { transaction: null, userSubscription: null } });
   }
 });

@@ -32,13 +32,22 @@ const subscribe = (input: Record<string, unknown>, commands: Partial<Commands>):
   graph.ask(ANA, SUBSCRIBE, { input: { priceId: PRICE, idempotencyKey: KEY, ...input } }, commands);
 
 test('a verb is given what the client said, and answers with the objects as they are afterwards', async () => {
-  const charge = await graph.rows.charge('ana', { subscriptionId }, {
-    status: 'requires_action',
-    attempt: { next_action: { type: 'CONFIRM_WITH_SDK', clientSecret: 'secret', redirectUrl: null, expiresAt: null } },
-  });
+  const charge = await graph.rows.charge(
+    'ana',
+    { subscriptionId },
+    {
+      status: 'requires_action',
+      attempt: { next_action: { type: 'CONFIRM_WITH_SDK', clientSecret: 'secret', redirectUrl: null, expiresAt: null } },
+    },
+  );
   const seen: unknown[] = [];
   const answer = await subscribe(
-    { paymentMethodId: publicId('pm', methodId), expectedAmount: { amountMinor: 800, currency: 'USD' }, useTrial: null, returnUrl: 'https://x.example/back' },
+    {
+      paymentMethodId: publicId('pm', methodId),
+      expectedAmount: { amountMinor: 800, currency: 'USD' },
+      useTrial: null,
+      returnUrl: 'https://x.example/back',
+    },
     {
       subscribe: async (actor, command) => {
         seen.push(actor.userId, command);
@@ -67,7 +76,10 @@ test('a verb is given what the client said, and answers with the objects as they
 });
 
 test('everything wrong with an input is told at once, with its field, and the verb is not run', async () => {
-  const answer = await subscribe({ priceId: 'x', paymentMethodId: PRICE, expectedAmount: { amountMinor: 0, currency: 'USD' }, idempotencyKey: 'short' }, {});
+  const answer = await subscribe(
+    { priceId: 'x', paymentMethodId: PRICE, expectedAmount: { amountMinor: 0, currency: 'USD' }, idempotencyKey: 'short' },
+    {},
+  );
   const errors = at(answer, 'subscribe', 'userErrors') as { __typename: string; code: string; field: string[] }[];
   expect(errors.map(({ __typename, code, field }) => [__typename, code, field.join('.')])).toEqual([
     ['InvalidInputError', 'NOT_FOUND', 'input.priceId'],
@@ -77,9 +89,14 @@ test('everything wrong with an input is told at once, with its field, and the ve
   ]);
 });
 
-test.each(['', 'a'.repeat(15), 'a'.repeat(129), 'sixteen chars...', 'ключ-ключ-ключ-ключ'])('the key %j is refused', async (idempotencyKey) => {
-  expect(at(await subscribe({ idempotencyKey }, {}), 'subscribe', 'userErrors')).toMatchObject([{ code: 'INVALID_INPUT', field: ['input', 'idempotencyKey'] }]);
-});
+test.each(['', 'a'.repeat(15), 'a'.repeat(129), 'sixteen chars...', 'ключ-ключ-ключ-ключ'])(
+  'the key %j is refused',
+  async (idempotencyKey) => {
+    expect(at(await subscribe({ idempotencyKey }, {}), 'subscribe', 'userErrors')).toMatchObject([
+      { code: 'INVALID_INPUT', field: ['input', 'idempotencyKey'] },
+    ]);
+  },
+);
 
 const TYPE_OF: Record<RefusalCode, string> = {
   INVALID_INPUT: 'InvalidInputError',
@@ -103,7 +120,10 @@ const TYPE_OF: Record<RefusalCode, string> = {
 
 test.each(Object.entries(TYPE_OF))('the refusal %s is a %s', async (code, type) => {
   const refusal: Refusal = { code: code as RefusalCode, message: 'because', field: ['input', 'priceId'] };
-  const answer = await subscribe({}, { subscribe: async () => ({ ...DONE, refusals: [refusal], subscriptionId: null, transactionId: null }) });
+  const answer = await subscribe(
+    {},
+    { subscribe: async () => ({ ...DONE, refusals: [refusal], subscriptionId: null, transactionId: null }) },
+  );
   expect(at(answer, 'subscribe')).toMatchObject({
     subscription: null,
     transaction: null,
@@ -114,10 +134,18 @@ test.each(Object.entries(TYPE_OF))('the refusal %s is a %s', async (code, type) 
 test('a refusal brings what it is about: the subscription in the way, the failure, the delay', async () => {
   const refusals: Refusal[] = [
     { code: 'ALREADY_SUBSCRIBED', message: 'm', field: null, subscriptionId },
-    { code: 'PAYMENT_DECLINED', message: 'm', field: null, failure: { category: 'FRAUD', declineCode: null, isRetryable: false, advice: 'CONTACT_BANK' } },
+    {
+      code: 'PAYMENT_DECLINED',
+      message: 'm',
+      field: null,
+      failure: { category: 'FRAUD', declineCode: null, isRetryable: false, advice: 'CONTACT_BANK' },
+    },
     { code: 'RATE_LIMITED', message: 'm', field: null, retryAfterMs: 4_000 },
   ];
-  const answer = await subscribe({}, { subscribe: async () => ({ ...DONE, refusals, subscriptionId: null, transactionId: null }) });
+  const answer = await subscribe(
+    {},
+    { subscribe: async () => ({ ...DONE, refusals, subscriptionId: null, transactionId: null }) },
+  );
   expect(at(answer, 'subscribe', 'userErrors')).toMatchObject([
     { subscription: { id: publicId('sub', subscriptionId) } },
     { failure: { category: 'FRAUD', advice: 'CONTACT_BANK' } },
@@ -126,14 +154,25 @@ test('a refusal brings what it is about: the subscription in the way, the failur
 });
 
 test('a repeated request marks the answer as a replay', async () => {
-  const context = graph.contextFor(ANA, { subscribe: async () => ({ refusals: [], isReplay: true, subscriptionId, transactionId: null }) });
-  await graphql({ schema: graph.schema, source: SUBSCRIBE, variableValues: { input: { priceId: PRICE, idempotencyKey: KEY } }, contextValue: context });
+  const context = graph.contextFor(ANA, {
+    subscribe: async () => ({ refusals: [], isReplay: true, subscriptionId, transactionId: null }),
+  });
+  await graphql({
+    schema: graph.schema,
+    source: SUBSCRIBE,
+    variableValues: { input: { priceId: PRICE, idempotencyKey: KEY } },
+    contextValue: context,
+  });
   expect(context.replay.isReplay).toBe(true);
 });
 
 test('an object changed by a verb is shown as it is after that verb, in each verb of one request', async () => {
   const change = async (version: number): Promise<Answered & { subscriptionId: Id<'sub'> }> => {
-    await graph.database.ownerPool.query('update subscription set version = $2, cancel_at_period_end = $3 where id = $1', [subscriptionId, version, version === 1]);
+    await graph.database.ownerPool.query('update subscription set version = $2, cancel_at_period_end = $3 where id = $1', [
+      subscriptionId,
+      version,
+      version === 1,
+    ]);
     return { ...DONE, subscriptionId };
   };
   const answer = await graph.ask(
@@ -145,7 +184,14 @@ test('an object changed by a verb is shown as it is after that verb, in each ver
     { id: publicId('sub', subscriptionId), key: KEY },
     {
       cancelSubscription: (_, command) => {
-        expect(command).toEqual({ subscriptionId, immediately: false, reason: 'too_expensive', comment: 'too much', expectedVersion: 0, idempotencyKey: KEY });
+        expect(command).toEqual({
+          subscriptionId,
+          immediately: false,
+          reason: 'too_expensive',
+          comment: 'too much',
+          expectedVersion: 0,
+          idempotencyKey: KEY,
+        });
         return change(1);
       },
       resumeSubscription: () => change(2),
@@ -169,7 +215,9 @@ test('a comment is at most a thousand characters, counted as people do, and stor
     );
   expect(at(await cancel('😀'.repeat(1_000)), 'cancelSubscription', 'userErrors')).toEqual([]);
   for (const wrong of ['😀'.repeat(1_001), 'a\0b']) {
-    expect(at(await cancel(wrong), 'cancelSubscription', 'userErrors')).toEqual([{ code: 'INVALID_INPUT', field: ['input', 'comment'] }]);
+    expect(at(await cancel(wrong), 'cancelSubscription', 'userErrors')).toEqual([
+      { code: 'INVALID_INPUT', field: ['input', 'comment'] },
+    ]);
   }
 });
 
@@ -181,7 +229,13 @@ test('a purchase is given its quantity, 1 where none is said, and at most 100', 
     graph.ask(
       ANA,
       'mutation ($input: PurchaseInput!) { purchase(input: $input) { purchase { id } transaction { id status } nextAction { type } userErrors { code field } } }',
-      { input: { priceId: publicId('price', CATALOGUE.prices.badge), idempotencyKey: KEY, ...(quantity !== undefined && { quantity }) } },
+      {
+        input: {
+          priceId: publicId('price', CATALOGUE.prices.badge),
+          idempotencyKey: KEY,
+          ...(quantity !== undefined && { quantity }),
+        },
+      },
       {
         purchase: async (_, command) => {
           quantities.push(command.quantity);
@@ -219,7 +273,14 @@ test('confirming a payment shows the payment and the subscription it is for', as
 
 test('a payment method is added in two steps, made the default and removed', async () => {
   const setupId = graph.rows.id('set', 'ana');
-  const step = { type: 'CONFIRM_WITH_SDK' as const, provider: 'stripe' as const, clientSecret: 'seti_secret', publishableKey: 'pk_test', redirectUrl: null, expiresAt: null };
+  const step = {
+    type: 'CONFIRM_WITH_SDK' as const,
+    provider: 'stripe' as const,
+    clientSecret: 'seti_secret',
+    publishableKey: 'pk_test',
+    redirectUrl: null,
+    expiresAt: null,
+  };
   const commands: Partial<Commands> = {
     startPaymentMethodSetup: async (_, command) => {
       expect(command).toEqual({ kind: 'card', makeDefault: true, returnUrl: null, idempotencyKey: KEY });
@@ -233,7 +294,11 @@ test('a payment method is added in two steps, made the default and removed', asy
     removePaymentMethod: async (_, { paymentMethodId }) => ({ ...DONE, paymentMethodId }),
   };
   const run = (source: string): Promise<ExecutionResult> => graph.ask(ANA, `mutation { ${source} }`, {}, commands);
-  expect(await run(`startPaymentMethodSetup(input: { kind: CARD, idempotencyKey: "${KEY}" }) { setupId nextAction { type provider clientSecret } userErrors { code } }`)).toEqual({
+  expect(
+    await run(
+      `startPaymentMethodSetup(input: { kind: CARD, idempotencyKey: "${KEY}" }) { setupId nextAction { type provider clientSecret } userErrors { code } }`,
+    ),
+  ).toEqual({
     data: {
       startPaymentMethodSetup: {
         setupId: publicId('set', setupId),
@@ -242,11 +307,20 @@ test('a payment method is added in two steps, made the default and removed', asy
       },
     },
   });
-  const method = { __typename: 'CardPaymentMethod', id: publicId('pm', methodId), isDefault: true, displayName: 'Visa ending 4242' };
+  const method = {
+    __typename: 'CardPaymentMethod',
+    id: publicId('pm', methodId),
+    isDefault: true,
+    displayName: 'Visa ending 4242',
+  };
   expect(
-    await run(`completePaymentMethodSetup(input: { setupId: "${publicId('set', setupId)}", providerToken: "pm_card_visa" }) { paymentMethod { __typename id isDefault displayName } }`),
+    await run(
+      `completePaymentMethodSetup(input: { setupId: "${publicId('set', setupId)}", providerToken: "pm_card_visa" }) { paymentMethod { __typename id isDefault displayName } }`,
+    ),
   ).toEqual({ data: { completePaymentMethodSetup: { paymentMethod: method } } });
-  expect(await run(`setDefaultPaymentMethod(input: { paymentMethodId: "${method.id}" }) { paymentMethod { id } userErrors { code } }`)).toEqual({
+  expect(
+    await run(`setDefaultPaymentMethod(input: { paymentMethodId: "${method.id}" }) { paymentMethod { id } userErrors { code } }`),
+  ).toEqual({
     data: { setDefaultPaymentMethod: { paymentMethod: { id: method.id }, userErrors: [] } },
   });
   expect(await run(`removePaymentMethod(input: { paymentMethodId: "${method.id}" }) { removedPaymentMethodId }`)).toEqual({
@@ -262,12 +336,26 @@ test("support pays a customer's charge back and sees both lines", async () => {
   const answer = await graph.ask(
     { userId: 'sue', scopes: ['support'] },
     REFUND,
-    { input: { transactionId: publicId('txn', charge), amount: { amountMinor: 400, currency: 'USD' }, reason: 'SERVICE_FAILURE', idempotencyKey: KEY } },
+    {
+      input: {
+        transactionId: publicId('txn', charge),
+        amount: { amountMinor: 400, currency: 'USD' },
+        reason: 'SERVICE_FAILURE',
+        idempotencyKey: KEY,
+      },
+    },
     {
       refund: async (actor, command) => {
         expect([actor.userId, command]).toEqual([
           'sue',
-          { transactionId: charge, amount: { minor: 400n, currency: 'USD' }, reason: 'service_failure', note: null, endSubscription: false, idempotencyKey: KEY },
+          {
+            transactionId: charge,
+            amount: { minor: 400n, currency: 'USD' },
+            reason: 'service_failure',
+            note: null,
+            endSubscription: false,
+            idempotencyKey: KEY,
+          },
         ]);
         return { ...DONE, refundId, originalId: charge };
       },

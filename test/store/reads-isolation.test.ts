@@ -86,7 +86,15 @@ const FOR_STAFF = ['transactionsForStaff'];
 type AnyKeyed = KeyedStatement<unknown, { o: number }>;
 
 const statements = new Map<string, AnyKeyed>();
-for (const module of [catalogueReads, customerReads, entitlementReads, paymentMethodReads, purchaseReads, subscriptionReads, transactionReads]) {
+for (const module of [
+  catalogueReads,
+  customerReads,
+  entitlementReads,
+  paymentMethodReads,
+  purchaseReads,
+  subscriptionReads,
+  transactionReads,
+]) {
   for (const [name, value] of Object.entries(module)) {
     if (typeof value === 'object' && 'columns' in value) statements.set(name, value as AnyKeyed);
   }
@@ -118,17 +126,20 @@ test.each(Object.keys(BY_ID))('%s gives each viewer the own rows and never those
   for (const row of own ?? []) if (row.userId !== undefined) expect(row.userId).toBe('ana');
 });
 
-test.each(Object.keys(BY_USER))('%s gives each user the own rows, also in one batch and for a user of whom nothing is known', async (name) => {
-  const key = BY_USER[name] ?? ((userId: string): unknown => userId);
-  const [ana, nobody, ben] = await rowsOf(name, [key('ana'), key('nobody'), key('ben')]);
-  const [alone] = await rowsOf(name, [key('ana')]);
-  expect(ana?.length).toBeGreaterThan(0);
-  expect(nobody).toEqual([]);
-  expect(ben?.length).toBe(ana?.length);
-  expect(ana).toEqual(alone);
-  for (const row of ana ?? []) if (row.userId !== undefined) expect(row.userId).toBe('ana');
-  for (const row of ben ?? []) if (row.userId !== undefined) expect(row.userId).toBe('ben');
-});
+test.each(Object.keys(BY_USER))(
+  '%s gives each user the own rows, also in one batch and for a user of whom nothing is known',
+  async (name) => {
+    const key = BY_USER[name] ?? ((userId: string): unknown => userId);
+    const [ana, nobody, ben] = await rowsOf(name, [key('ana'), key('nobody'), key('ben')]);
+    const [alone] = await rowsOf(name, [key('ana')]);
+    expect(ana?.length).toBeGreaterThan(0);
+    expect(nobody).toEqual([]);
+    expect(ben?.length).toBe(ana?.length);
+    expect(ana).toEqual(alone);
+    for (const row of ana ?? []) if (row.userId !== undefined) expect(row.userId).toBe('ana');
+    for (const row of ben ?? []) if (row.userId !== undefined) expect(row.userId).toBe('ben');
+  },
+);
 
 test('keys asked for at the same time travel together and each asker gets the own rows', async () => {
   const { charge } = accounts.ana;
@@ -148,7 +159,9 @@ test('a key that the database refuses fails alone, and the others of its batch a
 });
 
 test('the reading role may not write', async () => {
-  await expect(graph.reader.query({ name: 'try_to_write', text: "update customer set zone = 'UTC'" }, [])).rejects.toThrow(/permission denied/);
+  await expect(graph.reader.query({ name: 'try_to_write', text: "update customer set zone = 'UTC'" }, [])).rejects.toThrow(
+    /permission denied/,
+  );
 });
 
 test('amounts beyond the safe integers come back exactly', async () => {

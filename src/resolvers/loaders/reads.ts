@@ -91,7 +91,10 @@ export class Reads {
     this.#displayTiers = this.#loader(
       async (users) => {
         const at = clock.now();
-        const shown = await reader.rowsOf(displayTiers, users.map((userId) => ({ userId, at })));
+        const shown = await reader.rowsOf(
+          displayTiers,
+          users.map((userId) => ({ userId, at })),
+        );
         return shown.map((rows) => highestTier(rows, catalogue));
       },
       (userId) => userId,
@@ -113,7 +116,11 @@ export class Reads {
   }
 
   /** A page of the user's subscriptions, newest first. */
-  async subscriptionPage(userId: string, request: PageRequest, statuses: readonly SubscriptionState[] | null): Promise<Page<SubscriptionRow>> {
+  async subscriptionPage(
+    userId: string,
+    request: PageRequest,
+    statuses: readonly SubscriptionState[] | null,
+  ): Promise<Page<SubscriptionRow>> {
     const asked = request.isBackward ? subscriptionsUp : subscriptionsDown;
     const [rows = []] = await this.reader.rowsOf(asked, [{ ...stretchOf(userId, request), statuses }]);
     return pageOf(request, rows);
@@ -133,7 +140,12 @@ export class Reads {
   /** A page of the user's transactions, newest first. */
   async transactionPage(userId: string, request: PageRequest, conditions: TransactionConditions): Promise<Page<TransactionRow>> {
     const place = stretchOf(userId, request);
-    const key = { ...conditions, ...place, below: least(place.below, conditions.below), above: greatest(place.above, conditions.above) };
+    const key = {
+      ...conditions,
+      ...place,
+      below: least(place.below, conditions.below),
+      above: greatest(place.above, conditions.above),
+    };
     const [rows = []] = await this.reader.rowsOf(request.isBackward ? transactionsUp : transactionsDown, [key]);
     return pageOf(request, rows);
   }
@@ -221,7 +233,10 @@ export class Reads {
   }
 
   #oneEach<Key, Row extends { o: number }, CacheKey>(asked: KeyedStatement<Key, Row>, cacheKeyFn: (key: Key) => CacheKey) {
-    return this.#loader(async (keys: readonly Key[]) => (await this.reader.rowsOf(asked, keys)).map(([row]) => row ?? null), cacheKeyFn);
+    return this.#loader(
+      async (keys: readonly Key[]) => (await this.reader.rowsOf(asked, keys)).map(([row]) => row ?? null),
+      cacheKeyFn,
+    );
   }
 
   #manyEach<Key, Row extends { o: number }, CacheKey>(asked: KeyedStatement<Key, Row>, cacheKeyFn: (key: Key) => CacheKey) {
