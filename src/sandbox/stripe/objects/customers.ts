@@ -38,7 +38,7 @@ export const customerOperations: Operation[] = [
         description: given.description ?? null,
         discount: null,
         email: given.email ?? null,
-        invoice_prefix: unit.id('').slice(1, 9).toUpperCase(),
+        invoice_prefix: unit.secret().slice(0, 8).toUpperCase(),
         invoice_settings: { custom_fields: null, default_payment_method: null, footer: null, rendering_options: null },
         livemode: false,
         metadata: mergedMetadata({}, given.metadata),
@@ -85,7 +85,8 @@ export const customerOperations: Operation[] = [
     method: 'GET',
     path: '/v1/customers/:id',
     parameters: { expand: LIST_PARAMETERS.expand },
-    run: ({ state, id }) => (state.deletedCustomers.get(id) ? { id, object: 'customer', deleted: true } : requireCustomer(state, id)),
+    run: ({ state, id }) =>
+      state.deletedCustomers.get(id) ? { id, object: 'customer', deleted: true } : requireCustomer(state, id),
   }),
   operation({
     name: 'customers.list',
@@ -93,7 +94,13 @@ export const customerOperations: Operation[] = [
     path: '/v1/customers',
     parameters: { ...LIST_PARAMETERS, ...CREATED, email: text() },
     run: ({ state }, wanted) =>
-      page('/v1/customers', state.customers, wanted, undefined, (row) => wanted.email === undefined || row.email === wanted.email),
+      page(
+        '/v1/customers',
+        state.customers,
+        wanted,
+        undefined,
+        (row) => wanted.email === undefined || row.email === wanted.email,
+      ),
   }),
   operation({
     name: 'customers.del',
@@ -102,7 +109,7 @@ export const customerOperations: Operation[] = [
     parameters: {},
     run({ unit, state, id }) {
       const customer = requireCustomer(state, id);
-      for (const method of [...state.paymentMethods.oldestFirst()]) if (method.customer === id) detach(unit, method);
+      for (const method of state.paymentMethods.where('customer', id)) detach(unit, method);
       unit.remove(state.customers, id);
       unit.put(state.deletedCustomers, { id });
       unit.emit('customer.deleted', customer);
