@@ -4,13 +4,15 @@ import type { Decline } from './cards.js';
 /**
  * Faults on request. "Before" and "after" mean before or after the effect took place.
  *
- * - `timeout_before`, `timeout_after`: no answer, the connection stays open until the client gives up; after: the effect happened and is kept under the key
+ * - `timeout_before`, `timeout_after`: no answer, the connection stays open until the client gives up; after: the effect happened and
+ *   is kept under the key
  * - `error_before`, `error_after`: HTTP 500, kept under the key; after: the effect happened
  * - `reset`: the connection breaks before the effect
  * - `rate_limit`: 429, nothing happened
  * - `slow`: everything as usual, `ms` later; meanwhile the key is in use
  * - `decline`: the charge, setup or attaching is declined with `code`, `decline_code` and the rest
- * - `processing`: a payment is confirmed but stays `processing`; it is charged a minute later by the clock, or by `POST /sandbox/advance`
+ * - `processing`: a payment is confirmed but stays `processing`; it is charged a minute later by the clock, or by
+ *   `POST /sandbox/advance`
  * - `webhook_duplicate`, `webhook_reorder`, `webhook_delay` (by `ms`), `webhook_lose`: for these, `operation` names a type of event
  */
 const KINDS = [

@@ -273,9 +273,12 @@ export function refuseCardNumbers(tree: Tree, prefix = ''): void {
 function isCardNumber(value: string): boolean {
   const digits = value.replaceAll(/[ -]/g, '');
   if (!/^\d{13,19}$/.test(digits)) return false;
-  const sum = [...digits].toReversed().reduce((total, digit, position) => {
-    const doubled = Number(digit) * (position % 2 === 1 ? 2 : 1);
-    return total + (doubled > 9 ? doubled - 9 : doubled);
-  }, 0);
+  const sum = digits
+    .split('')
+    .toReversed()
+    .reduce((total, digit, position) => {
+      const doubled = Number(digit) * (position % 2 === 1 ? 2 : 1);
+      return total + (doubled > 9 ? doubled - 9 : doubled);
+    }, 0);
   return sum % 10 === 0;
 }

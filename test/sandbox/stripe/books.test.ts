@@ -41,9 +41,13 @@ const step = fc.oneof(
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
-async function take({ stripe, control, truth }: Rig, done: Step): Promise<void> {
-  const { refunds, paymentIntents, disputes } = await truth();
-  const pick = <T>(rows: T[], which: number): T | undefined => rows[which % Math.max(rows.length, 1)];
+function pick<T>(rows: T[], which: number): T | undefined {
+  return rows[which % Math.max(rows.length, 1)];
+}
+
+async function take(on: Rig, done: Step): Promise<void> {
+  const { stripe } = on;
+  const { refunds, paymentIntents, disputes } = await on.truth();
   switch (done.kind) {
     case 'pay':
       await pay(stripe, await savedCard(stripe, `pm_card_${done.token}`), { amount: done.amount, currency: done.currency });
@@ -60,10 +64,10 @@ async function take({ stripe, control, truth }: Rig, done: Step): Promise<void> 
       await stripe.refunds.cancel(pick(refunds, done.which)?.id ?? 're_none');
       return;
     case 'advance':
-      await control('POST', 'advance', done.ms === undefined ? {} : { ms: done.ms });
+      await on.control('POST', 'advance', done.ms === undefined ? {} : { ms: done.ms });
       return;
     case 'pay out':
-      if (done.isAutomatic) await control('POST', 'payouts', { currency: 'usd' }).catch(() => undefined);
+      if (done.isAutomatic) await on.control('POST', 'payouts', { currency: 'usd' }).catch(() => undefined);
       else await stripe.payouts.create({ amount: done.amount, currency: 'usd' });
       return;
   }
@@ -96,8 +100,10 @@ test('whatever happens, money is conserved: the balance is the sum of its moveme
 
         // Every movement has its cause, and every cause its movements.
         const lines = new Map<string, number>();
-        for (const { source, amount } of truth.balanceTransactions)
-          lines.set(String(source), (lines.get(String(source)) ?? 0) + amount);
+        for (const { source, amount } of truth.balanceTransactions) {
+          const id = typeof source === 'string' ? source : '';
+          lines.set(id, (lines.get(id) ?? 0) + amount);
+        }
         const isOneCurrency = settlementCurrency === null;
         for (const charge of truth.charges) {
           if (isOneCurrency) expect(lines.get(charge.id) ?? 0).toBe(charge.amount_captured);

@@ -52,20 +52,21 @@ function validatorOf(schema: object): ValidateFunction {
 
 /** The official client, with every answer written down. */
 function recording(): Stripe {
-  const recorder = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
-    const answer = await fetch(input, init);
-    const body = (await answer.clone().json()) as { object?: string; error?: object };
-    answers.push({ method: init?.method ?? 'GET', pathname: new URL(String(input)).pathname, status: answer.status, body });
-    return answer;
-  };
   return new Stripe('sk_test_sandbox', {
     host: '127.0.0.1',
     port: rig.standIn.port,
     protocol: 'http',
     maxNetworkRetries: 0,
     telemetry: false,
-    httpClient: Stripe.createFetchHttpClient(recorder as typeof fetch),
+    httpClient: Stripe.createFetchHttpClient(recordingFetch),
   });
+}
+
+async function recordingFetch(...request: Parameters<typeof fetch>): Promise<Response> {
+  const answer = await fetch(...request);
+  const body = (await answer.clone().json()) as { object?: string; error?: object };
+  answers.push({ method: request[1]?.method ?? 'GET', pathname: new URL(answer.url).pathname, status: answer.status, body });
+  return answer;
 }
 
 test('every answer has the shape that the provider publishes, and no other field', async () => {

@@ -1,12 +1,11 @@
 import { invalidRequest } from '../api-error.js';
 import { CREATED, LIST_PARAMETERS, page } from '../lists.js';
 import { type Operation, operation } from '../operations.js';
-import { anything, clearableText, group, listOf, mergedMetadata, metadata, oneOf, text } from '../parameters.js';
+import { clearableText, group, listOf, mergedMetadata, metadata, oneOf, text } from '../parameters.js';
 import { detach } from './payment-methods.js';
 import { requireCustomer } from './require-customer.js';
 
 const DETAILS = {
-  address: anything,
   description: clearableText,
   email: clearableText,
   invoice_settings: group({ default_payment_method: clearableText }),
@@ -73,6 +72,8 @@ export const customerOperations: Operation[] = [
         ...(given.email !== undefined && { email: given.email }),
         ...(given.name !== undefined && { name: given.name }),
         ...(given.phone !== undefined && { phone: given.phone }),
+        ...(given.preferred_locales !== undefined && { preferred_locales: given.preferred_locales }),
+        ...(given.tax_exempt !== undefined && { tax_exempt: given.tax_exempt }),
         ...(method !== undefined && { invoice_settings: { ...before.invoice_settings, default_payment_method: method } }),
         metadata: mergedMetadata(before.metadata, given.metadata),
       });

@@ -83,7 +83,10 @@ function makePayout(unit: Unit, wanted: PayoutRequest): StoredPayout {
   return payout;
 }
 
-/** The daily payout: all available funds of one currency, with the lines that make them up (payouts made by request among them). @throws ApiError 400 when there are none */
+/**
+ * The daily payout: all available funds of one currency, with the lines that make them up (payouts made by request among them).
+ * @throws ApiError 400 when there are none
+ */
 export function makeAutomaticPayout(unit: Unit, currency: string): StoredPayout {
   const { state } = unit;
   const lines = [...state.balanceTransactions.oldestFirst()].filter(
