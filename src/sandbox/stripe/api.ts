@@ -193,7 +193,7 @@ function rateLimited(): ApiError {
 
 function checkKey(authorization: string | null): void {
   const key = /^Bearer (.*)$/.exec(authorization ?? '')?.[1]?.trim() ?? '';
-  if (/^(sk|rk)_(test|sandbox)_\w+$/.test(key)) return;
+  if (/^(sk|rk)_(test|sandbox)(_\w+)?$/.test(key)) return;
   throw new ApiError(401, {
     type: 'invalid_request_error',
     message:
