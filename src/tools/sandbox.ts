@@ -9,8 +9,14 @@ program
   .description('Stands in for Stripe: its API, webhooks and 3-D Secure page, and control routes under /sandbox.')
   .addOption(new Option('--port <number>', 'port to listen on').env('SANDBOX_STRIPE_PORT').default('4010'))
   .addOption(new Option('--data-dir <path>', 'its state is kept in the folder stripe in there').env('DATA_DIR').default('.data'))
-  .addOption(new Option('--webhook-url <url>', 'where its webhooks go (default: the gateway on this machine)').env('STRIPE_WEBHOOK_URL'))
-  .addOption(new Option('--webhook-secret <secret>', 'what they are signed with (default: the sandbox secret)').env('STRIPE_WEBHOOK_SECRET'))
+  .addOption(
+    new Option('--webhook-url <url>', 'where its webhooks go (default: the gateway on this machine)').env('STRIPE_WEBHOOK_URL'),
+  )
+  .addOption(
+    new Option('--webhook-secret <secret>', 'what they are signed with (default: the sandbox secret)').env(
+      'STRIPE_WEBHOOK_SECRET',
+    ),
+  )
   .action(async (options: { port: string; dataDir: string; webhookUrl?: string; webhookSecret?: string }) => {
     await runStripeStandIn({
       ...process.env,

@@ -34,7 +34,9 @@ export class ApiError extends Error {
   /** The body as sent. */
   get body(): { error: ErrorFields } {
     const { code } = this.fields;
-    return { error: code ? { ...this.fields, doc_url: `https://docs.stripe.com/error-codes/${code.replaceAll('_', '-')}` } : this.fields };
+    return {
+      error: code ? { ...this.fields, doc_url: `https://docs.stripe.com/error-codes/${code.replaceAll('_', '-')}` } : this.fields,
+    };
   }
 }
 
@@ -46,5 +48,10 @@ export function invalidRequest(message: string, details: { code?: string; param?
 /** No object of that id: 404 when the address names it, 400 when a parameter does. */
 export function resourceMissing(kind: string, id: string, param?: string): ApiError {
   const status = param === undefined ? 404 : 400;
-  return new ApiError(status, { type: 'invalid_request_error', code: 'resource_missing', message: `No such ${kind}: '${id}'`, param: param ?? 'id' });
+  return new ApiError(status, {
+    type: 'invalid_request_error',
+    code: 'resource_missing',
+    message: `No such ${kind}: '${id}'`,
+    param: param ?? 'id',
+  });
 }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { ApiError, invalidRequest } from './api-error.js';
 import type { Decline } from './cards.js';
 import { expanded } from './expand.js';
@@ -37,7 +37,7 @@ export const OPERATIONS: readonly Operation[] = [
 ];
 
 /** A request to the API. */
-export interface ApiRequest {
+interface ApiRequest {
   method: string;
   /** Without the query. */
   path: string;
@@ -60,7 +60,10 @@ export interface Sandbox {
   log: (line: string) => void;
 }
 
-const SERVER_ERROR = new ApiError(500, { type: 'api_error', message: 'An error occurred with our connection to the service. (a fault of the sandbox)' });
+const SERVER_ERROR = new ApiError(500, {
+  type: 'api_error',
+  message: 'An error occurred with our connection to the service. (a fault of the sandbox)',
+});
 
 /** Answers calls of one stand-in. */
 export class Api {
@@ -76,13 +79,16 @@ export class Api {
 
   /** Never rejects: what goes wrong inside is a 500, and a line in the log. */
   async answer(request: ApiRequest): Promise<Reply> {
-    const requestId = `req_${randomBytes(10).toString('base64url').replaceAll(/[-_]/g, '0')}`;
+    const requestId = `req_${randomUUID().replaceAll('-', '').slice(0, 20)}`;
     const headers: Record<string, string> = { 'request-id': requestId, 'stripe-version': API_VERSION };
     if (request.idempotencyKey !== null) headers['idempotency-key'] = request.idempotencyKey;
     try {
       return await this.#answer(request, requestId, headers);
     } catch (error) {
-      if (!(error instanceof ApiError)) this.sandbox.log(`stripe stand-in: ${request.method} ${request.path}: ${error instanceof Error ? error.stack : String(error)}`);
+      if (!(error instanceof ApiError))
+        this.sandbox.log(
+          `stripe stand-in: ${request.method} ${request.path}: ${error instanceof Error ? error.stack : String(error)}`,
+        );
       const known = error instanceof ApiError ? error : SERVER_ERROR;
       if (known.status === 429) headers['stripe-rate-limited-reason'] = 'endpoint-rate';
       return { status: known.status, headers, body: JSON.stringify(known.body) };
@@ -97,7 +103,8 @@ export class Api {
     const fault = faults.take(operation.name, ['timeout_before', 'reset', 'rate_limit', 'slow']);
     if (fault?.kind === 'timeout_before') return 'silence';
     if (fault?.kind === 'reset') return 'reset';
-    if (fault?.kind === 'rate_limit' || (state.settings.hasRateLimits && !this.sandbox.limits.allows(operation.name))) throw rateLimited();
+    if (fault?.kind === 'rate_limit' || (state.settings.hasRateLimits && !this.sandbox.limits.allows(operation.name)))
+      throw rateLimited();
 
     const form = request.method === 'POST' ? request.form : request.query;
     const key = request.method === 'POST' ? request.idempotencyKey : null;
@@ -127,6 +134,9 @@ export class Api {
           get forcedDecline() {
             const asked = forced === undefined ? faults.take(operation.name, ['decline']) : null;
             return (forced ??= asked && declineOf(asked));
+          },
+          get isSlowPayment() {
+            return faults.take(operation.name, ['processing']) !== null;
           },
         };
         const mark = unit.mark();
@@ -174,12 +184,16 @@ function routeOf(method: string, path: string): string {
 }
 
 function rateLimited(): ApiError {
-  return new ApiError(429, { type: 'invalid_request_error', code: 'rate_limit', message: 'Request rate limit exceeded. Learn more about rate limits in the documentation.' });
+  return new ApiError(429, {
+    type: 'invalid_request_error',
+    code: 'rate_limit',
+    message: 'Request rate limit exceeded. Learn more about rate limits in the documentation.',
+  });
 }
 
 function checkKey(authorization: string | null): void {
   const key = /^Bearer (.*)$/.exec(authorization ?? '')?.[1]?.trim() ?? '';
-  if (/^(sk|rk)_(test|sandbox)_\w+$/.test(key)) return;
+  if (/^(sk|rk)_(test|sandbox)(_\w+)?$/.test(key)) return;
   throw new ApiError(401, {
     type: 'invalid_request_error',
     message:
@@ -190,5 +204,6 @@ function checkKey(authorization: string | null): void {
 }
 
 function checkVersion(version: string | null): void {
-  if (version !== null && version !== API_VERSION) throw invalidRequest(`Invalid Stripe API version: ${version}. The sandbox speaks ${API_VERSION} only.`);
+  if (version !== null && version !== API_VERSION)
+    throw invalidRequest(`Invalid Stripe API version: ${version}. The sandbox speaks ${API_VERSION} only.`);
 }

@@ -31,7 +31,7 @@ export type Authentication =
   | 'when_asked';
 
 /** What a test card does. */
-export interface Behaviour {
+interface Behaviour {
   /** Declines every charge. */
   decline?: DeclineName;
   /** With `decline`: setups and attaching decline too. */
@@ -62,25 +62,55 @@ export interface TestCard extends Behaviour {
   funding: 'credit' | 'debit' | 'prepaid';
 }
 
-function decline(code: string, declineCode: string, networkDeclineCode: string, adviceCode: Decline['adviceCode'], message: string): Decline {
+function decline(
+  code: string,
+  declineCode: string,
+  networkDeclineCode: string,
+  adviceCode: Decline['adviceCode'],
+  message: string,
+): Decline {
   return { code, declineCode, message, adviceCode, networkDeclineCode, networkAdviceCode: null };
 }
 
 /** The declines that test cards give; every other is reached by a fault. Source: Stripe, "Decline codes" and "Advice codes". */
 export const DECLINES = {
   generic_decline: decline('card_declined', 'generic_decline', '05', null, 'Your card was declined.'),
-  insufficient_funds: decline('card_declined', 'insufficient_funds', '51', 'try_again_later', 'Your card has insufficient funds.'),
+  insufficient_funds: decline(
+    'card_declined',
+    'insufficient_funds',
+    '51',
+    'try_again_later',
+    'Your card has insufficient funds.',
+  ),
   lost_card: decline('card_declined', 'lost_card', '41', 'do_not_try_again', 'Your card was declined.'),
   stolen_card: decline('card_declined', 'stolen_card', '43', 'do_not_try_again', 'Your card was declined.'),
   pickup_card: decline('card_declined', 'pickup_card', '04', 'do_not_try_again', 'Your card was declined.'),
-  card_velocity_exceeded: decline('card_declined', 'card_velocity_exceeded', '61', 'try_again_later', 'Your card was declined for making repeated attempts too frequently or exceeding its amount limit.'),
+  card_velocity_exceeded: decline(
+    'card_declined',
+    'card_velocity_exceeded',
+    '61',
+    'try_again_later',
+    'Your card was declined for making repeated attempts too frequently or exceeding its amount limit.',
+  ),
   fraudulent: decline('card_declined', 'fraudulent', '59', null, 'Your card was declined.'),
   expired_card: decline('expired_card', 'expired_card', '54', 'confirm_card_data', 'Your card has expired.'),
   incorrect_cvc: decline('incorrect_cvc', 'incorrect_cvc', 'N7', 'confirm_card_data', "Your card's security code is incorrect."),
-  processing_error: decline('processing_error', 'processing_error', '96', 'try_again_later', 'An error occurred while processing your card. Try again in a little bit.'),
-  authentication_required: decline('authentication_required', 'authentication_required', '1A', null, 'Your card was declined. This transaction requires authentication.'),
+  processing_error: decline(
+    'processing_error',
+    'processing_error',
+    '96',
+    'try_again_later',
+    'An error occurred while processing your card. Try again in a little bit.',
+  ),
+  authentication_required: decline(
+    'authentication_required',
+    'authentication_required',
+    '1A',
+    null,
+    'Your card was declined. This transaction requires authentication.',
+  ),
 } as const satisfies Record<string, Decline>;
-export type DeclineName = keyof typeof DECLINES;
+type DeclineName = keyof typeof DECLINES;
 
 const PLAIN: Behaviour = {
   authentication: 'never',
@@ -183,7 +213,10 @@ const ALIASES: Readonly<Record<string, string>> = {
 };
 
 /** Countries with a card of their own: pm_card_gb and so on, each a Visa credit card. */
-const COUNTRIES = 'us ar br ca cl co cr ec mx pa py pe uy ae at be bg by hr cy cz dk ee fi fr de gi gr hu ie is it li lt lu lv mt nl no pl pt ro sa si sk es se ch gb au cn hk in jp my nz sg tw th'.split(' ');
+const COUNTRIES =
+  'us ar br ca cl co cr ec mx pa py pe uy ae at be bg by hr cy cz dk ee fi fr de gi gr hu ie is it li lt lu lv mt nl no pl pt ro sa si sk es se ch gb au cn hk in jp my nz sg tw th'.split(
+    ' ',
+  );
 
 /** The test card of a token such as pm_card_visa; null for a token that Stripe does not have. */
 export function cardOfToken(token: string): TestCard | null {
@@ -209,7 +242,11 @@ export function allTokens(): string[] {
 
 /** Same number, same fingerprint: it tells a card apart without its number. */
 function fingerprintOf(card: TestCard): string {
-  return createHash('sha256').update(`${card.brand}:${card.country}:${card.funding}:${card.last4}`).digest('base64url').replaceAll(/[-_]/g, '0').slice(0, 16);
+  return createHash('sha256')
+    .update(`${card.brand}:${card.country}:${card.funding}:${card.last4}`)
+    .digest('base64url')
+    .replaceAll(/[-_]/g, '0')
+    .slice(0, 16);
 }
 
 /** The card part of a payment method. Cards expire in December, four years on. */

@@ -7,7 +7,7 @@ export class Collection<Row extends { id: string }> {
   #first = 0;
   readonly #indexes: { field: keyof Row & string; ids: Map<unknown, string[]> }[];
 
-  /** @param indexed fields whose value is set once, when the row is first put */
+  /** @param indexed fields that lists filter on */
   constructor(
     readonly name: string,
     indexed: readonly (keyof Row & string)[] = [],
@@ -25,17 +25,33 @@ export class Collection<Row extends { id: string }> {
 
   put(row: Row): void {
     const found = this.#rows.get(row.id);
-    if (found) {
-      found.row = row;
-      return;
+    const before = found?.row;
+    if (found) found.row = row;
+    else {
+      this.#rows.set(row.id, { row, position: this.#order.length });
+      this.#order.push(row.id);
     }
-    this.#rows.set(row.id, { row, position: this.#order.length });
-    this.#order.push(row.id);
     for (const { field, ids } of this.#indexes) {
-      const same = ids.get(row[field]);
-      if (same) same.push(row.id);
-      else ids.set(row[field], [row.id]);
+      if (before && before[field] === row[field]) continue;
+      if (before) this.#unlist(ids, before[field], row.id);
+      this.#list(ids, row[field], row.id);
     }
+  }
+
+  /** Adds to the rows of a value, which stay in the order of their coming. */
+  #list(ids: Map<unknown, string[]>, value: unknown, id: string): void {
+    const same = ids.get(value) ?? [];
+    const position = this.#rows.get(id)?.position ?? 0;
+    let at = same.length;
+    while (at > 0 && (this.#rows.get(same[at - 1] ?? '')?.position ?? 0) > position) at--;
+    same.splice(at, 0, id);
+    ids.set(value, same);
+  }
+
+  #unlist(ids: Map<unknown, string[]>, value: unknown, id: string): void {
+    const left = ids.get(value)?.filter((each) => each !== id) ?? [];
+    if (left.length > 0) ids.set(value, left);
+    else ids.delete(value);
   }
 
   remove(id: string): void {
@@ -46,11 +62,7 @@ export class Collection<Row extends { id: string }> {
     if (found.position === this.#order.length - 1) this.#order.pop();
     while (this.#first < this.#order.length && this.#order[this.#first] === null) this.#first++;
     this.#first = Math.min(this.#first, this.#order.length);
-    for (const { field, ids } of this.#indexes) {
-      const left = ids.get(found.row[field])?.filter((each) => each !== id) ?? [];
-      if (left.length > 0) ids.set(found.row[field], left);
-      else ids.delete(found.row[field]);
-    }
+    for (const { field, ids } of this.#indexes) this.#unlist(ids, found.row[field], id);
   }
 
   /** All rows, oldest first. */
@@ -76,6 +88,6 @@ export class Collection<Row extends { id: string }> {
 
   /** Rows of an indexed field's value, oldest first. */
   where(field: keyof Row & string, value: unknown): Row[] {
-    return [...this.newestFirst({ field, value })].reverse();
+    return [...this.newestFirst({ field, value })].toReversed();
   }
 }

@@ -24,13 +24,13 @@ import type { WebhookSender } from './webhooks.js';
  */
 
 /** An answer: JSON, whole or in pieces. */
-export interface ControlAnswer {
+interface ControlAnswer {
   status: number;
   body: object | Iterable<string>;
 }
 
 /** What control acts on. */
-export interface Controlled {
+interface Controlled {
   state: State;
   faults: Faults;
   webhooks: WebhookSender;
@@ -46,7 +46,12 @@ const payoutRequest = z.strictObject({ currency: z.string().toLowerCase().refine
 const endpointRequest = z.strictObject({ url: z.url({ protocol: /^https?$/ }), secret: z.string().min(1) });
 
 /** Answers a control request; null when there is no such route. @param sent the parsed JSON body; undefined without one */
-export function control({ state, faults, webhooks }: Controlled, method: string, path: string, sent: unknown): ControlAnswer | null {
+export function control(
+  { state, faults, webhooks }: Controlled,
+  method: string,
+  path: string,
+  sent: unknown,
+): ControlAnswer | null {
   switch (`${method} ${path}`) {
     case 'GET /sandbox/truth':
       return { status: 200, body: truth(state) };
@@ -99,7 +104,7 @@ export function control({ state, faults, webhooks }: Controlled, method: string,
       });
     case 'DELETE /sandbox/webhook_endpoints':
       state.run(NOBODY, (unit) => {
-        for (const { id } of [...state.endpoints.oldestFirst()]) unit.remove(state.endpoints, id);
+        for (const { id } of Array.from(state.endpoints.oldestFirst())) unit.remove(state.endpoints, id);
       });
       return { status: 200, body: presentEndpoints(state) };
     case 'POST /sandbox/payouts':

@@ -6,7 +6,18 @@ import type { State } from './state.js';
 
 const MAX_DEPTH = 4;
 
-type Kept = 'customers' | 'paymentMethods' | 'setupIntents' | 'setupAttempts' | 'paymentIntents' | 'charges' | 'refunds' | 'disputes' | 'balanceTransactions' | 'payouts' | 'reviews';
+type Kept =
+  | 'customers'
+  | 'paymentMethods'
+  | 'setupIntents'
+  | 'setupAttempts'
+  | 'paymentIntents'
+  | 'charges'
+  | 'refunds'
+  | 'disputes'
+  | 'balanceTransactions'
+  | 'payouts'
+  | 'reviews';
 
 /** What may be expanded: by object, by field, where the id leads. */
 const LINKS: Readonly<Record<string, Readonly<Record<string, readonly Kept[]>>>> = {
@@ -14,9 +25,27 @@ const LINKS: Readonly<Record<string, Readonly<Record<string, readonly Kept[]>>>>
   payment_method: { customer: ['customers'] },
   setup_intent: { customer: ['customers'], payment_method: ['paymentMethods'], latest_attempt: ['setupAttempts'] },
   setup_attempt: { customer: ['customers'], payment_method: ['paymentMethods'], setup_intent: ['setupIntents'] },
-  payment_intent: { customer: ['customers'], payment_method: ['paymentMethods'], latest_charge: ['charges'], review: ['reviews'] },
-  charge: { customer: ['customers'], payment_intent: ['paymentIntents'], balance_transaction: ['balanceTransactions'], review: ['reviews'], failure_balance_transaction: ['balanceTransactions'] },
-  refund: { customer: ['customers'], charge: ['charges'], payment_intent: ['paymentIntents'], payment_method: ['paymentMethods'], balance_transaction: ['balanceTransactions'], failure_balance_transaction: ['balanceTransactions'] },
+  payment_intent: {
+    customer: ['customers'],
+    payment_method: ['paymentMethods'],
+    latest_charge: ['charges'],
+    review: ['reviews'],
+  },
+  charge: {
+    customer: ['customers'],
+    payment_intent: ['paymentIntents'],
+    balance_transaction: ['balanceTransactions'],
+    review: ['reviews'],
+    failure_balance_transaction: ['balanceTransactions'],
+  },
+  refund: {
+    customer: ['customers'],
+    charge: ['charges'],
+    payment_intent: ['paymentIntents'],
+    payment_method: ['paymentMethods'],
+    balance_transaction: ['balanceTransactions'],
+    failure_balance_transaction: ['balanceTransactions'],
+  },
   dispute: { charge: ['charges'], payment_intent: ['paymentIntents'] },
   balance_transaction: { source: ['charges', 'refunds', 'disputes', 'payouts'] },
   payout: { balance_transaction: ['balanceTransactions'], failure_balance_transaction: ['balanceTransactions'] },
@@ -35,7 +64,9 @@ export function expanded(state: State, answer: object, paths: readonly string[])
   return paths.reduce((result: object, path) => {
     const steps = path.split('.');
     if (steps.filter((step) => step !== 'data').length > MAX_DEPTH) {
-      throw invalidRequest(`You cannot expand more than ${MAX_DEPTH} levels of a property. Property: ${path}`, { param: 'expand' });
+      throw invalidRequest(`You cannot expand more than ${MAX_DEPTH} levels of a property. Property: ${path}`, {
+        param: 'expand',
+      });
     }
     return expandedAt(state, result, steps, path);
   }, answer);

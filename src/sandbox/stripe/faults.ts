@@ -4,19 +4,33 @@ import type { Decline } from './cards.js';
 /**
  * Faults on request. "Before" and "after" mean before or after the effect took place.
  *
- * - `timeout_before`, `timeout_after`: no answer, the connection stays open until the client gives up; after: the effect happened and is kept under the key
+ * - `timeout_before`, `timeout_after`: no answer, the connection stays open until the client gives up; after: the effect happened and
+ *   is kept under the key
  * - `error_before`, `error_after`: HTTP 500, kept under the key; after: the effect happened
  * - `reset`: the connection breaks before the effect
  * - `rate_limit`: 429, nothing happened
  * - `slow`: everything as usual, `ms` later; meanwhile the key is in use
  * - `decline`: the charge, setup or attaching is declined with `code`, `decline_code` and the rest
+ * - `processing`: a payment is confirmed but stays `processing`; it is charged a minute later by the clock, or by
+ *   `POST /sandbox/advance`
  * - `webhook_duplicate`, `webhook_reorder`, `webhook_delay` (by `ms`), `webhook_lose`: for these, `operation` names a type of event
  */
 const KINDS = [
-  'timeout_before', 'timeout_after', 'error_before', 'error_after', 'rate_limit', 'reset', 'slow', 'decline',
-  'webhook_duplicate', 'webhook_reorder', 'webhook_delay', 'webhook_lose',
+  'timeout_before',
+  'timeout_after',
+  'error_before',
+  'error_after',
+  'rate_limit',
+  'reset',
+  'slow',
+  'decline',
+  'processing',
+  'webhook_duplicate',
+  'webhook_reorder',
+  'webhook_delay',
+  'webhook_lose',
 ] as const;
-export type FaultKind = (typeof KINDS)[number];
+type FaultKind = (typeof KINDS)[number];
 
 /** A fault as asked for: `count` times (1 unless told), or each time with a probability. */
 export const faultRequest = z
@@ -33,11 +47,15 @@ export const faultRequest = z
     network_advice_code: z.string().min(1).optional(),
     message: z.string().min(1).optional(),
   })
-  .refine((fault) => fault.count === undefined || fault.probability === undefined, { message: 'give count or probability, not both' })
-  .refine((fault) => (fault.kind !== 'slow' && fault.kind !== 'webhook_delay') || fault.ms !== undefined, { message: 'ms is needed for this kind' });
+  .refine((fault) => fault.count === undefined || fault.probability === undefined, {
+    message: 'give count or probability, not both',
+  })
+  .refine((fault) => (fault.kind !== 'slow' && fault.kind !== 'webhook_delay') || fault.ms !== undefined, {
+    message: 'ms is needed for this kind',
+  });
 
 /** A fault in force. */
-export type Fault = z.infer<typeof faultRequest>;
+type Fault = z.infer<typeof faultRequest>;
 
 /** The faults in force. They are not kept: a restart clears them. */
 export class Faults {

@@ -14,7 +14,7 @@ const MAX_KEY_LENGTH = 255;
 /** What tells one request from another under the same key. */
 export function fingerprintOf(method: string, path: string, form: string): string {
   return createHash('sha256')
-    .update(`${method} ${path}\n${form.split('&').sort().join('&')}`)
+    .update(`${method} ${path}\n${form.split('&').toSorted().join('&')}`)
     .digest('base64url');
 }
 
@@ -44,7 +44,8 @@ export class KeysInUse {
       throw new ApiError(409, {
         type: 'idempotency_error',
         code: 'idempotency_key_in_use',
-        message: 'There is currently another in-progress request using this idempotent key (that probably means you submitted twice, and the other request is still going through).',
+        message:
+          'There is currently another in-progress request using this idempotent key (that probably means you submitted twice, and the other request is still going through).',
       });
     }
     this.#running.set(key, fingerprint);
@@ -57,7 +58,18 @@ export class KeysInUse {
 }
 
 /** Keeps an answer under its key, in the same unit of work as what it tells of. */
-export function keepAnswer(unit: Unit, key: string, answer: { fingerprint: string; status: number; body: string; requestId: string }): void {
+export function keepAnswer(
+  unit: Unit,
+  key: string,
+  answer: { fingerprint: string; status: number; body: string; requestId: string },
+): void {
   const { fingerprint, status, requestId } = answer;
-  unit.putWithText(unit.state.keys, answer.body, (text) => ({ id: key, fingerprint, status, keptAt: unit.state.now, requestId, text }));
+  unit.putWithText(unit.state.keys, answer.body, (text) => ({
+    id: key,
+    fingerprint,
+    status,
+    keptAt: unit.state.now,
+    requestId,
+    text,
+  }));
 }

@@ -16,7 +16,7 @@ export const CREATED = { created: instantRange };
 const DEFAULT_LIMIT = 10;
 
 /** A page of a list. */
-export interface Page<Row> {
+interface Page<Row> {
   object: 'list';
   data: Row[];
   has_more: boolean;
@@ -24,7 +24,7 @@ export interface Page<Row> {
 }
 
 /** Where a page begins and how long it is. */
-export interface PageRequest {
+interface PageRequest {
   limit?: number | undefined;
   starting_after?: string | undefined;
   ending_before?: string | undefined;

@@ -13,6 +13,8 @@ export interface Call {
   baseUrl: string;
   /** Declines the charge or setup of this call, asked for by a fault; null: the card decides. */
   forcedDecline: Decline | null;
+  /** A fault asks that a payment of this call takes its time. */
+  isSlowPayment: boolean;
 }
 
 /** One operation of the API: address, parameters, and what it does. */
@@ -34,7 +36,7 @@ export function operation<S extends Shape>(definition: {
   method: Operation['method'];
   path: string;
   parameters: S;
-  run(call: Call, parameters: Values<S>): object;
+  run: (call: Call, parameters: Values<S>) => object;
 }): Operation {
   const { name, method, path, parameters, run } = definition;
   return {
@@ -50,7 +52,9 @@ export function operation<S extends Shape>(definition: {
 }
 
 /** A decline as error fields. */
-export function declineFields(decline: Decline): Pick<ErrorFields, 'type' | 'code' | 'decline_code' | 'message'> & Partial<ErrorFields> {
+export function declineFields(
+  decline: Decline,
+): Pick<ErrorFields, 'type' | 'code' | 'decline_code' | 'message'> & Partial<ErrorFields> {
   return {
     type: 'card_error',
     code: decline.code,

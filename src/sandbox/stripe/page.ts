@@ -38,7 +38,9 @@ function waitingFor(state: State, id: string, secret: string): Waiting | null {
   const found = intent ?? setup;
   if (!found || found.client_secret !== secret) return null;
   const method = state.paymentMethods.get(found.payment_method ?? '');
-  const details: Waiting['details'] = intent ? [['Amount', `${intent.amount} ${intent.currency.toUpperCase()} (smallest unit)`]] : [['For', 'saving this card for later payments']];
+  const details: Waiting['details'] = intent
+    ? [['Amount', `${intent.amount} ${intent.currency.toUpperCase()} (smallest unit)`]]
+    : [['For', 'saving this card for later payments']];
   if (method) details.push(['Card', `${method.card.brand} •••• ${method.card.last4}`]);
   details.push(['Reference', id]);
   return {
@@ -55,7 +57,8 @@ function waitingFor(state: State, id: string, secret: string): Waiting | null {
 export function showAuthenticationPage(state: State, id: string, secret: string): PageAnswer {
   const waiting = waitingFor(state, id, secret);
   if (!waiting) return html(404, 'Not found', '<p>There is nothing to authenticate here.</p>', null);
-  if (!waiting.isWaiting) return html(200, 'Nothing to do', '<p>This step is done or no longer needed. You may close the page.</p>', null);
+  if (!waiting.isWaiting)
+    return html(200, 'Nothing to do', '<p>This step is done or no longer needed. You may close the page.</p>', null);
   const rows = waiting.details.map(([label, value]) => `<dt>${escaped(label)}</dt><dd>${escaped(value)}</dd>`).join('');
   return html(
     200,
@@ -74,11 +77,18 @@ export function actOnAuthenticationPage(state: State, id: string, secret: string
   if (outcome !== 'complete' && outcome !== 'fail') return html(400, 'Bad request', '<p>Press one of the two buttons.</p>', null);
   const isPassed = outcome === 'complete';
   const act = (unit: Unit): boolean | null =>
-    waiting.kind === 'payment_intent' ? answerPaymentAuthentication(unit, id, isPassed) : answerSetupAuthentication(unit, id, isPassed);
+    waiting.kind === 'payment_intent'
+      ? answerPaymentAuthentication(unit, id, isPassed)
+      : answerSetupAuthentication(unit, id, isPassed);
   const isDone = state.run({ requestId: null, idempotencyKey: null }, act);
   if (isDone === null) return showAuthenticationPage(state, id, secret);
   if (waiting.returnUrl === null) {
-    return html(200, isDone ? 'Done' : 'Not confirmed', `<p>${isDone ? 'Thank you.' : 'The step was not confirmed.'} You may close the page.</p>`, null);
+    return html(
+      200,
+      isDone ? 'Done' : 'Not confirmed',
+      `<p>${isDone ? 'Thank you.' : 'The step was not confirmed.'} You may close the page.</p>`,
+      null,
+    );
   }
   const target = new URL(waiting.returnUrl);
   target.searchParams.set(waiting.kind, id);

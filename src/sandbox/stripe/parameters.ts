@@ -11,7 +11,7 @@ export interface Tree {
 }
 
 /** How one parameter is read. `param` is its full name, for errors. */
-export interface Rule<Value> {
+interface Rule<Value> {
   read(raw: string | Tree, param: string): Value;
   isRequired?: true;
 }
@@ -76,7 +76,8 @@ export function readParameters<S extends Shape>(shape: S, tree: Tree, prefix = '
   for (const [name, rule] of Object.entries(shape)) {
     const raw = tree[name];
     if (raw !== undefined) values[name] = rule.read(raw, named(name));
-    else if (rule.isRequired) throw invalidRequest(`Missing required param: ${named(name)}.`, { code: 'parameter_missing', param: named(name) });
+    else if (rule.isRequired)
+      throw invalidRequest(`Missing required param: ${named(name)}.`, { code: 'parameter_missing', param: named(name) });
   }
   return values as Values<S>;
 }
@@ -97,9 +98,13 @@ export function text(maxLength = MAX_TEXT): Rule<string> {
     read(raw, param) {
       const value = asText(raw, param);
       if (value === '') {
-        throw invalidRequest(`You passed an empty string for '${param}'. We assume empty values are an attempt to unset a parameter; however '${param}' cannot be unset.`, { code: 'parameter_invalid_empty', param });
+        throw invalidRequest(
+          `You passed an empty string for '${param}'. We assume empty values are an attempt to unset a parameter; however '${param}' cannot be unset.`,
+          { code: 'parameter_invalid_empty', param },
+        );
       }
-      if (value.length > maxLength) throw invalidRequest(`Invalid string: '${param}' must be at most ${maxLength} characters`, { param });
+      if (value.length > maxLength)
+        throw invalidRequest(`Invalid string: '${param}' must be at most ${maxLength} characters`, { param });
       return value;
     },
   };
@@ -114,12 +119,19 @@ export function integer(limits: { min?: number; max?: number } = {}): Rule<numbe
     read(raw, param) {
       const value = asText(raw, param);
       const number = Number(value);
-      if (!/^-?\d{1,15}$/.test(value)) throw invalidRequest(`Invalid integer: ${value.slice(0, 40)}`, { code: 'parameter_invalid_integer', param });
+      if (!/^-?\d{1,15}$/.test(value))
+        throw invalidRequest(`Invalid integer: ${value.slice(0, 40)}`, { code: 'parameter_invalid_integer', param });
       if (number < (limits.min ?? -Infinity)) {
-        throw invalidRequest(`This value must be greater than or equal to ${limits.min}.`, { code: 'parameter_invalid_integer', param });
+        throw invalidRequest(`This value must be greater than or equal to ${limits.min}.`, {
+          code: 'parameter_invalid_integer',
+          param,
+        });
       }
       if (number > (limits.max ?? Infinity)) {
-        throw invalidRequest(`This value must be less than or equal to ${limits.max} (it currently is '${value}').`, { code: 'parameter_invalid_integer', param });
+        throw invalidRequest(`This value must be less than or equal to ${limits.max} (it currently is '${value}').`, {
+          code: 'parameter_invalid_integer',
+          param,
+        });
       }
       return number;
     },
@@ -192,15 +204,20 @@ export const metadata: Rule<Record<string, string> | null> = {
     for (const [key, value] of entries) {
       const full = `${param}[${key}]`;
       if (typeof value !== 'string') throw invalidRequest(`Invalid string: ${full}`, { param: full });
-      if (key.length > METADATA_KEY_LENGTH) throw invalidRequest(`Metadata keys can be up to ${METADATA_KEY_LENGTH} characters long.`, { param: full });
-      if (value.length > METADATA_VALUE_LENGTH) throw invalidRequest(`Metadata values can be up to ${METADATA_VALUE_LENGTH} characters long.`, { param: full });
+      if (key.length > METADATA_KEY_LENGTH)
+        throw invalidRequest(`Metadata keys can be up to ${METADATA_KEY_LENGTH} characters long.`, { param: full });
+      if (value.length > METADATA_VALUE_LENGTH)
+        throw invalidRequest(`Metadata values can be up to ${METADATA_VALUE_LENGTH} characters long.`, { param: full });
     }
     return Object.fromEntries(entries) as Record<string, string>;
   },
 };
 
 /** Metadata after an update: keys are merged, empty values remove. */
-export function mergedMetadata(before: Record<string, string> | null, set: Record<string, string> | null | undefined): Record<string, string> {
+export function mergedMetadata(
+  before: Record<string, string> | null,
+  set: Record<string, string> | null | undefined,
+): Record<string, string> {
   if (set === null) return {};
   return Object.fromEntries(Object.entries({ ...before, ...set }).filter(([, value]) => value !== ''));
 }
@@ -214,7 +231,12 @@ export const instantRange: Rule<Range> = {
       return { gte: exact, lte: exact };
     }
     const { gt, gte, lt, lte } = readParameters({ gt: seconds, gte: seconds, lt: seconds, lte: seconds }, raw, param);
-    return { ...(gt !== undefined && { gt }), ...(gte !== undefined && { gte }), ...(lt !== undefined && { lt }), ...(lte !== undefined && { lte }) };
+    return {
+      ...(gt !== undefined && { gt }),
+      ...(gte !== undefined && { gte }),
+      ...(lt !== undefined && { lt }),
+      ...(lte !== undefined && { lte }),
+    };
   },
 };
 
@@ -222,7 +244,10 @@ export const instantRange: Rule<Range> = {
 export function isWithin(range: Range | undefined, seconds: number): boolean {
   return (
     range === undefined ||
-    (seconds > (range.gt ?? -Infinity) && seconds >= (range.gte ?? -Infinity) && seconds < (range.lt ?? Infinity) && seconds <= (range.lte ?? Infinity))
+    (seconds > (range.gt ?? -Infinity) &&
+      seconds >= (range.gte ?? -Infinity) &&
+      seconds < (range.lt ?? Infinity) &&
+      seconds <= (range.lte ?? Infinity))
   );
 }
 
@@ -236,7 +261,10 @@ export function refuseCardNumbers(tree: Tree, prefix = ''): void {
     if (name === 'metadata') continue;
     if (typeof value === 'object') refuseCardNumbers(value, param);
     else if (/(^|\[)card\]?\[number\]$/.test(param) || isCardNumber(value)) {
-      throw invalidRequest('Sending credit card numbers directly is refused here. Use a test token such as pm_card_visa instead.', { param });
+      throw invalidRequest(
+        'Sending credit card numbers directly is refused here. Use a test token such as pm_card_visa instead.',
+        { param },
+      );
     }
   }
 }
@@ -245,9 +273,12 @@ export function refuseCardNumbers(tree: Tree, prefix = ''): void {
 function isCardNumber(value: string): boolean {
   const digits = value.replaceAll(/[ -]/g, '');
   if (!/^\d{13,19}$/.test(digits)) return false;
-  const sum = [...digits].reverse().reduce((total, digit, position) => {
-    const doubled = Number(digit) * (position % 2 === 1 ? 2 : 1);
-    return total + (doubled > 9 ? doubled - 9 : doubled);
-  }, 0);
+  const sum = digits
+    .split('')
+    .toReversed()
+    .reduce((total, digit, position) => {
+      const doubled = Number(digit) * (position % 2 === 1 ? 2 : 1);
+      return total + (doubled > 9 ? doubled - 9 : doubled);
+    }, 0);
   return sum % 10 === 0;
 }

@@ -43,7 +43,9 @@ export async function runStripeStandIn(env: Readonly<Record<string, string | und
   } catch (error) {
     const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
     const reason = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`${isTaken ? `Port ${env['SANDBOX_STRIPE_PORT'] || DEFAULT_PORT} is taken: set SANDBOX_STRIPE_PORT to another one.` : reason}\n`);
+    process.stderr.write(
+      `${isTaken ? `Port ${env['SANDBOX_STRIPE_PORT'] || DEFAULT_PORT} is taken: set SANDBOX_STRIPE_PORT to another one.` : reason}\n`,
+    );
     process.exitCode = 1;
     return;
   }

@@ -116,7 +116,10 @@ export async function startStripeStandIn(options: StripeStandInOptions): Promise
     if (second === '3ds' && id !== undefined) {
       const secret = searchParams.get('secret') ?? '';
       const outcome = new URLSearchParams(body).get('outcome');
-      return send(response, method === 'POST' ? actOnAuthenticationPage(state, id, secret, outcome) : showAuthenticationPage(state, id, secret));
+      return send(
+        response,
+        method === 'POST' ? actOnAuthenticationPage(state, id, secret, outcome) : showAuthenticationPage(state, id, secret),
+      );
     }
     if (!isFromHere(request)) return send(response, json(403, { error: 'Control is for this machine only.' }));
     const sent = body === '' ? undefined : parseJson(body);
@@ -149,7 +152,11 @@ function send(response: http.ServerResponse, reply: Reply | PageAnswer): void {
     response.socket?.resetAndDestroy();
     return;
   }
-  response.writeHead(reply.status, { 'content-type': 'application/json', ...reply.headers, 'content-length': Buffer.byteLength(reply.body) });
+  response.writeHead(reply.status, {
+    'content-type': 'application/json',
+    ...reply.headers,
+    'content-length': Buffer.byteLength(reply.body),
+  });
   response.end(reply.body);
 }
 
@@ -172,18 +179,22 @@ function header(request: http.IncomingMessage, name: string): string | null {
 
 /** A page in a browser may reach loopback too; its requests name another origin, or come under another host's name. */
 function isFromHere(request: http.IncomingMessage): boolean {
-  const hostname = URL.canParse(`http://${request.headers.host ?? ''}`) ? new URL(`http://${request.headers.host ?? ''}`).hostname : '';
+  const hostname = URL.canParse(`http://${request.headers.host ?? ''}`)
+    ? new URL(`http://${request.headers.host ?? ''}`).hostname
+    : '';
   return LOOPBACK.has(hostname.replaceAll(/[[\]]/g, '')) && request.headers.origin === undefined;
 }
 
 /** The body as text; null when it is too long. */
-async function bodyOf(request: http.IncomingMessage): Promise<string | null> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+function bodyOf(request: http.IncomingMessage): Promise<string | null> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= MAX_BODY_BYTES) chunks.push(chunk);
+    });
+    request.on('end', () => resolve(bytes > MAX_BODY_BYTES ? null : Buffer.concat(chunks).toString('utf8')));
+    request.on('error', reject);
+  });
 }

@@ -12,7 +12,11 @@ export const API_VERSION = '2026-10-28.endive';
 export type StoredCustomer = Stripe.Customer & { default_source: null };
 export type StoredPaymentMethod = Stripe.PaymentMethod & { customer: string | null; card: Stripe.PaymentMethod.Card };
 export type StoredSetupAttempt = Stripe.SetupAttempt & { customer: string | null; payment_method: string; setup_intent: string };
-export type StoredSetupIntent = Stripe.SetupIntent & { customer: string | null; payment_method: string | null; latest_attempt: string | null };
+export type StoredSetupIntent = Stripe.SetupIntent & {
+  customer: string | null;
+  payment_method: string | null;
+  latest_attempt: string | null;
+};
 export type StoredPaymentIntent = Stripe.PaymentIntent & {
   customer: string | null;
   payment_method: string | null;
@@ -92,8 +96,8 @@ export interface Errand {
   id: string;
   /** By the stand-in's clock, milliseconds. */
   dueAt: number;
-  kind: 'open_dispute' | 'warn_of_fraud' | 'settle_refund' | 'fail_refund' | 'pay_out';
-  /** Id of the charge, refund or payout. */
+  kind: 'finish_payment' | 'open_dispute' | 'warn_of_fraud' | 'settle_refund' | 'fail_refund' | 'pay_out';
+  /** Id of the payment intent, charge, refund or payout. */
   subject: string;
   /** For a dispute: its reason; for a refund that fails: why. */
   reason: string;

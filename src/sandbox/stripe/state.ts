@@ -34,8 +34,14 @@ const PRUNED_AT_ONCE = 20;
 
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
+function base62(number: number): string {
+  let text = '';
+  for (let left = number; left > 0; left = Math.floor(left / 62)) text = `${BASE62[left % 62]}${text}`;
+  return text;
+}
+
 /** Who asked for a unit of work; both null for what the stand-in does by itself. */
-export interface Cause {
+interface Cause {
   requestId: string | null;
   idempotencyKey: string | null;
 }
@@ -44,7 +50,7 @@ export interface Cause {
 export class State {
   readonly customers = new Collection<StoredCustomer>('customers');
   readonly deletedCustomers = new Collection<{ id: string }>('deleted_customers');
-  readonly paymentMethods = new Collection<StoredPaymentMethod>('payment_methods');
+  readonly paymentMethods = new Collection<StoredPaymentMethod>('payment_methods', ['customer']);
   readonly cards = new Collection<CardOnFile>('cards');
   readonly setupIntents = new Collection<StoredSetupIntent>('setup_intents', ['customer']);
   readonly setupAttempts = new Collection<StoredSetupAttempt>('setup_attempts', ['setup_intent']);
@@ -74,6 +80,7 @@ export class State {
   readonly #machineNow: () => number;
   readonly #fixedSeed: string | null;
   #counter = 0;
+  #mark = { seed: '', text: '' };
   readonly #byName: ReadonlyMap<string, Collection<{ id: string }>>;
 
   /**
@@ -116,21 +123,28 @@ export class State {
     try {
       result = work(unit);
       this.#prune(unit);
+      if (unit.changes.length > 0) this.#journal.append(unit.texts, this.#counter, (places) => unit.changesWith(places));
     } catch (error) {
       unit.undoTo(0);
       throw error;
     }
-    const deliveries = unit.close();
-    if (unit.changes.length > 0) {
-      this.#journal.append(unit.texts, this.#counter, (places) => unit.changesWith(places));
-    }
-    this.onCommitted(deliveries);
+    this.onCommitted(unit.deliveries);
     return result;
   }
 
   /** A text kept in the journal. */
   read(place: TextPlace): string {
     return this.#journal.read(place);
+  }
+
+  /** What ids of this state have in common: 14 characters that follow from the seed. */
+  get seedMark(): string {
+    const { seed } = this.settings;
+    if (this.#mark.seed !== seed) {
+      const digest = createHash('sha256').update(seed).digest();
+      this.#mark = { seed, text: Array.from(digest.subarray(0, 14), (byte) => BASE62[byte % 62]).join('') };
+    }
+    return this.#mark.text;
   }
 
   /** The next number of this state's own count. */
@@ -141,7 +155,7 @@ export class State {
   /** Empties everything, standing endpoints and a seed given at start excepted. */
   reset(): void {
     for (const collection of this.#byName.values()) {
-      for (const row of [...collection.oldestFirst()].reverse()) collection.remove(row.id);
+      for (const row of [...collection.oldestFirst()].toReversed()) collection.remove(row.id);
     }
     this.#counter = 0;
     this.#journal.rewrite([]);
@@ -180,7 +194,9 @@ export class State {
 
   /** Writes the journal anew with only what still counts. */
   #compact(): void {
-    const rows = [...this.#byName.values()].flatMap((collection) => [...collection.oldestFirst()].map((row) => ({ collection, row })));
+    const rows = [...this.#byName.values()].flatMap((collection) =>
+      [...collection.oldestFirst()].map((row) => ({ collection, row })),
+    );
     const counter = this.#counter;
     const journal = this.#journal;
     function* units(): Generator<{ texts: string[]; counter: number; changes: (places: TextPlace[]) => Change[] }> {
@@ -220,10 +236,14 @@ export class Unit {
     return Math.floor(this.state.now / 1000);
   }
 
-  /** A new id, e.g. pi_3k1...; follows from the seed and the count. */
+  /** A new id, e.g. pi_3k1...: 14 characters of the seed, 10 of the count. */
   id(prefix: string): string {
-    const digest = createHash('sha256').update(`${this.state.settings.seed}:${this.state.nextNumber()}`).digest();
-    return `${prefix}_${Array.from(digest.subarray(0, 24), (byte) => BASE62[byte % 62]).join('')}`;
+    return `${prefix}_${this.state.seedMark}${base62(this.state.nextNumber()).padStart(10, '0')}`;
+  }
+
+  /** Text that cannot be guessed from ids. */
+  secret(): string {
+    return createHash('sha256').update(`${this.state.settings.seed}:${this.state.nextNumber()}`).digest('hex').slice(0, 32);
   }
 
   put<Row extends { id: string }>(collection: Collection<Row>, row: NoInfer<Row>): Row {
@@ -235,7 +255,11 @@ export class Unit {
   }
 
   /** Puts a row whose text goes to the journal; `row` makes it once the text has its place. */
-  putWithText<Row extends { id: string; text: TextPlace }>(collection: Collection<Row>, text: string, row: (place: TextPlace) => Row): void {
+  putWithText<Row extends { id: string; text: TextPlace }>(
+    collection: Collection<Row>,
+    text: string,
+    row: (place: TextPlace) => Row,
+  ): void {
     const number = this.texts.push(text) - 1;
     const { id } = this.put(collection, row({ at: 0, bytes: 0 }));
     const change = this.changes[this.changes.length - 1];
@@ -306,14 +330,15 @@ export class Unit {
   }
 
   /** The deliveries made. */
-  close(): readonly Delivery[] {
+  get deliveries(): readonly Delivery[] {
     return this.#deliveries;
   }
 
-  /** The changes as written, with each text's place; also puts the places into the rows held in memory. */
+  /** The changes as written, with each text's place; also puts the places into the rows held in memory. Of a row put twice, the last. */
   changesWith(places: TextPlace[]): Change[] {
     for (const place of this.#placed) place(places);
-    return this.changes.map(({ collection, id, value, text }) => [
+    const last = new Map(this.changes.map((change) => [`${change.collection} ${change.id}`, change]));
+    return [...last.values()].map(({ collection, id, value, text }) => [
       collection,
       id,
       text === null || !value ? value : { ...value, text: places[text] },

@@ -16,8 +16,19 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
 /** Pauses after the first, second... failed try. */
-export const RETRY_PAUSES_MS: readonly number[] = [
-  SECOND, 5 * SECOND, 30 * SECOND, 2 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, 24 * HOUR, 24 * HOUR,
+const RETRY_PAUSES_MS: readonly number[] = [
+  SECOND,
+  5 * SECOND,
+  30 * SECOND,
+  2 * MINUTE,
+  10 * MINUTE,
+  30 * MINUTE,
+  HOUR,
+  3 * HOUR,
+  6 * HOUR,
+  12 * HOUR,
+  24 * HOUR,
+  24 * HOUR,
 ];
 
 /** Sent at a time; a slow receiver holds up no request of the API. */
@@ -28,7 +39,7 @@ const ANSWER_WITHIN_MS = 20 * SECOND;
 const REORDER_HOLD_MS = 2 * SECOND;
 
 /** The value of the header Stripe-Signature. */
-export function signatureHeader(body: string, secret: string, seconds: number): string {
+function signatureHeader(body: string, secret: string, seconds: number): string {
   return `t=${seconds},v1=${createHmac('sha256', secret).update(`${seconds}.${body}`).digest('hex')}`;
 }
 
@@ -57,7 +68,12 @@ export class WebhookSender {
   /** Sends deliveries just made, or does with them what a fault asks for. */
   accept(deliveries: readonly Delivery[]): void {
     for (const delivery of deliveries) {
-      const fault = this.#faults.take(delivery.eventType, ['webhook_lose', 'webhook_delay', 'webhook_reorder', 'webhook_duplicate']);
+      const fault = this.#faults.take(delivery.eventType, [
+        'webhook_lose',
+        'webhook_delay',
+        'webhook_reorder',
+        'webhook_duplicate',
+      ]);
       switch (fault?.kind) {
         case 'webhook_lose':
           this.#record({ ...delivery, status: 'lost', nextAt: null });
@@ -103,12 +119,15 @@ export class WebhookSender {
 
   #later(id: string, ms: number): void {
     clearTimeout(this.#timers.get(id));
-    const timer = setTimeout(() => {
-      this.#timers.delete(id);
-      this.#held.delete(id);
-      this.#ready.push(id);
-      this.#pump();
-    }, Math.min(ms, 2 ** 31 - 1));
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(id);
+        this.#held.delete(id);
+        this.#ready.push(id);
+        this.#pump();
+      },
+      Math.min(ms, 2 ** 31 - 1),
+    );
     this.#timers.set(id, timer);
   }
 
@@ -118,7 +137,9 @@ export class WebhookSender {
       if (id === undefined) return;
       const delivery = this.#state.deliveries.get(id);
       const event = delivery && this.#state.events.get(delivery.event);
-      const endpoint = [...this.#state.standingEndpoints, ...this.#state.endpoints.oldestFirst()].find(({ url }) => url === delivery?.url);
+      const endpoint = [...this.#state.standingEndpoints, ...this.#state.endpoints.oldestFirst()].find(
+        ({ url }) => url === delivery?.url,
+      );
       if (!delivery || !event || !endpoint) continue;
       this.#inFlight += 1;
       const body = this.#state.read(event.text);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import type Stripe from 'stripe';
+import type { Stripe } from 'stripe';
 import { type Rig, errorOf, pay, savedCard, startRig } from './stand-in.js';
 
 let rig: Rig;
@@ -26,7 +26,11 @@ function pageOf(intent: { next_action: { redirect_to_url?: { url: string | null 
 test('a payment waits for the payer, who completes it on the page and comes back', async () => {
   const card = await savedCard(rig.stripe, 'pm_card_authenticationRequired');
   const waiting = await pay(rig.stripe, card, { return_url: RETURN_URL });
-  expect(waiting).toMatchObject({ status: 'requires_action', latest_charge: null, next_action: { type: 'redirect_to_url', redirect_to_url: { return_url: RETURN_URL } } });
+  expect(waiting).toMatchObject({
+    status: 'requires_action',
+    latest_charge: null,
+    next_action: { type: 'redirect_to_url', redirect_to_url: { return_url: RETURN_URL } },
+  });
   const shown = await fetch(pageOf(waiting));
   expect(shown.status).toBe(200);
   expect(shown.headers.get('content-security-policy')).toContain("default-src 'none'");
@@ -44,7 +48,11 @@ test('a payment waits for the payer, who completes it on the page and comes back
     redirect_status: 'succeeded',
   });
   const paid = await rig.stripe.paymentIntents.retrieve(waiting.id, { expand: ['latest_charge'] });
-  expect(paid).toMatchObject({ status: 'succeeded', next_action: null, latest_charge: { payment_method_details: { card: { three_d_secure: { result: 'authenticated' } } } } });
+  expect(paid).toMatchObject({
+    status: 'succeeded',
+    next_action: null,
+    latest_charge: { payment_method_details: { card: { three_d_secure: { result: 'authenticated' } } } },
+  });
 });
 
 test('a second press changes nothing', async () => {
@@ -83,7 +91,14 @@ test('a canceled payment can not be completed any more', async () => {
 test('without a return address the step is left to the client SDK', async () => {
   const { stripe } = rig;
   const card = await savedCard(stripe, 'pm_card_authenticationRequired');
-  const intent = await stripe.paymentIntents.create({ amount: 800, currency: 'usd', customer: card.customer, payment_method: card.method, confirm: true, allowed_payment_method_types: ['card'] });
+  const intent = await stripe.paymentIntents.create({
+    amount: 800,
+    currency: 'usd',
+    customer: card.customer,
+    payment_method: card.method,
+    confirm: true,
+    allowed_payment_method_types: ['card'],
+  });
   expect(intent).toMatchObject({ status: 'requires_action', next_action: { type: 'use_stripe_sdk' } });
 });
 
@@ -96,16 +111,28 @@ test('without the payer a card that asks is declined with authentication_require
   const { stripe } = rig;
   const card = await savedCard(stripe, 'pm_card_authenticationRequired');
   const renewal: Stripe.PaymentIntentCreateParams = {
-    amount: 800, currency: 'usd', customer: card.customer, payment_method: card.method, confirm: true, off_session: true,
-    error_on_requires_action: true, allowed_payment_method_types: ['card'],
+    amount: 800,
+    currency: 'usd',
+    customer: card.customer,
+    payment_method: card.method,
+    confirm: true,
+    off_session: true,
+    error_on_requires_action: true,
+    allowed_payment_method_types: ['card'],
   };
   const error = await errorOf(stripe.paymentIntents.create(renewal));
   expect(error).toMatchObject({
     statusCode: 402,
     code: 'authentication_required',
-    payment_intent: { status: 'requires_payment_method', last_payment_error: { code: 'authentication_required', payment_method: { id: card.method } } },
+    payment_intent: {
+      status: 'requires_payment_method',
+      last_payment_error: { code: 'authentication_required', payment_method: { id: card.method } },
+    },
   });
-  const waiting = await stripe.paymentIntents.confirm(error.payment_intent?.id ?? '', { payment_method: card.method, return_url: RETURN_URL });
+  const waiting = await stripe.paymentIntents.confirm(error.payment_intent?.id ?? '', {
+    payment_method: card.method,
+    return_url: RETURN_URL,
+  });
   await press(pageOf(waiting), 'complete');
   expect((await stripe.paymentIntents.retrieve(waiting.id)).status).toBe('succeeded');
 });
@@ -114,7 +141,11 @@ test('error_on_requires_action fails instead of waiting', async () => {
   const { stripe } = rig;
   const card = await savedCard(stripe, 'pm_card_authenticationRequired');
   const error = await errorOf(pay(stripe, card, { error_on_requires_action: true }));
-  expect(error).toMatchObject({ statusCode: 402, code: 'authentication_required', payment_intent: { status: 'requires_payment_method' } });
+  expect(error).toMatchObject({
+    statusCode: 402,
+    code: 'authentication_required',
+    payment_intent: { status: 'requires_payment_method' },
+  });
 });
 
 async function setUp(token: string): Promise<{ setup: Stripe.SetupIntent; customer: string }> {
@@ -130,11 +161,21 @@ test('a card that asks on setup is completed on the page, and then pays without 
   expect(setup.status).toBe('requires_action');
   expect((await stripe.paymentMethods.list({ customer })).data).toEqual([]);
   const back = await press(pageOf(setup), 'complete');
-  expect(Object.fromEntries(back.location?.searchParams ?? [])).toMatchObject({ setup_intent: setup.id, redirect_status: 'succeeded' });
+  expect(Object.fromEntries(back.location?.searchParams ?? [])).toMatchObject({
+    setup_intent: setup.id,
+    redirect_status: 'succeeded',
+  });
   const done = await stripe.setupIntents.retrieve(setup.id);
   expect(done.status).toBe('succeeded');
   const method = done.payment_method as string;
-  const renewal = await stripe.paymentIntents.create({ amount: 800, currency: 'usd', customer, payment_method: method, confirm: true, off_session: true });
+  const renewal = await stripe.paymentIntents.create({
+    amount: 800,
+    currency: 'usd',
+    customer,
+    payment_method: method,
+    confirm: true,
+    off_session: true,
+  });
   expect(renewal.status).toBe('succeeded');
   expect((await pay(stripe, { customer, method })).status).toBe('requires_action');
 });
@@ -153,7 +194,14 @@ test('a card that counts as set up needs no step in a setup, pays without the pa
   const { setup, customer } = await setUp('pm_card_authenticationRequiredSetupForOffSession');
   expect(setup.status).toBe('succeeded');
   const method = setup.payment_method as string;
-  const renewal = await rig.stripe.paymentIntents.create({ amount: 800, currency: 'usd', customer, payment_method: method, confirm: true, off_session: 'recurring' });
+  const renewal = await rig.stripe.paymentIntents.create({
+    amount: 800,
+    currency: 'usd',
+    customer,
+    payment_method: method,
+    confirm: true,
+    off_session: 'recurring',
+  });
   expect(renewal.status).toBe('succeeded');
   expect((await pay(rig.stripe, { customer, method })).status).toBe('requires_action');
 });
@@ -176,5 +224,7 @@ test.each([
 test('an optional step is asked for by the request only', async () => {
   const card = await savedCard(rig.stripe, 'pm_card_threeDSecure2Optional');
   expect((await pay(rig.stripe, card)).status).toBe('succeeded');
-  expect((await pay(rig.stripe, card, { payment_method_options: { card: { request_three_d_secure: 'any' } } })).status).toBe('requires_action');
+  expect((await pay(rig.stripe, card, { payment_method_options: { card: { request_three_d_secure: 'any' } } })).status).toBe(
+    'requires_action',
+  );
 });

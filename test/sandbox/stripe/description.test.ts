@@ -2,12 +2,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Ajv2019, type ValidateFunction } from 'ajv/dist/2019.js';
-import Stripe from 'stripe';
+import { Stripe } from 'stripe';
 import { OPERATIONS } from '../../../src/sandbox/stripe/api.js';
 import { type Rig, errorOf, pay, savedCard, startRig, until } from './stand-in.js';
 
 /** The provider's published API description, where it is present. */
-const DESCRIPTION = ['../shared/specs/stripe.json', '../../shared/specs/stripe.json'].map((file) => path.resolve(process.cwd(), file)).find((file) => existsSync(file));
+const DESCRIPTION = ['../shared/specs/stripe.json', '../../shared/specs/stripe.json']
+  .map((file) => path.resolve(process.cwd(), file))
+  .find((file) => existsSync(file));
 
 interface Description {
   paths: Record<string, Record<string, { request: object; response: object }>>;
@@ -23,7 +25,7 @@ function described(method: string, pathname: string): { request: object; respons
     const parts = each.split('/');
     return parts.length === steps.length && parts.every((part, at) => part.startsWith('{') || part === steps[at]);
   });
-  const [best] = candidates.sort((a, b) => a.split('{').length - b.split('{').length);
+  const [best] = candidates.toSorted((a, b) => a.split('{').length - b.split('{').length);
   return (best === undefined ? null : description?.paths[best]?.[method.toLowerCase()]) ?? null;
 }
 
@@ -50,20 +52,21 @@ function validatorOf(schema: object): ValidateFunction {
 
 /** The official client, with every answer written down. */
 function recording(): Stripe {
-  const recorder = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
-    const answer = await fetch(input, init);
-    const body = (await answer.clone().json()) as { object?: string; error?: object };
-    answers.push({ method: init?.method ?? 'GET', pathname: new URL(String(input)).pathname, status: answer.status, body });
-    return answer;
-  };
   return new Stripe('sk_test_sandbox', {
     host: '127.0.0.1',
     port: rig.standIn.port,
     protocol: 'http',
     maxNetworkRetries: 0,
     telemetry: false,
-    httpClient: Stripe.createFetchHttpClient(recorder as typeof fetch),
+    httpClient: Stripe.createFetchHttpClient(recordingFetch),
   });
+}
+
+async function recordingFetch(...request: Parameters<typeof fetch>): Promise<Response> {
+  const answer = await fetch(...request);
+  const body = (await answer.clone().json()) as { object?: string; error?: object };
+  answers.push({ method: request[1]?.method ?? 'GET', pathname: new URL(answer.url).pathname, status: answer.status, body });
+  return answer;
 }
 
 test('every answer has the shape that the provider publishes, and no other field', async () => {
@@ -77,8 +80,16 @@ test('every answer has the shape that the provider publishes, and no other field
   await stripe.customers.listPaymentMethods(visa.customer);
 
   for (const token of ['pm_card_visa', 'pm_card_amex', 'pm_card_authenticationRequired', 'pm_card_chargeDeclined']) {
-    const setup = await stripe.setupIntents.create({ customer: visa.customer, usage: 'off_session', allowed_payment_method_types: ['card'] });
-    const confirmed = stripe.setupIntents.confirm(setup.id, { payment_method: token, return_url: 'https://shop.example/back', expand: ['latest_attempt', 'payment_method', 'customer'] });
+    const setup = await stripe.setupIntents.create({
+      customer: visa.customer,
+      usage: 'off_session',
+      allowed_payment_method_types: ['card'],
+    });
+    const confirmed = stripe.setupIntents.confirm(setup.id, {
+      payment_method: token,
+      return_url: 'https://shop.example/back',
+      expand: ['latest_attempt', 'payment_method', 'customer'],
+    });
     await confirmed.catch((error: unknown) => expect(error).toBeInstanceOf(Stripe.errors.StripeCardError));
     await stripe.setupIntents.retrieve(setup.id, { expand: ['latest_attempt'] });
     await stripe.setupAttempts.list({ setup_intent: setup.id });
@@ -98,18 +109,30 @@ test('every answer has the shape that the provider publishes, and no other field
   await stripe.refunds.list({ payment_intent: paid.id });
   await errorOf(stripe.refunds.create({ payment_intent: paid.id, amount: 501 }));
 
-  for (const token of ['pm_card_chargeCustomerFail', 'pm_card_radarBlock', 'pm_card_authenticationRequired', 'pm_card_riskLevelElevated', 'pm_card_createIssuerFraudRecord', 'pm_card_createDispute', 'pm_card_createDisputeInquiry', 'pm_card_pendingRefund', 'pm_card_refundFail']) {
+  for (const token of [
+    'pm_card_chargeCustomerFail',
+    'pm_card_radarBlock',
+    'pm_card_authenticationRequired',
+    'pm_card_riskLevelElevated',
+    'pm_card_createIssuerFraudRecord',
+    'pm_card_createDispute',
+    'pm_card_createDisputeInquiry',
+    'pm_card_pendingRefund',
+    'pm_card_refundFail',
+  ]) {
     const card = await savedCard(stripe, token);
     const intent = await pay(stripe, card).catch((error: Stripe.errors.StripeCardError) => error.payment_intent);
-    if (intent?.status === 'succeeded' && token.includes('Refund') ) await stripe.refunds.create({ payment_intent: intent.id });
-    if (intent?.status === 'succeeded' && token.includes('refund') ) await stripe.refunds.create({ payment_intent: intent.id });
+    if (intent?.status === 'succeeded' && token.includes('Refund')) await stripe.refunds.create({ payment_intent: intent.id });
+    if (intent?.status === 'succeeded' && token.includes('refund')) await stripe.refunds.create({ payment_intent: intent.id });
   }
   await until(async () => (await rig.truth()).disputes.length === 2, 'both disputes are open');
   await rig.control('POST', 'advance');
   const open = await stripe.disputes.list({ expand: ['data.charge'] });
   for (const dispute of open.data) {
     await stripe.disputes.retrieve(dispute.id);
-    await stripe.disputes.update(dispute.id, { evidence: { uncategorized_text: 'winning_evidence', product_description: 'a month of the service' } });
+    await stripe.disputes.update(dispute.id, {
+      evidence: { uncategorized_text: 'winning_evidence', product_description: 'a month of the service' },
+    });
   }
   await stripe.radar.earlyFraudWarnings.list();
   await stripe.reviews.list();
@@ -137,7 +160,10 @@ test('every answer has the shape that the provider publishes, and no other field
   await errorOf(stripe.paymentIntents.retrieve('pi_unknown'));
 
   const wrong = answers.flatMap(({ method, pathname, status, body }) => {
-    if (!description) return (status === 200 ? typeof body.object === 'string' || 'deleted' in body : body.error !== undefined) ? [] : [`${method} ${pathname}`];
+    if (!description)
+      return (status === 200 ? typeof body.object === 'string' || 'deleted' in body : body.error !== undefined)
+        ? []
+        : [`${method} ${pathname}`];
     const schema = status === 200 ? described(method, pathname)?.response : description.$defs['ErrorResponse'];
     if (!schema) return [`${method} ${pathname} is not described`];
     const validate = validatorOf(schema);
@@ -150,8 +176,16 @@ test('every answer has the shape that the provider publishes, and no other field
 test('every object told in an event has its published shape', async () => {
   if (!description) return;
   const byObject: Record<string, string> = {
-    payment_intent: 'PaymentIntent', charge: 'Charge', refund: 'Refund', dispute: 'Dispute', setup_intent: 'SetupIntent', payment_method: 'PaymentMethod',
-    customer: 'Customer', payout: 'Payout', review: 'Review', 'radar.early_fraud_warning': 'EarlyFraudWarning',
+    payment_intent: 'PaymentIntent',
+    charge: 'Charge',
+    refund: 'Refund',
+    dispute: 'Dispute',
+    setup_intent: 'SetupIntent',
+    payment_method: 'PaymentMethod',
+    customer: 'Customer',
+    payout: 'Payout',
+    review: 'Review',
+    'radar.early_fraud_warning': 'EarlyFraudWarning',
   };
   const wrong: string[] = [];
   const types = new Set<string>();
@@ -161,13 +195,38 @@ test('every object told in an event has its published shape', async () => {
     if (!validate(event.data.object)) wrong.push(`${event.type}: ${ajv.errorsText(validate.errors?.slice(0, 3))}`);
   }
   expect(wrong).toEqual([]);
-  expect([...types]).toEqual(expect.arrayContaining([
-    'payment_intent.created', 'payment_intent.requires_action', 'payment_intent.succeeded', 'payment_intent.payment_failed', 'payment_intent.canceled',
-    'charge.succeeded', 'charge.failed', 'charge.refunded', 'charge.updated', 'charge.dispute.created', 'charge.dispute.updated', 'charge.dispute.closed',
-    'charge.dispute.funds_withdrawn', 'charge.dispute.funds_reinstated', 'refund.created', 'refund.updated', 'refund.failed', 'charge.refund.updated',
-    'setup_intent.created', 'setup_intent.requires_action', 'setup_intent.succeeded', 'setup_intent.setup_failed', 'setup_intent.canceled',
-    'payment_method.attached', 'payment_method.detached', 'customer.created', 'payout.created', 'radar.early_fraud_warning.created',
-  ]));
+  expect([...types]).toEqual(
+    expect.arrayContaining([
+      'payment_intent.created',
+      'payment_intent.requires_action',
+      'payment_intent.succeeded',
+      'payment_intent.payment_failed',
+      'payment_intent.canceled',
+      'charge.succeeded',
+      'charge.failed',
+      'charge.refunded',
+      'charge.updated',
+      'charge.dispute.created',
+      'charge.dispute.updated',
+      'charge.dispute.closed',
+      'charge.dispute.funds_withdrawn',
+      'charge.dispute.funds_reinstated',
+      'refund.created',
+      'refund.updated',
+      'refund.failed',
+      'charge.refund.updated',
+      'setup_intent.created',
+      'setup_intent.requires_action',
+      'setup_intent.succeeded',
+      'setup_intent.setup_failed',
+      'setup_intent.canceled',
+      'payment_method.attached',
+      'payment_method.detached',
+      'customer.created',
+      'payout.created',
+      'radar.early_fraud_warning.created',
+    ]),
+  );
 });
 
 test('the stand-in takes no parameter that the provider would refuse', () => {
@@ -176,8 +235,11 @@ test('the stand-in takes no parameter that the provider would refuse', () => {
     const known = described(operation.method, pathname);
     if (!known) return description ? [`${operation.name} is not described`] : [];
     const reference = /"\$ref":"#\/\$defs\/([^"]+)"/.exec(JSON.stringify(known.request))?.[1];
-    const properties = 'properties' in known.request ? (known.request.properties as object) : description?.$defs[reference ?? '']?.properties;
-    return operation.parameterNames.filter((name) => !Object.hasOwn(properties ?? {}, name)).map((name) => `${operation.name}: ${name}`);
+    const properties =
+      'properties' in known.request ? (known.request.properties as object) : description?.$defs[reference ?? '']?.properties;
+    return operation.parameterNames
+      .filter((name) => !Object.hasOwn(properties ?? {}, name))
+      .map((name) => `${operation.name}: ${name}`);
   });
   expect(unknown).toEqual([]);
   expect(OPERATIONS.flatMap(({ parameterNames }) => parameterNames)).not.toContain('payment_method_types');

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import Stripe from 'stripe';
+import { Stripe } from 'stripe';
 import { type Rig, clientOf, errorOf, pay, savedCard, startRig } from './stand-in.js';
 
 let rig: Rig;
@@ -66,9 +66,29 @@ test('error_before changes nothing, error_after does everything but tell', async
 });
 
 test('a decline with any code is reached by a fault', async () => {
-  await rig.fault({ operation: 'payment_intents.create', kind: 'decline', code: 'card_declined', decline_code: 'pickup_card', network_advice_code: '03' });
-  expect(await errorOf(pay(rig.stripe, card))).toMatchObject({ statusCode: 402, decline_code: 'pickup_card', raw: { network_advice_code: '03' } });
+  await rig.fault({
+    operation: 'payment_intents.create',
+    kind: 'decline',
+    code: 'card_declined',
+    decline_code: 'pickup_card',
+    network_advice_code: '03',
+  });
+  expect(await errorOf(pay(rig.stripe, card))).toMatchObject({
+    statusCode: 402,
+    decline_code: 'pickup_card',
+    raw: { network_advice_code: '03' },
+  });
   expect((await pay(rig.stripe, card)).status).toBe('succeeded');
+});
+
+test('a payment takes its time when asked to, can not be canceled meanwhile, and is charged later', async () => {
+  await rig.fault({ operation: 'payment_intents.create', kind: 'processing' });
+  const slow = await pay(rig.stripe, card);
+  expect(slow).toMatchObject({ status: 'processing', latest_charge: null });
+  expect((await errorOf(rig.stripe.paymentIntents.cancel(slow.id))).code).toBe('payment_intent_unexpected_state');
+  await rig.control('POST', 'advance', { ms: 60_000 });
+  expect((await rig.stripe.paymentIntents.retrieve(slow.id)).status).toBe('succeeded');
+  expect((await rig.stripe.events.list({ type: 'payment_intent.processing' })).data).toHaveLength(1);
 });
 
 test('a fault strikes its own operation only, as often as told, and can be cleared', async () => {
@@ -88,6 +108,9 @@ test('a misspelt fault is refused', async () => {
 });
 
 test('control answers this machine only', async () => {
-  const foreign = await fetch(`${rig.standIn.url}/sandbox/reset`, { method: 'POST', headers: { origin: 'https://evil.example' } });
+  const foreign = await fetch(`${rig.standIn.url}/sandbox/reset`, {
+    method: 'POST',
+    headers: { origin: 'https://evil.example' },
+  });
   expect(foreign.status).toBe(403);
 });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import Stripe from 'stripe';
+import { Stripe } from 'stripe';
 import { type Rig, clientOf, errorOf, pay, savedCard, startRig } from './stand-in.js';
 
 let rig: Rig;
@@ -26,7 +26,10 @@ test('while the first is running, the others are told so and may come again', as
   expect(refused).toHaveLength(29);
   expect(refused[0]).toBeInstanceOf(Stripe.errors.StripeAPIError);
   expect(refused[0]).toMatchObject({ statusCode: 409, code: 'idempotency_key_in_use' });
-  expect(await pay(rig.stripe, card, {}, 'att:1')).toMatchObject({ status: 'succeeded', lastResponse: { headers: { 'idempotent-replayed': 'true' } } });
+  expect(await pay(rig.stripe, card, {}, 'att:1')).toMatchObject({
+    status: 'succeeded',
+    lastResponse: { headers: { 'idempotent-replayed': 'true' } },
+  });
   expect((await rig.truth()).charges).toHaveLength(1);
 });
 
@@ -42,11 +45,17 @@ test('a decline is kept under its key', async () => {
 test('a 500 is kept under its key, whether or not the effect took place', async () => {
   await rig.fault({ operation: 'payment_intents.create', kind: 'error_after' });
   expect(await errorOf(pay(rig.stripe, card, {}, 'att:1'))).toMatchObject({ statusCode: 500 });
-  expect(await errorOf(pay(rig.stripe, card, {}, 'att:1'))).toMatchObject({ statusCode: 500, headers: { 'idempotent-replayed': 'true' } });
+  expect(await errorOf(pay(rig.stripe, card, {}, 'att:1'))).toMatchObject({
+    statusCode: 500,
+    headers: { 'idempotent-replayed': 'true' },
+  });
   expect((await rig.truth()).charges).toHaveLength(1);
   await rig.fault({ operation: 'paymentIntents.create', kind: 'error_before' });
   expect(await errorOf(pay(rig.stripe, card, {}, 'att:2'))).toMatchObject({ statusCode: 500 });
-  expect(await errorOf(pay(rig.stripe, card, {}, 'att:2'))).toMatchObject({ statusCode: 500, headers: { 'idempotent-replayed': 'true' } });
+  expect(await errorOf(pay(rig.stripe, card, {}, 'att:2'))).toMatchObject({
+    statusCode: 500,
+    headers: { 'idempotent-replayed': 'true' },
+  });
   expect((await rig.truth()).charges).toHaveLength(1);
 });
 
@@ -54,13 +63,20 @@ test('the key is for one request only: other parameters or another address are r
   const intent = await pay(rig.stripe, card, {}, 'att:1');
   const other = await errorOf(pay(rig.stripe, card, { amount: 900 }, 'att:1'));
   expect(other).toBeInstanceOf(Stripe.errors.StripeIdempotencyError);
-  expect(await errorOf(rig.stripe.refunds.create({ payment_intent: intent.id }, { idempotencyKey: 'att:1' }))).toMatchObject({ statusCode: 400, type: 'StripeIdempotencyError' });
+  expect(await errorOf(rig.stripe.refunds.create({ payment_intent: intent.id }, { idempotencyKey: 'att:1' }))).toMatchObject({
+    statusCode: 400,
+    type: 'StripeIdempotencyError',
+  });
 });
 
 test('a request refused by validation leaves its key free', async () => {
-  expect((await errorOf(rig.stripe.refunds.create({ payment_intent: '', amount: 1 }, { idempotencyKey: 'ref:1' }))).statusCode).toBe(400);
+  expect(
+    (await errorOf(rig.stripe.refunds.create({ payment_intent: '', amount: 1 }, { idempotencyKey: 'ref:1' }))).statusCode,
+  ).toBe(400);
   const intent = await pay(rig.stripe, card);
-  expect((await rig.stripe.refunds.create({ payment_intent: intent.id, amount: 1 }, { idempotencyKey: 'ref:1' })).status).toBe('succeeded');
+  expect((await rig.stripe.refunds.create({ payment_intent: intent.id, amount: 1 }, { idempotencyKey: 'ref:1' })).status).toBe(
+    'succeeded',
+  );
 });
 
 test('a key is forgotten after 24 hours of the clock', async () => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import Stripe from 'stripe';
+import { Stripe } from 'stripe';
 import { allTokens } from '../../../src/sandbox/stripe/cards.js';
 import { type Rig, errorOf, pay, savedCard, startRig } from './stand-in.js';
 
@@ -23,13 +23,26 @@ test('a card is set up and charged, and the answer carries the charge with its l
     metadata: { setup_id: 'set_1' },
   });
   expect(setup.status).toBe('requires_payment_method');
-  const ready = await stripe.setupIntents.confirm(setup.id, { payment_method: 'pm_card_visa', return_url: RETURN_URL, expand: ['payment_method'] });
+  const ready = await stripe.setupIntents.confirm(setup.id, {
+    payment_method: 'pm_card_visa',
+    return_url: RETURN_URL,
+    expand: ['payment_method'],
+  });
   expect(ready.status).toBe('succeeded');
   const method = ready.payment_method as Stripe.PaymentMethod;
-  expect(method).toMatchObject({ customer: customer.id, card: { brand: 'visa', last4: '4242', country: 'US', funding: 'credit' } });
+  expect(method).toMatchObject({
+    customer: customer.id,
+    card: { brand: 'visa', last4: '4242', country: 'US', funding: 'credit' },
+  });
 
   const intent = await pay(stripe, { customer: customer.id, method: method.id });
-  expect(intent).toMatchObject({ status: 'succeeded', amount: 800, amount_received: 800, currency: 'usd', metadata: { intent_id: 'pin_1' } });
+  expect(intent).toMatchObject({
+    status: 'succeeded',
+    amount: 800,
+    amount_received: 800,
+    currency: 'usd',
+    metadata: { intent_id: 'pin_1' },
+  });
   // 2.9 % of 8.00 and 0.30: 0.53
   expect(intent.latest_charge).toMatchObject({
     status: 'succeeded',
@@ -66,7 +79,9 @@ test('each use of a token is a new payment method, and the same card has the sam
 test('every token either attaches or is declined as a card, and never breaks the stand-in', async () => {
   const customer = await rig.stripe.customers.create();
   for (const token of allTokens()) {
-    const outcome = await rig.stripe.paymentMethods.attach(token, { customer: customer.id }).catch((error: Stripe.errors.StripeError) => error.statusCode);
+    const outcome = await rig.stripe.paymentMethods
+      .attach(token, { customer: customer.id })
+      .catch((error: Stripe.errors.StripeError) => error.statusCode);
     expect(outcome === 402 || typeof outcome === 'object').toBe(true);
   }
 });
@@ -74,31 +89,94 @@ test('every token either attaches or is declined as a card, and never breaks the
 test.each([
   { token: 'visa_chargeDeclined', code: 'card_declined', declineCode: 'generic_decline', advice: undefined, network: '05' },
   { token: 'chargeDeclined', code: 'card_declined', declineCode: 'generic_decline', advice: undefined, network: '05' },
-  { token: 'visa_chargeDeclinedInsufficientFunds', code: 'card_declined', declineCode: 'insufficient_funds', advice: 'try_again_later', network: '51' },
-  { token: 'visa_chargeDeclinedLostCard', code: 'card_declined', declineCode: 'lost_card', advice: 'do_not_try_again', network: '41' },
-  { token: 'visa_chargeDeclinedStolenCard', code: 'card_declined', declineCode: 'stolen_card', advice: 'do_not_try_again', network: '43' },
-  { token: 'visa_chargeDeclinedVelocityLimitExceeded', code: 'card_declined', declineCode: 'card_velocity_exceeded', advice: 'try_again_later', network: '61' },
-  { token: 'chargeDeclinedExpiredCard', code: 'expired_card', declineCode: 'expired_card', advice: 'confirm_card_data', network: '54' },
-  { token: 'chargeDeclinedIncorrectCvc', code: 'incorrect_cvc', declineCode: 'incorrect_cvc', advice: 'confirm_card_data', network: 'N7' },
-  { token: 'chargeDeclinedProcessingError', code: 'processing_error', declineCode: 'processing_error', advice: 'try_again_later', network: '96' },
-])('pm_card_$token is declined with $declineCode in a payment, a setup and when attached', async ({ token, code, declineCode, advice, network }) => {
-  const { stripe } = rig;
-  const customer = await stripe.customers.create();
-  const paid = await errorOf(pay(stripe, { customer: customer.id, method: `pm_card_${token}` }));
-  expect(paid).toBeInstanceOf(Stripe.errors.StripeCardError);
-  expect(paid).toMatchObject({ statusCode: 402, code, decline_code: declineCode });
-  expect(paid.raw).toMatchObject(advice === undefined ? { network_decline_code: network } : { advice_code: advice, network_decline_code: network });
-  const intent = paid.payment_intent;
-  expect(intent).toMatchObject({ status: 'requires_payment_method', payment_method: null, last_payment_error: { code, decline_code: declineCode } });
-  const charge = await stripe.charges.retrieve(intent?.latest_charge as string);
-  expect(charge).toMatchObject({ status: 'failed', paid: false, balance_transaction: null, failure_code: code, outcome: { type: 'issuer_declined', network_decline_code: network } });
+  {
+    token: 'visa_chargeDeclinedInsufficientFunds',
+    code: 'card_declined',
+    declineCode: 'insufficient_funds',
+    advice: 'try_again_later',
+    network: '51',
+  },
+  {
+    token: 'visa_chargeDeclinedLostCard',
+    code: 'card_declined',
+    declineCode: 'lost_card',
+    advice: 'do_not_try_again',
+    network: '41',
+  },
+  {
+    token: 'visa_chargeDeclinedStolenCard',
+    code: 'card_declined',
+    declineCode: 'stolen_card',
+    advice: 'do_not_try_again',
+    network: '43',
+  },
+  {
+    token: 'visa_chargeDeclinedVelocityLimitExceeded',
+    code: 'card_declined',
+    declineCode: 'card_velocity_exceeded',
+    advice: 'try_again_later',
+    network: '61',
+  },
+  {
+    token: 'chargeDeclinedExpiredCard',
+    code: 'expired_card',
+    declineCode: 'expired_card',
+    advice: 'confirm_card_data',
+    network: '54',
+  },
+  {
+    token: 'chargeDeclinedIncorrectCvc',
+    code: 'incorrect_cvc',
+    declineCode: 'incorrect_cvc',
+    advice: 'confirm_card_data',
+    network: 'N7',
+  },
+  {
+    token: 'chargeDeclinedProcessingError',
+    code: 'processing_error',
+    declineCode: 'processing_error',
+    advice: 'try_again_later',
+    network: '96',
+  },
+])(
+  'pm_card_$token is declined with $declineCode in a payment, a setup and when attached',
+  async ({ token, code, declineCode, advice, network }) => {
+    const { stripe } = rig;
+    const customer = await stripe.customers.create();
+    const paid = await errorOf(pay(stripe, { customer: customer.id, method: `pm_card_${token}` }));
+    expect(paid).toBeInstanceOf(Stripe.errors.StripeCardError);
+    expect(paid).toMatchObject({ statusCode: 402, code, decline_code: declineCode });
+    expect(paid.raw).toMatchObject(
+      advice === undefined ? { network_decline_code: network } : { advice_code: advice, network_decline_code: network },
+    );
+    const intent = paid.payment_intent;
+    expect(intent).toMatchObject({
+      status: 'requires_payment_method',
+      payment_method: null,
+      last_payment_error: { code, decline_code: declineCode },
+    });
+    const charge = await stripe.charges.retrieve(intent?.latest_charge as string);
+    expect(charge).toMatchObject({
+      status: 'failed',
+      paid: false,
+      balance_transaction: null,
+      failure_code: code,
+      outcome: { type: 'issuer_declined', network_decline_code: network },
+    });
 
-  const setup = await stripe.setupIntents.create({ customer: customer.id });
-  const refused = await errorOf(stripe.setupIntents.confirm(setup.id, { payment_method: `pm_card_${token}`, return_url: RETURN_URL }));
-  expect(refused).toMatchObject({ statusCode: 402, code, setup_intent: { status: 'requires_payment_method', payment_method: null } });
-  expect((await errorOf(stripe.paymentMethods.attach(`pm_card_${token}`, { customer: customer.id }))).code).toBe(code);
-  expect((await stripe.paymentMethods.list({ customer: customer.id })).data).toEqual([]);
-});
+    const setup = await stripe.setupIntents.create({ customer: customer.id });
+    const refused = await errorOf(
+      stripe.setupIntents.confirm(setup.id, { payment_method: `pm_card_${token}`, return_url: RETURN_URL }),
+    );
+    expect(refused).toMatchObject({
+      statusCode: 402,
+      code,
+      setup_intent: { status: 'requires_payment_method', payment_method: null },
+    });
+    expect((await errorOf(stripe.paymentMethods.attach(`pm_card_${token}`, { customer: customer.id }))).code).toBe(code);
+    expect((await stripe.paymentMethods.list({ customer: customer.id })).data).toEqual([]);
+  },
+);
 
 test('pm_card_chargeCustomerFail attaches and then declines every charge', async () => {
   const card = await savedCard(rig.stripe, 'pm_card_chargeCustomerFail');
@@ -110,13 +188,22 @@ test('a blocked charge never reaches the issuer', async () => {
   const error = await errorOf(pay(rig.stripe, card));
   expect(error).toMatchObject({ statusCode: 402, code: 'card_declined', decline_code: 'fraudulent' });
   const charge = await rig.stripe.charges.retrieve(error.payment_intent?.latest_charge as string);
-  expect(charge.outcome).toMatchObject({ type: 'blocked', reason: 'highest_risk_level', risk_level: 'highest', network_status: 'not_sent_to_network' });
+  expect(charge.outcome).toMatchObject({
+    type: 'blocked',
+    reason: 'highest_risk_level',
+    risk_level: 'highest',
+    network_status: 'not_sent_to_network',
+  });
 });
 
 test('a charge at elevated risk succeeds and is put under review', async () => {
   const card = await savedCard(rig.stripe, 'pm_card_riskLevelElevated');
   const intent = await pay(rig.stripe, card, { expand: ['latest_charge.review', 'review'] });
-  expect(intent).toMatchObject({ status: 'succeeded', review: { open: true }, latest_charge: { outcome: { type: 'manual_review', risk_level: 'elevated' } } });
+  expect(intent).toMatchObject({
+    status: 'succeeded',
+    review: { open: true },
+    latest_charge: { outcome: { type: 'manual_review', risk_level: 'elevated' } },
+  });
 });
 
 test.each([
@@ -138,7 +225,11 @@ test('after a decline the same intent is confirmed with another card, and succee
   const paid = await stripe.paymentIntents.confirm(id, { payment_method: good.id, return_url: RETURN_URL });
   expect(paid).toMatchObject({ id, status: 'succeeded', last_payment_error: null });
   const again = await errorOf(stripe.paymentIntents.confirm(id, { payment_method: good.id, return_url: RETURN_URL }));
-  expect(again).toMatchObject({ statusCode: 400, code: 'payment_intent_unexpected_state', payment_intent: { status: 'succeeded' } });
+  expect(again).toMatchObject({
+    statusCode: 400,
+    code: 'payment_intent_unexpected_state',
+    payment_intent: { status: 'succeeded' },
+  });
   expect((await stripe.charges.list({ payment_intent: id })).data.map(({ status }) => status)).toEqual(['succeeded', 'failed']);
 });
 
@@ -170,7 +261,11 @@ test.each([
   { amount: 17500, currency: 'huf', fee: 11417 },
 ])('$amount $currency is charged as Stripe counts it', async ({ amount, currency, fee }) => {
   const intent = await pay(rig.stripe, await savedCard(rig.stripe, 'pm_card_visa'), { amount, currency });
-  expect(intent.latest_charge).toMatchObject({ amount, currency, balance_transaction: { amount, currency, fee, net: amount - fee } });
+  expect(intent.latest_charge).toMatchObject({
+    amount,
+    currency,
+    balance_transaction: { amount, currency, fee, net: amount - fee },
+  });
 });
 
 test('with a settlement currency, movements are converted by the fixed table', async () => {
@@ -186,6 +281,21 @@ test('with a settlement currency, movements are converted by the fixed table', a
 test('a card of another country costs 1.5 % more', async () => {
   const intent = await pay(rig.stripe, await savedCard(rig.stripe, 'pm_card_de'), { amount: 10_000 });
   expect(intent.latest_charge).toMatchObject({ balance_transaction: { fee: 470 } });
+});
+
+test('cards are listed by the customer they are on now, newest first', async () => {
+  const { stripe } = rig;
+  const { id: customer } = await stripe.customers.create();
+  const ids: string[] = [];
+  for (const token of ['pm_card_visa', 'pm_card_amex', 'pm_card_jcb'])
+    ids.unshift((await stripe.paymentMethods.attach(token, { customer })).id);
+  const listed = async (): Promise<string[]> => (await stripe.paymentMethods.list({ customer })).data.map(({ id }) => id);
+  expect(await listed()).toEqual(ids);
+  await stripe.paymentMethods.detach(ids[1] ?? '');
+  expect(await listed()).toEqual([ids[0], ids[2]]);
+  expect(
+    (await stripe.customers.listPaymentMethods(customer, { limit: 1, starting_after: ids[0] ?? '' })).data.map(({ id }) => id),
+  ).toEqual([ids[2]]);
 });
 
 test("another customer's card and a detached card are refused", async () => {

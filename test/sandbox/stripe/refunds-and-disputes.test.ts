@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import type Stripe from 'stripe';
+import type { Stripe } from 'stripe';
 import { type Rig, errorOf, pay, savedCard, startRig, until } from './stand-in.js';
 
 let rig: Rig;
@@ -15,7 +15,7 @@ async function paidWith(token: string): Promise<Stripe.PaymentIntent> {
 }
 
 async function typesOfEvents(): Promise<string[]> {
-  return (await rig.stripe.events.list({ limit: 100 })).data.map(({ type }) => type).reverse();
+  return (await rig.stripe.events.list({ limit: 100 })).data.map(({ type }) => type).toReversed();
 }
 
 /** The disputes that the stand-in opened by itself. */
@@ -27,9 +27,21 @@ async function disputes(count: number): Promise<Stripe.Dispute[]> {
 test('a charge is refunded in parts, and never by more than it was', async () => {
   const { stripe } = rig;
   const intent = await paidWith('pm_card_visa');
-  const half = await stripe.refunds.create({ payment_intent: intent.id, amount: 400, metadata: { refund_id: 'txn_1' }, expand: ['balance_transaction'] });
-  expect(half).toMatchObject({ status: 'succeeded', metadata: { refund_id: 'txn_1' }, balance_transaction: { amount: -400, fee: 0, net: -400, type: 'refund' } });
-  expect(await errorOf(stripe.refunds.create({ payment_intent: intent.id, amount: 401 }))).toMatchObject({ statusCode: 400, param: 'amount' });
+  const half = await stripe.refunds.create({
+    payment_intent: intent.id,
+    amount: 400,
+    metadata: { refund_id: 'txn_1' },
+    expand: ['balance_transaction'],
+  });
+  expect(half).toMatchObject({
+    status: 'succeeded',
+    metadata: { refund_id: 'txn_1' },
+    balance_transaction: { amount: -400, fee: 0, net: -400, type: 'refund' },
+  });
+  expect(await errorOf(stripe.refunds.create({ payment_intent: intent.id, amount: 401 }))).toMatchObject({
+    statusCode: 400,
+    param: 'amount',
+  });
   const rest = await stripe.refunds.create({ charge: (intent.latest_charge as Stripe.Charge).id });
   expect(rest.amount).toBe(400);
   expect((await errorOf(stripe.refunds.create({ payment_intent: intent.id }))).code).toBe('charge_already_refunded');
@@ -39,7 +51,9 @@ test('a charge is refunded in parts, and never by more than it was', async () =>
 
 test('fifty refunds at once never exceed the charge', async () => {
   const intent = await paidWith('pm_card_visa');
-  await Promise.allSettled(Array.from({ length: 50 }, () => rig.stripe.refunds.create({ payment_intent: intent.id, amount: 100 })));
+  await Promise.allSettled(
+    Array.from({ length: 50 }, () => rig.stripe.refunds.create({ payment_intent: intent.id, amount: 100 })),
+  );
   expect((await rig.truth()).refunds).toHaveLength(8);
 });
 
@@ -56,7 +70,9 @@ test('a pending refund succeeds when the clock passes', async () => {
   expect(refund).toMatchObject({ status: 'pending', pending_reason: 'processing' });
   await rig.control('POST', 'clock', { now: '2026-11-01T00:01:00Z' });
   expect((await rig.stripe.refunds.retrieve(refund.id)).status).toBe('succeeded');
-  expect(await typesOfEvents()).toEqual(expect.arrayContaining(['refund.created', 'charge.refunded', 'refund.updated', 'charge.refund.updated']));
+  expect(await typesOfEvents()).toEqual(
+    expect.arrayContaining(['refund.created', 'charge.refunded', 'refund.updated', 'charge.refund.updated']),
+  );
 });
 
 test('a pending refund can be canceled, and its money comes back', async () => {
@@ -105,7 +121,10 @@ test('winning evidence brings the amount back, losing evidence does not', async 
   const [second, first] = await disputes(2);
   expect(second?.reason).toBe('product_not_received');
   const won = await rig.stripe.disputes.update(first?.id ?? '', { evidence: { uncategorized_text: 'winning_evidence' } });
-  expect(won).toMatchObject({ status: 'won', balance_transactions: [{ amount: -800 }, { amount: 800, fee: 0, reporting_category: 'dispute_reversal' }] });
+  expect(won).toMatchObject({
+    status: 'won',
+    balance_transactions: [{ amount: -800 }, { amount: 800, fee: 0, reporting_category: 'dispute_reversal' }],
+  });
   const lost = await rig.stripe.disputes.update(second?.id ?? '', { evidence: { uncategorized_text: 'losing_evidence' } });
   expect(lost.status).toBe('lost');
   expect(lost.balance_transactions).toHaveLength(1);
@@ -126,7 +145,9 @@ test('an inquiry moves no money, leaves the charge refundable, and may be escala
   const [inquiry] = await disputes(1);
   expect(inquiry).toMatchObject({ status: 'warning_needs_response', balance_transactions: [], is_charge_refundable: true });
   expect((await rig.stripe.refunds.create({ payment_intent: intent.id, amount: 100 })).status).toBe('succeeded');
-  const escalated = await rig.stripe.disputes.update(inquiry?.id ?? '', { evidence: { uncategorized_text: 'escalate_inquiry_evidence' } });
+  const escalated = await rig.stripe.disputes.update(inquiry?.id ?? '', {
+    evidence: { uncategorized_text: 'escalate_inquiry_evidence' },
+  });
   expect(escalated).toMatchObject({ status: 'needs_response', balance_transactions: [{ amount: -800 }] });
 });
 
@@ -138,5 +159,8 @@ test('several disputes of one charge together dispute no more than it', async ()
 test('an early fraud warning follows a charge that its issuer calls fraudulent', async () => {
   const intent = await paidWith('pm_card_createIssuerFraudRecord');
   await until(async () => (await rig.stripe.radar.earlyFraudWarnings.list()).data.length === 1, 'the warning came');
-  expect((await rig.stripe.radar.earlyFraudWarnings.list()).data[0]).toMatchObject({ actionable: true, payment_intent: intent.id });
+  expect((await rig.stripe.radar.earlyFraudWarnings.list()).data[0]).toMatchObject({
+    actionable: true,
+    payment_intent: intent.id,
+  });
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import Stripe from 'stripe';
+import { Stripe } from 'stripe';
 import { parseForm } from '../../../src/sandbox/stripe/parameters.js';
 import { type Rig, errorOf, pay, savedCard, startRig } from './stand-in.js';
 
@@ -11,7 +11,11 @@ afterAll(async () => {
   await rig.stop();
 });
 
-async function post(path: string, form: string, headers: Record<string, string> = {}): Promise<{ status: number; headers: Headers; error: Record<string, string> }> {
+async function post(
+  path: string,
+  form: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; headers: Headers; error: Record<string, string> }> {
   const answer = await fetch(`${rig.standIn.url}${path}`, {
     method: 'POST',
     body: form,
@@ -23,26 +27,49 @@ async function post(path: string, form: string, headers: Record<string, string> 
 
 test('nested names are read into a tree', () => {
   const tree = parseForm('a[b]=1&a[c][d]=2&expand[0]=x&expand[1]=y&list[]=p&list[]=q&plain=%C3%A9');
-  expect(JSON.parse(JSON.stringify(tree))).toEqual({ a: { b: '1', c: { d: '2' } }, expand: { 0: 'x', 1: 'y' }, list: { 0: 'p', 1: 'q' }, plain: 'é' });
+  expect(JSON.parse(JSON.stringify(tree))).toEqual({
+    a: { b: '1', c: { d: '2' } },
+    expand: { 0: 'x', 1: 'y' },
+    list: { 0: 'p', 1: 'q' },
+    plain: 'é',
+  });
 });
 
 test('a request without a key of test mode is 401', async () => {
   for (const authorization of ['', 'Bearer pk_test_x', `Bearer ${['sk', 'live', 'x'].join('_')}`, 'Basic abc']) {
-    expect(await post('/v1/customers', '', { authorization })).toMatchObject({ status: 401, error: { type: 'invalid_request_error' } });
+    expect(await post('/v1/customers', '', { authorization })).toMatchObject({
+      status: 401,
+      error: { type: 'invalid_request_error' },
+    });
   }
   const stranger = new Stripe('sk_other', { host: '127.0.0.1', port: rig.standIn.port, protocol: 'http' });
   expect(await errorOf(stranger.customers.list())).toBeInstanceOf(Stripe.errors.StripeAuthenticationError);
 });
 
 test.each([
-  { path: '/v1/payment_intents', form: 'amount=800&currency=usd&payment_method_types[0]=card', code: 'parameter_unknown', param: 'payment_method_types' },
+  {
+    path: '/v1/payment_intents',
+    form: 'amount=800&currency=usd&payment_method_types[0]=card',
+    code: 'parameter_unknown',
+    param: 'payment_method_types',
+  },
   { path: '/v1/setup_intents', form: 'payment_method_types[0]=card', code: 'parameter_unknown', param: 'payment_method_types' },
   { path: '/v1/payment_intents', form: 'amount=800&currency=usd&amont=1', code: 'parameter_unknown', param: 'amont' },
-  { path: '/v1/payment_intents', form: 'amount=800&currency=usd&payment_method_options[card][x]=1', code: 'parameter_unknown', param: 'payment_method_options[card][x]' },
+  {
+    path: '/v1/payment_intents',
+    form: 'amount=800&currency=usd&payment_method_options[card][x]=1',
+    code: 'parameter_unknown',
+    param: 'payment_method_options[card][x]',
+  },
   { path: '/v1/payment_intents', form: 'amount=800', code: 'parameter_missing', param: 'currency' },
   { path: '/v1/payment_intents', form: 'amount=8.00&currency=usd', code: 'parameter_invalid_integer', param: 'amount' },
   { path: '/v1/payment_intents', form: 'amount=800&currency=usd&customer=', code: 'parameter_invalid_empty', param: 'customer' },
-  { path: '/v1/payment_intents', form: 'amount=800&currency=usd&setup_future_usage=never', code: undefined, param: 'setup_future_usage' },
+  {
+    path: '/v1/payment_intents',
+    form: 'amount=800&currency=usd&setup_future_usage=never',
+    code: undefined,
+    param: 'setup_future_usage',
+  },
   { path: '/v1/payment_intents', form: 'amount=800&currency=xxx', code: undefined, param: 'currency' },
   { path: '/v1/payment_intents', form: 'amount=800&currency=usd&customer=cus_none', code: 'resource_missing', param: 'customer' },
   { path: '/v1/refunds', form: 'amount=800', code: 'parameter_missing', param: 'charge' },
@@ -55,7 +82,12 @@ test.each([
 
 test('card numbers are refused wherever they stand', async () => {
   const pan = ['4242'].concat(Array<string>(3).fill('4242')).join('');
-  for (const form of [`card[number]=${pan}`, `payment_method_data[card][number]=x`, `payment_method=${pan}`, `description=${pan.replaceAll(/(.{4})/g, '$1 ')}`]) {
+  for (const form of [
+    `card[number]=${pan}`,
+    `payment_method_data[card][number]=x`,
+    `payment_method=${pan}`,
+    `description=${pan.replaceAll(/(.{4})/g, '$1 ')}`,
+  ]) {
     const answer = await post('/v1/payment_intents', `amount=800&currency=usd&${form}`);
     expect(answer.status).toBe(400);
     expect(answer.error['message']).toContain('card numbers');
@@ -76,7 +108,13 @@ test('unknown addresses, ids and versions are answered as Stripe does', async ()
   const unknown = await post('/v1/unicorns', '');
   expect(unknown.status).toBe(404);
   expect(unknown.error['message']).toContain('Unrecognized request URL (POST: /v1/unicorns)');
-  for (const call of [stripe.paymentIntents.retrieve('pi_x'), stripe.charges.retrieve('ch_x'), stripe.refunds.retrieve('re_x'), stripe.disputes.retrieve('du_x'), stripe.customers.retrieve('cus_x')]) {
+  for (const call of [
+    stripe.paymentIntents.retrieve('pi_x'),
+    stripe.charges.retrieve('ch_x'),
+    stripe.refunds.retrieve('re_x'),
+    stripe.disputes.retrieve('du_x'),
+    stripe.customers.retrieve('cus_x'),
+  ]) {
     expect(await errorOf(call)).toMatchObject({ statusCode: 404, code: 'resource_missing' });
   }
   expect((await post('/v1/customers', '', { 'stripe-version': '2020-08-27' })).status).toBe(400);
@@ -85,16 +123,37 @@ test('unknown addresses, ids and versions are answered as Stripe does', async ()
 test('links expand up to four levels, in lists too, and nothing else expands', async () => {
   const { stripe } = rig;
   const card = await savedCard(stripe, 'pm_card_visa');
-  const intent = await pay(stripe, card, { expand: ['customer', 'payment_method.customer', 'latest_charge.balance_transaction.source', 'latest_charge.payment_intent.latest_charge'] });
+  const intent = await pay(stripe, card, {
+    expand: [
+      'customer',
+      'payment_method.customer',
+      'latest_charge.balance_transaction.source',
+      'latest_charge.payment_intent.latest_charge',
+    ],
+  });
   expect(intent).toMatchObject({
     customer: { id: card.customer },
     payment_method: { customer: { id: card.customer } },
-    latest_charge: { balance_transaction: { source: { object: 'charge' } }, payment_intent: { latest_charge: { object: 'charge' } } },
+    latest_charge: {
+      balance_transaction: { source: { object: 'charge' } },
+      payment_intent: { latest_charge: { object: 'charge' } },
+    },
   });
-  const listed = await stripe.paymentIntents.list({ customer: card.customer, expand: ['data.latest_charge.balance_transaction'] });
+  const listed = await stripe.paymentIntents.list({
+    customer: card.customer,
+    expand: ['data.latest_charge.balance_transaction'],
+  });
   expect(listed.data[0]?.latest_charge).toMatchObject({ balance_transaction: { object: 'balance_transaction' } });
   expect((await errorOf(stripe.paymentIntents.retrieve(intent.id, { expand: ['amount'] }))).param).toBe('expand');
-  expect((await errorOf(stripe.paymentIntents.retrieve(intent.id, { expand: ['latest_charge.payment_intent.latest_charge.payment_intent.customer'] }))).param).toBe('expand');
+  expect(
+    (
+      await errorOf(
+        stripe.paymentIntents.retrieve(intent.id, {
+          expand: ['latest_charge.payment_intent.latest_charge.payment_intent.customer'],
+        }),
+      )
+    ).param,
+  ).toBe('expand');
 });
 
 test('pages stay where they are while objects are added', async () => {
@@ -102,10 +161,11 @@ test('pages stay where they are while objects are added', async () => {
   const { id: customer } = await stripe.customers.create();
   const make = async (count: number): Promise<string[]> => {
     const ids: string[] = [];
-    for (let at = 0; at < count; at++) ids.push((await stripe.paymentIntents.create({ amount: 800 + at, currency: 'usd', customer })).id);
+    for (let at = 0; at < count; at++)
+      ids.push((await stripe.paymentIntents.create({ amount: 800 + at, currency: 'usd', customer })).id);
     return ids;
   };
-  const ids = (await make(7)).reverse();
+  const ids = (await make(7)).toReversed();
   const first = await stripe.paymentIntents.list({ customer, limit: 3 });
   expect(first).toMatchObject({ has_more: true, url: '/v1/payment_intents' });
   expect(first.data.map(({ id }) => id)).toEqual(ids.slice(0, 3));

@@ -3,7 +3,7 @@ import http from 'node:http';
 import { once } from 'node:events';
 import os from 'node:os';
 import path from 'node:path';
-import Stripe from 'stripe';
+import { Stripe } from 'stripe';
 import { type StripeStandIn, type StripeStandInOptions, startStripeStandIn } from '../../../src/sandbox/stripe/server.js';
 
 export const WEBHOOK_SECRET = 'whsec_sandbox_test';
@@ -45,14 +45,16 @@ export function clientOf(standIn: StripeStandIn, config: { timeout?: number; max
 
 export async function startRig(options: Partial<StripeStandInOptions> = {}): Promise<Rig> {
   const stateDir = await mkdtemp(path.join(os.tmpdir(), 'stripe-stand-in-'));
-  const start = (): Promise<StripeStandIn> => startStripeStandIn({ port: 0, stateDir, webhookSecret: WEBHOOK_SECRET, ...options });
+  const start = (): Promise<StripeStandIn> =>
+    startStripeStandIn({ port: 0, stateDir, webhookSecret: WEBHOOK_SECRET, ...options });
   const standIn = await start();
   const rig: Rig = {
     standIn,
     stripe: clientOf(standIn),
     stateDir,
     async control(method, route, body) {
-      const init = body === undefined ? { method } : { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+      const init =
+        body === undefined ? { method } : { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
       const answer = await fetch(`${rig.standIn.url}/sandbox/${route}`, init);
       const read = (await answer.json()) as Record<string, unknown>;
       if (!answer.ok) throw new Error(`${method} ${route}: ${answer.status} ${JSON.stringify(read)}`);
@@ -86,7 +88,12 @@ export async function savedCard(stripe: Stripe, token: string): Promise<{ custom
 }
 
 /** A first payment as a gateway makes it: the payer is present. */
-export function pay(stripe: Stripe, from: { customer: string; method: string }, more: Partial<Stripe.PaymentIntentCreateParams> = {}, key?: string): Promise<Stripe.PaymentIntent> {
+export function pay(
+  stripe: Stripe,
+  from: { customer: string; method: string },
+  more: Partial<Stripe.PaymentIntentCreateParams> = {},
+  key?: string,
+): Promise<Stripe.PaymentIntent> {
   return stripe.paymentIntents.create(
     {
       amount: 800,

@@ -76,7 +76,15 @@ test('a unit of work that throws leaves nothing behind', async () => {
   const nobody = { requestId: null, idempotencyKey: null };
   expect(() =>
     state.run(nobody, (unit) => {
-      unit.put(state.errands, { id: 'errand_1', dueAt: 0, kind: 'pay_out', subject: 'po_1', reason: '', isInquiry: false, parts: 1 });
+      unit.put(state.errands, {
+        id: 'errand_1',
+        dueAt: 0,
+        kind: 'pay_out',
+        subject: 'po_1',
+        reason: '',
+        isInquiry: false,
+        parts: 1,
+      });
       unit.emit('customer.created', { id: 'cus_1', object: 'customer' });
       throw new Error('halfway');
     }),

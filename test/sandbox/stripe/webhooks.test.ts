@@ -13,7 +13,10 @@ afterEach(async () => {
 });
 
 async function delivered(count: number): Promise<void> {
-  await until(async () => (await rig.truth()).webhooks.filter(({ status }) => status === 'delivered').length >= count, `${count} deliveries`);
+  await until(
+    async () => (await rig.truth()).webhooks.filter(({ status }) => status === 'delivered').length >= count,
+    `${count} deliveries`,
+  );
 }
 
 test('events are signed so that the official client accepts them, and name the request they come from', async () => {
@@ -101,6 +104,8 @@ test('further addresses get every event, signed with their own secret', async ()
   await rig.stripe.customers.create();
   await delivered(2);
   const [sent] = other.received;
-  expect(rig.stripe.webhooks.constructEvent(sent?.body ?? '', sent?.signature ?? '', 'whsec_other').type).toBe('customer.created');
+  expect(rig.stripe.webhooks.constructEvent(sent?.body ?? '', sent?.signature ?? '', 'whsec_other').type).toBe(
+    'customer.created',
+  );
   await other.stop();
 });

@@ -14,7 +14,7 @@ const DAY_SECONDS = 86_400;
 const SETTLEMENT_DAYS = 2;
 
 /** A movement of our balance. */
-export interface Movement {
+interface Movement {
   type: Stripe.BalanceTransaction['type'];
   reportingCategory: string;
   /** Signed, minor units of `currency`. */
@@ -46,7 +46,10 @@ export function recordMovement(unit: Unit, movement: Movement): StoredBalanceTra
     description: movement.description,
     exchange_rate: currency === movement.currency ? null : exchangeRate(movement.currency, currency),
     fee,
-    fee_details: fee === 0 ? [] : [{ amount: fee, application: null, currency, description: movement.fee?.description ?? null, type: 'stripe_fee' }],
+    fee_details:
+      fee === 0
+        ? []
+        : [{ amount: fee, application: null, currency, description: movement.fee?.description ?? null, type: 'stripe_fee' }],
     net: amount - fee,
     reporting_category: movement.reportingCategory,
     source: movement.source,

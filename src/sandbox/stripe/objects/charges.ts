@@ -50,7 +50,13 @@ export const chargeOperations: Operation[] = [
           : wanted.customer !== undefined
             ? ({ field: 'customer', value: wanted.customer } as const)
             : undefined;
-      return page('/v1/charges', state.charges, wanted, of, (row) => wanted.customer === undefined || row.customer === wanted.customer);
+      return page(
+        '/v1/charges',
+        state.charges,
+        wanted,
+        of,
+        (row) => wanted.customer === undefined || row.customer === wanted.customer,
+      );
     },
   }),
 ];

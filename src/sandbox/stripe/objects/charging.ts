@@ -7,10 +7,13 @@ import { recordMovement } from './balance.js';
 import type { UsableMethod } from './payment-methods.js';
 
 /** Whether a card's holder must authenticate: no, yes, or it cannot be asked and the issuer declines. */
-export type AuthenticationNeed = 'none' | 'challenge' | 'declines';
+type AuthenticationNeed = 'none' | 'challenge' | 'declines';
 
 /** @param isAsked the request asks for 3-D Secure whenever the card can do it */
-export function authenticationNeed(rule: Authentication, how: { isOffSession: boolean; isSetUp: boolean; isAsked: boolean }): AuthenticationNeed {
+export function authenticationNeed(
+  rule: Authentication,
+  how: { isOffSession: boolean; isSetUp: boolean; isAsked: boolean },
+): AuthenticationNeed {
   switch (rule) {
     case 'never':
       return 'none';
@@ -26,7 +29,7 @@ export function authenticationNeed(rule: Authentication, how: { isOffSession: bo
 }
 
 /** How a try is made. */
-export interface ChargeTry {
+interface ChargeTry {
   isAuthenticated: boolean;
   /** The issuer's answer that a fault or a lacking authentication forces; null: the card decides. */
   decline: Decline | null;
@@ -123,11 +126,32 @@ function outcomeOf({ card }: UsableMethod, decline: Decline | null, isCardsOwn: 
   const none = { advice_code: null, network_advice_code: null, network_decline_code: null };
   if (!decline) {
     return card.risk === 'elevated'
-      ? { ...none, ...risk, network_status: 'approved_by_network', reason: 'elevated_risk_level', seller_message: 'Stripe evaluated this payment as having elevated risk, and placed it in your manual review queue.', type: 'manual_review' }
-      : { ...none, ...risk, network_status: 'approved_by_network', reason: null, seller_message: 'Payment complete.', type: 'authorized' };
+      ? {
+          ...none,
+          ...risk,
+          network_status: 'approved_by_network',
+          reason: 'elevated_risk_level',
+          seller_message: 'Stripe evaluated this payment as having elevated risk, and placed it in your manual review queue.',
+          type: 'manual_review',
+        }
+      : {
+          ...none,
+          ...risk,
+          network_status: 'approved_by_network',
+          reason: null,
+          seller_message: 'Payment complete.',
+          type: 'authorized',
+        };
   }
   if (card.isBlocked && isCardsOwn) {
-    return { ...none, ...risk, network_status: 'not_sent_to_network', reason: 'highest_risk_level', seller_message: 'Stripe blocked this payment as too risky.', type: 'blocked' };
+    return {
+      ...none,
+      ...risk,
+      network_status: 'not_sent_to_network',
+      reason: 'highest_risk_level',
+      seller_message: 'Stripe blocked this payment as too risky.',
+      type: 'blocked',
+    };
   }
   return {
     ...risk,
@@ -141,7 +165,12 @@ function outcomeOf({ card }: UsableMethod, decline: Decline | null, isCardsOwn: 
   };
 }
 
-function cardUsed(unit: Unit, { method, card }: UsableMethod, amount: number, isAuthenticated: boolean): Stripe.Charge.PaymentMethodDetails.Card {
+function cardUsed(
+  unit: Unit,
+  { method, card }: UsableMethod,
+  amount: number,
+  isAuthenticated: boolean,
+): Stripe.Charge.PaymentMethodDetails.Card {
   const { brand, checks, country, exp_month, exp_year, fingerprint, funding, last4 } = method.card;
   return {
     amount_authorized: amount,
@@ -158,7 +187,7 @@ function cardUsed(unit: Unit, { method, card }: UsableMethod, amount: number, is
     last4,
     mandate: null,
     network: card.brand,
-    network_transaction_id: unit.id('').slice(1, 16),
+    network_transaction_id: unit.id('').slice(-15),
     regulated_status: 'unregulated',
     three_d_secure: isAuthenticated
       ? {
@@ -167,7 +196,7 @@ function cardUsed(unit: Unit, { method, card }: UsableMethod, amount: number, is
           exemption_indicator: null,
           result: 'authenticated',
           result_reason: null,
-          transaction_id: unit.id('').slice(1, 21),
+          transaction_id: unit.secret().slice(0, 20),
           version: '2.2.0',
         }
       : null,

@@ -1,12 +1,11 @@
 import { invalidRequest } from '../api-error.js';
 import { CREATED, LIST_PARAMETERS, page } from '../lists.js';
 import { type Operation, operation } from '../operations.js';
-import { anything, clearableText, group, listOf, mergedMetadata, metadata, oneOf, text } from '../parameters.js';
+import { clearableText, group, listOf, mergedMetadata, metadata, oneOf, text } from '../parameters.js';
 import { detach } from './payment-methods.js';
 import { requireCustomer } from './require-customer.js';
 
 const DETAILS = {
-  address: anything,
   description: clearableText,
   email: clearableText,
   invoice_settings: group({ default_payment_method: clearableText }),
@@ -38,7 +37,7 @@ export const customerOperations: Operation[] = [
         description: given.description ?? null,
         discount: null,
         email: given.email ?? null,
-        invoice_prefix: unit.id('').slice(1, 9).toUpperCase(),
+        invoice_prefix: unit.secret().slice(0, 8).toUpperCase(),
         invoice_settings: { custom_fields: null, default_payment_method: null, footer: null, rendering_options: null },
         livemode: false,
         metadata: mergedMetadata({}, given.metadata),
@@ -73,6 +72,8 @@ export const customerOperations: Operation[] = [
         ...(given.email !== undefined && { email: given.email }),
         ...(given.name !== undefined && { name: given.name }),
         ...(given.phone !== undefined && { phone: given.phone }),
+        ...(given.preferred_locales !== undefined && { preferred_locales: given.preferred_locales }),
+        ...(given.tax_exempt !== undefined && { tax_exempt: given.tax_exempt }),
         ...(method !== undefined && { invoice_settings: { ...before.invoice_settings, default_payment_method: method } }),
         metadata: mergedMetadata(before.metadata, given.metadata),
       });
@@ -85,7 +86,8 @@ export const customerOperations: Operation[] = [
     method: 'GET',
     path: '/v1/customers/:id',
     parameters: { expand: LIST_PARAMETERS.expand },
-    run: ({ state, id }) => (state.deletedCustomers.get(id) ? { id, object: 'customer', deleted: true } : requireCustomer(state, id)),
+    run: ({ state, id }) =>
+      state.deletedCustomers.get(id) ? { id, object: 'customer', deleted: true } : requireCustomer(state, id),
   }),
   operation({
     name: 'customers.list',
@@ -93,7 +95,13 @@ export const customerOperations: Operation[] = [
     path: '/v1/customers',
     parameters: { ...LIST_PARAMETERS, ...CREATED, email: text() },
     run: ({ state }, wanted) =>
-      page('/v1/customers', state.customers, wanted, undefined, (row) => wanted.email === undefined || row.email === wanted.email),
+      page(
+        '/v1/customers',
+        state.customers,
+        wanted,
+        undefined,
+        (row) => wanted.email === undefined || row.email === wanted.email,
+      ),
   }),
   operation({
     name: 'customers.del',
@@ -102,7 +110,7 @@ export const customerOperations: Operation[] = [
     parameters: {},
     run({ unit, state, id }) {
       const customer = requireCustomer(state, id);
-      for (const method of [...state.paymentMethods.oldestFirst()]) if (method.customer === id) detach(unit, method);
+      for (const method of state.paymentMethods.where('customer', id)) detach(unit, method);
       unit.remove(state.customers, id);
       unit.put(state.deletedCustomers, { id });
       unit.emit('customer.deleted', customer);

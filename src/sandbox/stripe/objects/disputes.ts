@@ -20,14 +20,40 @@ import { recordMovement } from './balance.js';
 const EVIDENCE_DAYS = 9;
 const DAY_SECONDS = 86_400;
 
-const NETWORK_REASON: Readonly<Record<string, string>> = { fraudulent: '10.4', product_not_received: '13.1', noncompliant: '12.6' };
+const NETWORK_REASON: Readonly<Record<string, string>> = {
+  fraudulent: '10.4',
+  product_not_received: '13.1',
+  noncompliant: '12.6',
+};
 
 const EVIDENCE_TEXTS = [
-  'access_activity_log', 'billing_address', 'cancellation_policy', 'cancellation_policy_disclosure', 'cancellation_rebuttal', 'customer_communication',
-  'customer_email_address', 'customer_name', 'customer_purchase_ip', 'customer_signature', 'duplicate_charge_documentation',
-  'duplicate_charge_explanation', 'duplicate_charge_id', 'product_description', 'receipt', 'refund_policy', 'refund_policy_disclosure',
-  'refund_refusal_explanation', 'service_date', 'service_documentation', 'shipping_address', 'shipping_carrier', 'shipping_date',
-  'shipping_documentation', 'shipping_tracking_number', 'uncategorized_file', 'uncategorized_text',
+  'access_activity_log',
+  'billing_address',
+  'cancellation_policy',
+  'cancellation_policy_disclosure',
+  'cancellation_rebuttal',
+  'customer_communication',
+  'customer_email_address',
+  'customer_name',
+  'customer_purchase_ip',
+  'customer_signature',
+  'duplicate_charge_documentation',
+  'duplicate_charge_explanation',
+  'duplicate_charge_id',
+  'product_description',
+  'receipt',
+  'refund_policy',
+  'refund_policy_disclosure',
+  'refund_refusal_explanation',
+  'service_date',
+  'service_documentation',
+  'shipping_address',
+  'shipping_carrier',
+  'shipping_date',
+  'shipping_documentation',
+  'shipping_tracking_number',
+  'uncategorized_file',
+  'uncategorized_text',
 ] as const;
 type EvidenceText = (typeof EVIDENCE_TEXTS)[number];
 
@@ -188,7 +214,13 @@ export const disputeOperations: Operation[] = [
           : wanted.payment_intent !== undefined
             ? ({ field: 'payment_intent', value: wanted.payment_intent } as const)
             : undefined;
-      const found = page('/v1/disputes', state.disputes, wanted, of, (row) => wanted.payment_intent === undefined || row.payment_intent === wanted.payment_intent);
+      const found = page(
+        '/v1/disputes',
+        state.disputes,
+        wanted,
+        of,
+        (row) => wanted.payment_intent === undefined || row.payment_intent === wanted.payment_intent,
+      );
       return { ...found, data: found.data.map((dispute) => presentDispute(state, dispute)) };
     },
   }),
@@ -205,7 +237,8 @@ export const disputeOperations: Operation[] = [
         unit.emit('charge.dispute.updated', updated);
         return presentDispute(state, updated);
       }
-      if (!isOpen(before)) throw invalidRequest(`This dispute is already closed or under review (${before.status}).`, { param: 'evidence' });
+      if (!isOpen(before))
+        throw invalidRequest(`This dispute is already closed or under review (${before.status}).`, { param: 'evidence' });
       const changed = Object.fromEntries(Object.entries(given.evidence).filter(([, value]) => value !== undefined));
       const evidence = { ...before.evidence, ...changed };
       const isSubmitted = given.submit !== false;
@@ -233,7 +266,8 @@ export const disputeOperations: Operation[] = [
     parameters: { expand: LIST_PARAMETERS.expand },
     run({ unit, state, id }) {
       const before = requireDispute(state, id);
-      if (before.status !== 'needs_response') throw invalidRequest(`This dispute cannot be closed: its status is ${before.status}.`);
+      if (before.status !== 'needs_response')
+        throw invalidRequest(`This dispute cannot be closed: its status is ${before.status}.`);
       return presentDispute(state, decide(unit, before, 'lost'));
     },
   }),

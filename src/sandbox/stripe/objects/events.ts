@@ -7,7 +7,7 @@ import type { StoredEvent } from '../shapes.js';
 import type { State } from '../state.js';
 
 /** An event as Stripe tells it: the object as it was then, and how many deliveries still wait now. */
-export function presentEvent(state: State, event: StoredEvent): Stripe.Event {
+function presentEvent(state: State, event: StoredEvent): Stripe.Event {
   const told = JSON.parse(state.read(event.text)) as Stripe.Event;
   const waiting = state.deliveries.where('event', event.id).filter((delivery) => delivery.status === 'waiting').length;
   return { ...told, pending_webhooks: waiting };
@@ -38,13 +38,15 @@ export const eventOperations: Operation[] = [
     parameters: { ...LIST_PARAMETERS, ...CREATED, delivery_success: flag, type: text(), types: listOf(text()) },
     run({ state }, wanted) {
       const names = wanted.types ?? (wanted.type === undefined ? ['*'] : [wanted.type]);
-      const isDelivered = (event: StoredEvent): boolean => state.deliveries.where('event', event.id).every(({ status }) => status === 'delivered');
+      const isDelivered = (event: StoredEvent): boolean =>
+        state.deliveries.where('event', event.id).every(({ status }) => status === 'delivered');
       const found = page(
         '/v1/events',
         state.events,
         wanted,
         undefined,
-        (event) => isNamed(event.type, names) && (wanted.delivery_success === undefined || wanted.delivery_success === isDelivered(event)),
+        (event) =>
+          isNamed(event.type, names) && (wanted.delivery_success === undefined || wanted.delivery_success === isDelivered(event)),
       );
       return { ...found, data: found.data.map((event) => presentEvent(state, event)) };
     },

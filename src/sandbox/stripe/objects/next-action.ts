@@ -1,7 +1,7 @@
 import { invalidRequest } from '../api-error.js';
 
 /** Where the authentication page of an intent is. */
-export function authenticationPage(baseUrl: string, intent: { id: string; client_secret: string | null }): string {
+function authenticationPage(baseUrl: string, intent: { id: string; client_secret: string | null }): string {
   return `${baseUrl}/sandbox/3ds/${intent.id}?secret=${intent.client_secret ?? ''}`;
 }
 
@@ -19,6 +19,7 @@ export function authenticationStep(
 
 /** An address to come back to: of a web page, or of an app by its own scheme. Nothing that a browser would run. */
 export function requireReturnUrl(url: string): string {
-  if (!URL.canParse(url) || /^(javascript|data|vbscript|blob|file):/i.test(url)) throw invalidRequest('Not a valid URL', { code: 'url_invalid', param: 'return_url' });
+  if (!URL.canParse(url) || /^(javascript|data|vbscript|blob|file):/i.test(url))
+    throw invalidRequest('Not a valid URL', { code: 'url_invalid', param: 'return_url' });
   return url;
 }

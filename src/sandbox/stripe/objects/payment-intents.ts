@@ -4,7 +4,19 @@ import { DECLINES, type Decline } from '../cards.js';
 import { checkChargeAmount, isCurrency } from '../currencies.js';
 import { CREATED, LIST_PARAMETERS, page } from '../lists.js';
 import { type Call, type Operation, declineFields, operation } from '../operations.js';
-import { anything, either, flag, group, integer, listOf, mergedMetadata, metadata, oneOf, required, text } from '../parameters.js';
+import {
+  anything,
+  either,
+  flag,
+  group,
+  integer,
+  listOf,
+  mergedMetadata,
+  metadata,
+  oneOf,
+  required,
+  text,
+} from '../parameters.js';
 import type { StoredCharge, StoredPaymentIntent } from '../shapes.js';
 import type { State, Unit } from '../state.js';
 import { type ChargeResult, authenticationNeed, charge } from './charging.js';
@@ -39,6 +51,9 @@ const CONFIRMATION = {
   allowed_payment_method_types: listOf(METHOD_TYPES),
   use_stripe_sdk: flag,
 };
+
+/** How long a payment stays processing when a fault asks for it, by the stand-in's clock. */
+const PROCESSING_MS = 60_000;
 
 /** How one confirmation is meant. */
 interface Confirmation {
@@ -101,6 +116,20 @@ function confirm(call: Call, intent: StoredPaymentIntent, how: Confirmation): St
     unit.emit('payment_intent.requires_action', waiting);
     return waiting;
   }
+  if (call.isSlowPayment) {
+    const slow = unit.put(state.paymentIntents, { ...intent, last_payment_error: null, next_action: null, status: 'processing' });
+    unit.put(state.errands, {
+      id: unit.id('errand'),
+      dueAt: state.now + PROCESSING_MS,
+      kind: 'finish_payment',
+      subject: intent.id,
+      reason: '',
+      isInquiry: false,
+      parts: 1,
+    });
+    unit.emit('payment_intent.processing', slow);
+    return slow;
+  }
   const decline = call.forcedDecline ?? (need === 'declines' ? DECLINES.authentication_required : null);
   return settled(unit, intent, usable, charge(unit, intent, usable, { isAuthenticated: false, decline }));
 }
@@ -126,7 +155,13 @@ function settled(unit: Unit, intent: StoredPaymentIntent, usable: UsableMethod, 
 }
 
 /** Puts the intent back to waiting for a method, and gives the 402 to answer with. */
-function failed(unit: Unit, intent: StoredPaymentIntent, { method }: UsableMethod, decline: Decline, made: StoredCharge | null): ApiError {
+function failed(
+  unit: Unit,
+  intent: StoredPaymentIntent,
+  { method }: UsableMethod,
+  decline: Decline,
+  made: StoredCharge | null,
+): ApiError {
   const fields = { ...declineFields(decline), ...(made && { charge: made.id }), payment_method: method };
   const waiting = unit.put(unit.state.paymentIntents, {
     ...intent,
@@ -156,7 +191,19 @@ export function answerPaymentAuthentication(unit: Unit, id: string, isPassed: bo
     failed(unit, intent, usable, AUTHENTICATION_FAILED, null);
     return false;
   }
-  const result = charge(unit, intent, usable, { isAuthenticated: true, decline: null });
+  return tryCharge(unit, intent, usable, true);
+}
+
+/** A payment that took its time is charged after all, or declined. */
+export function finishPayment(unit: Unit, id: string): void {
+  const intent = unit.state.paymentIntents.get(id);
+  if (intent?.status !== 'processing' || intent.payment_method === null) return;
+  tryCharge(unit, intent, keptMethod(unit.state, intent.payment_method), false);
+}
+
+/** Charges outside of a request: nobody is told of a decline but by the intent and its events. Whether the money moved. */
+function tryCharge(unit: Unit, intent: StoredPaymentIntent, usable: UsableMethod, isAuthenticated: boolean): boolean {
+  const result = charge(unit, intent, usable, { isAuthenticated, decline: null });
   if (result.decline) failed(unit, intent, usable, result.decline, result.charge);
   else settled(unit, intent, usable, result);
   return result.decline === null;
@@ -172,17 +219,27 @@ const AUTHENTICATION_FAILED: Decline = {
 };
 
 /** The method that a request names, checked; null when it names none. */
-function givenMethod(unit: Unit, given: string | undefined, customer: string | null, allowed: readonly string[] | null): UsableMethod | null {
+function givenMethod(
+  unit: Unit,
+  given: string | undefined,
+  customer: string | null,
+  allowed: readonly string[] | null,
+): UsableMethod | null {
   if (given === undefined) return null;
   const usable = usableMethod(unit, given);
   checkOwner(usable, customer);
   if (allowed && !allowed.includes(usable.method.type)) {
-    throw invalidRequest(`The PaymentMethod provided (${usable.method.type}) is not allowed for this PaymentIntent.`, { param: 'payment_method' });
+    throw invalidRequest(`The PaymentMethod provided (${usable.method.type}) is not allowed for this PaymentIntent.`, {
+      param: 'payment_method',
+    });
   }
   return usable;
 }
 
-function confirmationOf(given: { [K in keyof typeof CONFIRMATION]?: unknown }, options: { card?: { request_three_d_secure?: string | undefined } | undefined } | undefined): Confirmation {
+function confirmationOf(
+  given: { [K in keyof typeof CONFIRMATION]?: unknown },
+  options: { card?: { request_three_d_secure?: string | undefined } | undefined } | undefined,
+): Confirmation {
   const asked = options?.card?.request_three_d_secure;
   return {
     isOffSession: given.off_session !== undefined && given.off_session !== false,
@@ -218,9 +275,12 @@ export const paymentIntentOperations: Operation[] = [
       checkChargeAmount(given.amount, currency, state.settings.settlementCurrency);
       if (given.customer !== undefined) requireCustomer(state, given.customer, 'customer');
       if (given.automatic_payment_methods && given.allowed_payment_method_types) {
-        throw invalidRequest('You may only specify one of these parameters: automatic_payment_methods, allowed_payment_method_types.', {
-          param: 'automatic_payment_methods',
-        });
+        throw invalidRequest(
+          'You may only specify one of these parameters: automatic_payment_methods, allowed_payment_method_types.',
+          {
+            param: 'automatic_payment_methods',
+          },
+        );
       }
       for (const param of ['off_session', 'error_on_requires_action', 'return_url', 'mandate_data'] as const) {
         if (given[param] !== undefined && given.confirm !== true) {
@@ -246,7 +306,7 @@ export const paymentIntentOperations: Operation[] = [
         canceled_at: null,
         cancellation_reason: null,
         capture_method: given.capture_method ?? 'automatic_async',
-        client_secret: `${id}_secret_${unit.id('').slice(1)}`,
+        client_secret: `${id}_secret_${unit.secret()}`,
         confirmation_method: given.confirmation_method ?? 'automatic',
         created: unit.seconds,
         currency,

@@ -104,7 +104,7 @@ export const paymentMethodOperations: Operation[] = [
     parameters: { ...LIST_PARAMETERS, customer: text(), type: oneOf('card') },
     run({ state }, wanted) {
       if (wanted.customer !== undefined) requireCustomer(state, wanted.customer, 'customer');
-      return page('/v1/payment_methods', state.paymentMethods, wanted, undefined, (row) => row.customer === (wanted.customer ?? null));
+      return page('/v1/payment_methods', state.paymentMethods, wanted, { field: 'customer', value: wanted.customer ?? null });
     },
   }),
   operation({
@@ -114,7 +114,7 @@ export const paymentMethodOperations: Operation[] = [
     parameters: { ...LIST_PARAMETERS, type: oneOf('card') },
     run({ state, id }, wanted) {
       requireCustomer(state, id);
-      return page(`/v1/customers/${id}/payment_methods`, state.paymentMethods, wanted, undefined, (row) => row.customer === id);
+      return page(`/v1/customers/${id}/payment_methods`, state.paymentMethods, wanted, { field: 'customer', value: id });
     },
   }),
   operation({

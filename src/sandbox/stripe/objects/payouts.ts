@@ -83,15 +83,25 @@ function makePayout(unit: Unit, wanted: PayoutRequest): StoredPayout {
   return payout;
 }
 
-/** The daily payout: all available funds of one currency, with the lines that make them up. @throws ApiError 400 when there are none */
+/**
+ * The daily payout: all available funds of one currency, with the lines that make them up (payouts made by request among them).
+ * @throws ApiError 400 when there are none
+ */
 export function makeAutomaticPayout(unit: Unit, currency: string): StoredPayout {
   const { state } = unit;
   const lines = [...state.balanceTransactions.oldestFirst()].filter(
-    (line) => line.currency === currency && !line.type.startsWith('payout') && line.available_on * 1000 <= state.now && !state.payoutLines.get(line.id),
+    (line) => line.currency === currency && line.available_on * 1000 <= state.now && !state.payoutLines.get(line.id),
   );
   const amount = lines.reduce((total, line) => total + line.net, 0);
   if (amount <= 0) throw invalidRequest(`There is nothing to pay out in ${currency}.`, { code: 'balance_insufficient' });
-  const payout = makePayout(unit, { amount, currency, isAutomatic: true, description: null, metadata: {}, statementDescriptor: null });
+  const payout = makePayout(unit, {
+    amount,
+    currency,
+    isAutomatic: true,
+    description: null,
+    metadata: {},
+    statementDescriptor: null,
+  });
   for (const line of lines) unit.put(state.payoutLines, { id: line.id, payout: payout.id });
   if (payout.balance_transaction) unit.put(state.payoutLines, { id: payout.balance_transaction, payout: payout.id });
   unit.emit('payout.reconciliation_completed', payout);
@@ -127,7 +137,10 @@ export const payoutOperations: Operation[] = [
       if (!isCurrency(currency)) throw invalidRequest(`Invalid currency: ${currency}.`, { param: 'currency' });
       checkPayoutAmount(given.amount, currency);
       if ((balanceOf(state).get(currency)?.available ?? 0) < given.amount) {
-        throw invalidRequest("You have insufficient funds in your Stripe account. One likely reason you have insufficient funds is that your funds are automatically being paid out; try enabling manual payouts.", { code: 'balance_insufficient' });
+        throw invalidRequest(
+          'You have insufficient funds in your Stripe account. One likely reason you have insufficient funds is that your funds are automatically being paid out; try enabling manual payouts.',
+          { code: 'balance_insufficient' },
+        );
       }
       return makePayout(unit, {
         amount: given.amount,
@@ -146,7 +159,8 @@ export const payoutOperations: Operation[] = [
     parameters: { expand: LIST_PARAMETERS.expand },
     run({ unit, state, id }) {
       const before = requirePayout(state, id);
-      if (before.status !== 'pending' || before.automatic) throw invalidRequest(`Payout ${id} cannot be canceled: its status is ${before.status}.`);
+      if (before.status !== 'pending' || before.automatic)
+        throw invalidRequest(`Payout ${id} cannot be canceled: its status is ${before.status}.`);
       const movement = recordMovement(unit, {
         type: 'payout_cancel',
         reportingCategory: 'payout_reversal',

@@ -36,14 +36,17 @@ function chargeToRefund(state: State, given: { charge: string | undefined; payme
   if (!intent) throw resourceMissing('payment_intent', given.payment_intent ?? '', 'payment_intent');
   const charge = intent.latest_charge === null ? null : state.charges.get(intent.latest_charge);
   if (intent.status !== 'succeeded' || !charge) {
-    throw invalidRequest(`This PaymentIntent (${intent.id}) does not have a successful charge to refund.`, { param: 'payment_intent' });
+    throw invalidRequest(`This PaymentIntent (${intent.id}) does not have a successful charge to refund.`, {
+      param: 'payment_intent',
+    });
   }
   return charge;
 }
 
 function checkRefundable(state: State, charge: StoredCharge, amount: number | undefined): number {
   const left = charge.amount_captured - charge.amount_refunded;
-  if (charge.status !== 'succeeded') throw invalidRequest(`Charge ${charge.id} was not successful and cannot be refunded.`, { param: 'charge' });
+  if (charge.status !== 'succeeded')
+    throw invalidRequest(`Charge ${charge.id} was not successful and cannot be refunded.`, { param: 'charge' });
   if (state.disputes.where('charge', charge.id).some((dispute) => !dispute.is_charge_refundable)) {
     throw new ApiError(400, {
       type: 'invalid_request_error',
@@ -94,7 +97,12 @@ function takeBack(unit: Unit, before: StoredRefund, status: 'failed' | 'canceled
     isAvailableAtOnce: true,
   });
   const { pending_reason: _, ...rest } = before;
-  const refund = unit.put(unit.state.refunds, { ...rest, failure_balance_transaction: movement.id, failure_reason: reason, status });
+  const refund = unit.put(unit.state.refunds, {
+    ...rest,
+    failure_balance_transaction: movement.id,
+    failure_reason: reason,
+    status,
+  });
   const charge = unit.state.charges.get(before.charge);
   if (charge) refundedBy(unit, charge, -before.amount);
   unit.emit('refund.updated', refund, { status: before.status });
@@ -133,7 +141,8 @@ export const refundOperations: Operation[] = [
         amount: -amount,
         currency: charge.currency,
         source: id,
-        description: charge.description === null ? `REFUND FOR CHARGE (${charge.id})` : `REFUND FOR CHARGE (${charge.description})`,
+        description:
+          charge.description === null ? `REFUND FOR CHARGE (${charge.id})` : `REFUND FOR CHARGE (${charge.description})`,
       });
       const refund = unit.put(state.refunds, {
         id,
@@ -145,7 +154,10 @@ export const refundOperations: Operation[] = [
         currency: charge.currency,
         customer: charge.customer,
         customer_account: null,
-        destination_details: { card: { reference_status: 'pending', reference_type: 'acquirer_reference_number', type: 'refund' }, type: 'card' },
+        destination_details: {
+          card: { reference_status: 'pending', reference_type: 'acquirer_reference_number', type: 'refund' },
+          type: 'card',
+        },
         metadata: mergedMetadata({}, given.metadata),
         payment_intent: charge.payment_intent,
         payment_method: charge.payment_method,
@@ -193,7 +205,8 @@ export const refundOperations: Operation[] = [
     parameters: { expand: LIST_PARAMETERS.expand },
     run({ unit, state, id }) {
       const before = requireRefund(state, id);
-      if (before.status !== 'pending') throw invalidRequest(`Refund ${id} has a status of ${before.status} and cannot be canceled.`);
+      if (before.status !== 'pending')
+        throw invalidRequest(`Refund ${id} has a status of ${before.status} and cannot be canceled.`);
       return takeBack(unit, before, 'canceled', 'merchant_request');
     },
   }),
@@ -216,7 +229,13 @@ export const refundOperations: Operation[] = [
           : wanted.payment_intent !== undefined
             ? ({ field: 'payment_intent', value: wanted.payment_intent } as const)
             : undefined;
-      return page('/v1/refunds', state.refunds, wanted, of, (row) => wanted.payment_intent === undefined || row.payment_intent === wanted.payment_intent);
+      return page(
+        '/v1/refunds',
+        state.refunds,
+        wanted,
+        of,
+        (row) => wanted.payment_intent === undefined || row.payment_intent === wanted.payment_intent,
+      );
     },
   }),
 ];

@@ -36,7 +36,11 @@ const CONFIRMATION = {
 };
 
 /** Confirms: sets the method up, asks for authentication, or fails with a 402. */
-function confirm(call: Call, setup: StoredSetupIntent, how: { isThreeDSecureAsked: boolean; returnUrl: string | null }): StoredSetupIntent {
+function confirm(
+  call: Call,
+  setup: StoredSetupIntent,
+  how: { isThreeDSecureAsked: boolean; returnUrl: string | null },
+): StoredSetupIntent {
   const { unit, state } = call;
   if (!['requires_payment_method', 'requires_confirmation', 'requires_action'].includes(setup.status)) {
     throw new ApiError(400, {
@@ -47,7 +51,9 @@ function confirm(call: Call, setup: StoredSetupIntent, how: { isThreeDSecureAske
     });
   }
   if (setup.payment_method === null) {
-    throw invalidRequest("You cannot confirm this SetupIntent because it's missing a payment method.", { code: 'setup_intent_unexpected_state' });
+    throw invalidRequest("You cannot confirm this SetupIntent because it's missing a payment method.", {
+      code: 'setup_intent_unexpected_state',
+    });
   }
   const usable = keptMethod(state, setup.payment_method, 'payment_method');
   checkOwner(usable, setup.customer);
@@ -56,7 +62,8 @@ function confirm(call: Call, setup: StoredSetupIntent, how: { isThreeDSecureAske
   if (decline) throw setupFailed(unit, setup, usable, decline);
   const isChallenged =
     card.authentication !== 'with_payer_only' &&
-    authenticationNeed(card.authentication, { isOffSession: false, isSetUp: false, isAsked: how.isThreeDSecureAsked }) === 'challenge';
+    authenticationNeed(card.authentication, { isOffSession: false, isSetUp: false, isAsked: how.isThreeDSecureAsked }) ===
+      'challenge';
   if (!isChallenged) return setUp(unit, setup, usable, false);
   const attempted = attempt(unit, setup, usable, 'requires_action', null, false);
   const waiting = unit.put(state.setupIntents, {
@@ -112,7 +119,8 @@ function attempt(
   error: Stripe.SetupAttempt.SetupError | null,
   isAuthenticated: boolean,
 ): string {
-  const waiting = setup.status === 'requires_action' && setup.latest_attempt ? unit.state.setupAttempts.get(setup.latest_attempt) : null;
+  const waiting =
+    setup.status === 'requires_action' && setup.latest_attempt ? unit.state.setupAttempts.get(setup.latest_attempt) : null;
   const { brand, checks, country, exp_month, exp_year, fingerprint, funding, last4 } = method.card;
   return unit.put(unit.state.setupAttempts, {
     id: waiting?.id ?? unit.id('setatt'),
@@ -142,7 +150,7 @@ function attempt(
               electronic_commerce_indicator: '05',
               result: 'authenticated',
               result_reason: null,
-              transaction_id: unit.id('').slice(1, 21),
+              transaction_id: unit.secret().slice(0, 20),
               version: '2.2.0',
             }
           : null,
@@ -217,7 +225,7 @@ export const setupIntentOperations: Operation[] = [
         application: null,
         automatic_payment_methods: automaticMethods(allowed, given.automatic_payment_methods),
         cancellation_reason: null,
-        client_secret: `${id}_secret_${unit.id('').slice(1)}`,
+        client_secret: `${id}_secret_${unit.secret()}`,
         created: unit.seconds,
         customer: given.customer ?? null,
         customer_account: null,
@@ -306,11 +314,15 @@ export const setupIntentOperations: Operation[] = [
     method: 'GET',
     path: '/v1/setup_attempts',
     parameters: { ...LIST_PARAMETERS, ...CREATED, setup_intent: required(text()) },
-    run: ({ state }, wanted) => page('/v1/setup_attempts', state.setupAttempts, wanted, { field: 'setup_intent', value: wanted.setup_intent }),
+    run: ({ state }, wanted) =>
+      page('/v1/setup_attempts', state.setupAttempts, wanted, { field: 'setup_intent', value: wanted.setup_intent }),
   }),
 ];
 
-function confirmationOf(returnUrl: string | undefined, asked: string | undefined): { isThreeDSecureAsked: boolean; returnUrl: string | null } {
+function confirmationOf(
+  returnUrl: string | undefined,
+  asked: string | undefined,
+): { isThreeDSecureAsked: boolean; returnUrl: string | null } {
   return {
     isThreeDSecureAsked: asked === 'any' || asked === 'challenge',
     returnUrl: returnUrl === undefined ? null : requireReturnUrl(returnUrl),
