@@ -86,7 +86,7 @@ async function keepDatabase({ dataDir }: Settings, shutdown: Shutdown): Promise<
     tell,
     start: async () => {
       const server = await startEmbeddedPostgres({ dataDir, isDurable: true });
-      return { ended: server.exited.then((code) => `exit code ${code}`), stop: server.stop };
+      return { ended: server.exited.then((code) => `exit code ${code}`), stop: () => server.stop() };
     },
   });
   await database.start();

@@ -5,6 +5,8 @@ import { Shutdown } from './shutdown.js';
 
 /** A process that could not finish in this time is not going to. */
 const STOP_LIMIT_MS = 60_000;
+/** One Ctrl-C may reach us twice, from the terminal and from npm. */
+const SAME_SIGNAL_MS = 500;
 
 /**
  * The life of a process that serves: `start` registers each part as soon as it runs; SIGTERM, SIGHUP, Ctrl-C or the end of the
@@ -19,9 +21,12 @@ export function runProcess(start: (shutdown: Shutdown) => Promise<void>): void {
     setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref();
     void shutdown.stop().finally(() => process.exit(code));
   };
+  let signaledAtMs = 0;
   const stop = (): void => {
-    if (shutdown.isStopping) process.exit(1);
-    end(0);
+    const isRepeat = performance.now() - signaledAtMs < SAME_SIGNAL_MS;
+    signaledAtMs = performance.now();
+    if (!shutdown.isStopping) end(0);
+    else if (!isRepeat) process.exit(1);
   };
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop);
   dieWithParent(() => {

@@ -147,7 +147,7 @@ test.each<[Record<string, string>, string]>([
 
 test('no secret shows in text, JSON or inspection of the settings', () => {
   const settings = read({ ...TEST_STRIPE, CURSOR_SECRET: SECRET, ROUTER_SECRET: 'proof-of-the-router' });
-  for (const text of [inspect(settings, { depth: 9 }), JSON.stringify(settings), `${settings.stripe.apiKey}`]) {
+  for (const text of [inspect(settings, { depth: 9 }), JSON.stringify(settings), String(settings.stripe.apiKey)]) {
     for (const secret of ['sk_test_1', 'whsec_1', SECRET, 'proof-of-the-router']) expect(text).not.toContain(secret);
     expect(text).toContain('[secret]');
   }
