@@ -28,8 +28,11 @@ import {
 /** Who asks, as far as the budget goes: staff holds any monetization scope; router has proven itself. */
 export type Audience = 'anonymous' | 'customer' | 'staff' | 'router';
 
-/** Greatest cost of one operation. Cost is the sum of `@cost` weights (1 an object, 0 a scalar) times the sizes of the lists they stand in. */
-export const MAXIMUM_COST: Readonly<Record<Audience, number>> = { anonymous: 300, customer: 1_000, staff: 5_000, router: 20_000 };
+/**
+ * Greatest cost of one operation. Cost is the sum of `@cost` weights (1 an object, 0 a scalar or a value that comes with its row) times the
+ * sizes of the lists they stand in. Anonymous clients must be able to list the catalogue with its features and prices.
+ */
+export const MAXIMUM_COST: Readonly<Record<Audience, number>> = { anonymous: 600, customer: 1_000, staff: 5_000, router: 20_000 };
 
 /** Greatest value of everything else that is counted. Lengths in characters or items. */
 export const LIMITS = {
@@ -51,6 +54,9 @@ export const LIMITS = {
 
 /** Mutations that move money: at most one of each in an operation, so that no alias trick charges twice. */
 export const MONEY_VERBS: ReadonlySet<string> = new Set(['subscribe', 'purchase', 'refund', 'retryPayment', 'claimGift']);
+
+/** Objects that are part of the row they come with: reading them costs nothing of its own. */
+const VALUE_TYPES: ReadonlySet<string> = new Set(['Money', 'PageInfo']);
 
 /** Not looked into: the introspection query of every tool is 14 levels deep by itself and touches no data. */
 const INTROSPECTION = new Set(['__schema', '__type']);
@@ -316,7 +322,7 @@ function costOf(
     const field = isUnionType(parent) ? undefined : parent.getFields()[node.name.value];
     if (!field) return 0; // __typename and introspection cost nothing; an unknown field is refused by validation
     const named = getNamedType(field.type);
-    const weight = weightOf(field.astNode) ?? (isCompositeType(named) ? (weightOf(named.astNode) ?? 1) : 0);
+    const weight = weightOf(field.astNode) ?? (isCompositeType(named) ? (weightOf(named.astNode) ?? (VALUE_TYPES.has(named.name) ? 0 : 1)) : 0);
     const listSize = listSizeOf(field);
     const size = listSize ? sizeAsked(listSize, node, values) : 1;
     const passedOn = listSize && listSize.sizedFields.length > 0 ? { size, fields: listSize.sizedFields } : null;

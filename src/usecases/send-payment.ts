@@ -149,7 +149,7 @@ export async function recordPayment(
         if (isOurs) await putOff(uow, cashier, payment.attempt, called.retryAfterMs);
         return 'nothing';
       case 'unknown':
-        if (isOurs) await becomeUnknown(uow, cashier, payment);
+        if (isOurs) await becomeUnknown(uow, cashier, payment.attempt);
         return 'nothing';
     }
   });
@@ -179,22 +179,25 @@ function isUndecided(attempt: PaymentAttemptRow): boolean {
   return attempt.status === 'sent' || attempt.status === 'unknown';
 }
 
-/** The answer was lost: the customer is told, and the resolver asks until it is known. */
-async function becomeUnknown(
-  uow: UnitOfWork,
-  cashier: Cashier,
-  { attempt }: { attempt: PaymentAttemptRow },
-): Promise<void> {
+/** The answer was lost: the customer is told, and the resolver asks until it is known. Our own call is over, so its deadline is now. */
+async function becomeUnknown(uow: UnitOfWork, cashier: Cashier, attempt: PaymentAttemptRow): Promise<void> {
   if (attempt.status !== 'sent') {
     await putOff(uow, cashier, attempt, null);
     return;
   }
-  const done = await changeAttempt(uow, attempt, { status: 'unknown', leaseUntil: null, nextActionAt: probeAt(uow, cashier, attempt) });
+  const callDeadlineAt = earlier(attempt.callDeadlineAt, uow.now);
+  const nextActionAt = probeAt(uow, cashier, { ...attempt, callDeadlineAt });
+  const done = await changeAttempt(uow, attempt, { status: 'unknown', leaseUntil: null, callDeadlineAt, nextActionAt });
   if (!done) return;
   const transaction = await loadTransaction(uow, attempt.id);
   invariant(transaction !== null, 'an attempt has its transaction', { id: attempt.id });
   await changeTransaction(uow, transaction, { status: 'unknown', cause: 'timeout' });
   cashier.events.statusChanged('charge', 'unknown');
+}
+
+/** The earlier of a deadline and now: a call that has ended needs no more time. */
+export function earlier(deadline: Date | null, now: Date): Date {
+  return deadline !== null && deadline < now ? deadline : now;
 }
 
 /** Gives the lease back and says when to look again: after the provider's own wish, or by the table of probes. */

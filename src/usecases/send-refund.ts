@@ -34,7 +34,7 @@ import { bookRecord } from './book-record.js';
 import { newId, own, type Cashier } from './cashier.js';
 import { endSubscription } from './end-subscription.js';
 import { scheduleOf } from './revenue.js';
-import type { PaymentRef } from './send-payment.js';
+import { earlier, type PaymentRef } from './send-payment.js';
 
 interface ClaimedRefund extends PaymentRef {
   refund: RefundRow;
@@ -283,7 +283,9 @@ async function becomeUnknown(uow: UnitOfWork, cashier: Cashier, refund: RefundRo
     await putOff(uow, cashier, refund, null);
     return;
   }
-  const done = await changeRefund(uow, refund, { status: 'unknown', leaseUntil: null, nextActionAt: probeAt(uow, cashier, refund) });
+  const callDeadlineAt = earlier(refund.callDeadlineAt, uow.now);
+  const nextActionAt = probeAt(uow, cashier, { ...refund, callDeadlineAt });
+  const done = await changeRefund(uow, refund, { status: 'unknown', leaseUntil: null, callDeadlineAt, nextActionAt });
   if (!done) return;
   await changeTransaction(uow, await requireTransaction(uow, refund.id), { status: 'unknown', cause: 'timeout' });
   cashier.events.statusChanged('refund', 'unknown');
