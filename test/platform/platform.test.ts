@@ -103,18 +103,11 @@ test.each(['', '{', '{"now":"yesterday"}', '{"now":5}', '[]'])('a clock file wit
 });
 
 test('what is awaited inside a transaction knows it, and what runs beside it does not', async () => {
-  const seen: boolean[] = [];
-  await Promise.all([
-    insideTransaction.run(async () => {
-      await turn();
-      seen.push(isInsideTransaction());
-    }),
-    (async () => {
-      await turn();
-      seen.push(isInsideTransaction());
-    })(),
-  ]);
-  expect(seen.toSorted()).toEqual([false, true]);
+  const look = async (): Promise<boolean> => {
+    await turn();
+    return isInsideTransaction();
+  };
+  expect(await Promise.all([insideTransaction.run(look), look()])).toEqual([true, false]);
   expect(isInsideTransaction()).toBe(false);
 });
 

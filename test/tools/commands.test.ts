@@ -21,11 +21,13 @@ const told: string[] = [];
 beforeAll(async () => {
   dataDir = mkdtempSync(path.join(tmpdir(), 'commands-'));
   database = await testDatabase();
-  standIn = createServer(async (request, response) => {
+  standIn = createServer((request, response) => {
     let body = '';
-    for await (const chunk of request) body += String(chunk);
-    told.push(`${request.method} ${request.url} ${body}`.trim());
-    response.end('{}');
+    request.on('data', (chunk) => (body += String(chunk)));
+    request.on('end', () => {
+      told.push(`${request.method} ${request.url} ${body}`.trim());
+      response.end('{}');
+    });
   });
   await new Promise<void>((resolve) => standIn.listen(0, '127.0.0.1', resolve));
   standInPort = (standIn.address() as AddressInfo).port;
