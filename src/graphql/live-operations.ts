@@ -84,5 +84,8 @@ export class LiveOperations {
 }
 
 function asValidationFailure(error: GraphQLError): GraphQLError {
-  return new GraphQLError(error.message, { ...(error.nodes && { nodes: error.nodes }), extensions: { code: 'GRAPHQL_VALIDATION_FAILED', http: { status: 400, headers: new Map() } } });
+  return new GraphQLError(error.message, {
+    ...(error.nodes && { nodes: error.nodes }),
+    extensions: { code: 'GRAPHQL_VALIDATION_FAILED', http: { status: 400, headers: new Map() } },
+  });
 }

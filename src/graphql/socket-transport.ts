@@ -75,7 +75,12 @@ interface Connection {
 /** All WebSocket connections of one process. */
 export class SocketTransport {
   readonly #options: SocketTransportOptions;
-  readonly #server = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_LIMIT, perMessageDeflate: false, handleProtocols });
+  readonly #server = new WebSocketServer({
+    noServer: true,
+    maxPayload: MESSAGE_LIMIT,
+    perMessageDeflate: false,
+    handleProtocols,
+  });
   readonly #protocol: Server<Connection>;
   readonly #connections = new Set<Connection>();
   readonly #byUser = new Map<string, Set<Connection>>();
@@ -128,7 +133,15 @@ export class SocketTransport {
   }
 
   #open(socket: WebSocket, request: IncomingMessage): void {
-    const connection: Connection = { socket, request, caller: null, missedPongs: 0, unsentCount: 0, unsentSinceMs: 0, expiry: null };
+    const connection: Connection = {
+      socket,
+      request,
+      caller: null,
+      missedPongs: 0,
+      unsentCount: 0,
+      unsentSinceMs: 0,
+      expiry: null,
+    };
     this.#connections.add(connection);
     let take: (text: string) => Promise<void> = async () => undefined;
     const closed = this.#protocol.opened(
@@ -203,7 +216,8 @@ export class SocketTransport {
       subscribe: (args) => live.subscribe(args),
       onNext: (_context, _id, _payload, args, result): FormattedExecutionResult =>
         formatResult(result, (error) => format(error, requestIdOf(args.contextValue) ?? makeRequestId())),
-      onError: (_context, _id, _payload, errors): GraphQLFormattedError[] => errors.map((error) => format(error, makeRequestId())),
+      onError: (_context, _id, _payload, errors): GraphQLFormattedError[] =>
+        errors.map((error) => format(error, makeRequestId())),
     });
   }
 
@@ -236,7 +250,13 @@ export class SocketTransport {
 
   async #identify(request: IncomingMessage, params: Record<string, unknown>): Promise<Caller | null> {
     const inner = isRecord(params['connectionParams']) ? params['connectionParams'] : {};
-    const given = [request.headers.authorization, params['Authorization'], params['authorization'], params['token'], inner['token']];
+    const given = [
+      request.headers.authorization,
+      params['Authorization'],
+      params['authorization'],
+      params['token'],
+      inner['token'],
+    ];
     const text = given.find((value) => typeof value === 'string' && value !== '');
     if (typeof text !== 'string') return null;
     const header = request.headers[ROUTER_HEADER];
@@ -283,7 +303,8 @@ export class SocketTransport {
   #cutSlowReaders(): void {
     const now = performance.now();
     for (const { socket, unsentCount, unsentSinceMs } of this.#connections) {
-      if (unsentCount > 0 && now - unsentSinceMs > this.#options.timings.slowReaderMs) socket.close(CLOSE.tryAgainLater, 'Reads too slowly');
+      if (unsentCount > 0 && now - unsentSinceMs > this.#options.timings.slowReaderMs)
+        socket.close(CLOSE.tryAgainLater, 'Reads too slowly');
     }
   }
 }

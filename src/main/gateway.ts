@@ -35,7 +35,12 @@ const DRAIN_MS = { sandbox: 0, otherwise: 20_000 };
 
 runProcess(async (shutdown) => {
   const settings = readSettings(process.env);
-  const log = createLogger({ level: settings.logLevel, service: 'gateway', region: settings.region, redactText: redactCardNumbers });
+  const log = createLogger({
+    level: settings.logLevel,
+    service: 'gateway',
+    region: settings.region,
+    redactText: redactCardNumbers,
+  });
   const registry = createMetrics({ region: settings.region, service: 'gateway' });
   const report = (what: string) => (error: unknown) => log.error({ err: error }, what);
 
@@ -63,7 +68,11 @@ runProcess(async (shutdown) => {
   shutdown.add('the refresh of the catalogue', () => refresh.stop());
 
   const reads = feedReads(reader);
-  const hub = new FeedHub({ readEnds: (ids) => reads.readEnds(ids), lookEveryMs: FEED_LOOK_EVERY_MS, report: report('the feed could not be looked at') });
+  const hub = new FeedHub({
+    readEnds: (ids) => reads.readEnds(ids),
+    lookEveryMs: FEED_LOOK_EVERY_MS,
+    report: report('the feed could not be looked at'),
+  });
   hub.start();
   shutdown.add('the feed hub', () => hub.stop());
   const listening = listenForWakes({

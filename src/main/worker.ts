@@ -20,7 +20,12 @@ const POOL = 24;
 
 runProcess(async (shutdown) => {
   const settings = readSettings(process.env);
-  const log = createLogger({ level: settings.logLevel, service: 'worker', region: settings.region, redactText: redactCardNumbers });
+  const log = createLogger({
+    level: settings.logLevel,
+    service: 'worker',
+    region: settings.region,
+    redactText: redactCardNumbers,
+  });
   const registry = createMetrics({ region: settings.region, service: 'worker' });
   const clock = makeClock(settings);
   shutdown.add('the clock', () => clock.stop());

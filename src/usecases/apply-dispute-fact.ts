@@ -75,7 +75,13 @@ export async function applyDisputeFact(uow: UnitOfWork, cashier: Cashier, charge
 }
 
 /** The bank took the amount back: a line of its own in the customer's history. */
-async function withdraw(uow: UnitOfWork, cashier: Cashier, charge: TransactionRow, row: DisputeRow, record: ProviderRecordFact): Promise<void> {
+async function withdraw(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  charge: TransactionRow,
+  row: DisputeRow,
+  record: ProviderRecordFact,
+): Promise<void> {
   await insertLine(uow, charge, row, row.id, 'dispute');
   const recordId = await book(uow, cashier, charge, row.id, record);
   if (recordId === null) return;
@@ -111,7 +117,13 @@ async function reinstate(
   });
 }
 
-async function insertLine(uow: UnitOfWork, charge: TransactionRow, row: DisputeRow, id: string, kind: 'dispute' | 'dispute_reversal'): Promise<void> {
+async function insertLine(
+  uow: UnitOfWork,
+  charge: TransactionRow,
+  row: DisputeRow,
+  id: string,
+  kind: 'dispute' | 'dispute_reversal',
+): Promise<void> {
   await insertTransaction(uow, {
     // A dispute's id, and its reversal's, are made as ids of transactions.
     id: id as TransactionId,
@@ -131,7 +143,13 @@ async function insertLine(uow: UnitOfWork, charge: TransactionRow, row: DisputeR
   });
 }
 
-function book(uow: UnitOfWork, cashier: Cashier, charge: TransactionRow, matchedId: string, record: ProviderRecordFact): Promise<string | null> {
+function book(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  charge: TransactionRow,
+  matchedId: string,
+  record: ProviderRecordFact,
+): Promise<string | null> {
   return bookRecord(uow, cashier, { owner: charge, record, ourRef: null, matchedId, isForeign: false });
 }
 

@@ -83,7 +83,10 @@ async function claimForSending(uow: UnitOfWork, cashier: Cashier, ref: PaymentRe
 }
 
 /** Attempt and intent; null when there is no such attempt, or row security hides it. */
-export async function readPayment(uow: UnitOfWork, id: string): Promise<{ attempt: PaymentAttemptRow; intent: PaymentIntentRow } | null> {
+export async function readPayment(
+  uow: UnitOfWork,
+  id: string,
+): Promise<{ attempt: PaymentAttemptRow; intent: PaymentIntentRow } | null> {
   const attempt = await loadAttempt(uow, id);
   if (!attempt) return null;
   const intent = await loadIntent(uow, attempt.paymentIntentId);
@@ -98,7 +101,9 @@ export async function rebuildRequest(
 ): Promise<ChargeRequest> {
   const method = attempt.paymentMethodId === null ? null : await loadMethod(uow, attempt.paymentMethodId);
   const customerObjectId = await loadProviderCustomer(uow, attempt.userId, attempt.providerAccountId);
-  invariant(method !== null && customerObjectId !== null, 'an attempt has a method and a customer at the provider', { id: attempt.id });
+  invariant(method !== null && customerObjectId !== null, 'an attempt has a method and a customer at the provider', {
+    id: attempt.id,
+  });
   return {
     idempotencyKey: attempt.idempotencyKey,
     amountMinor: attempt.amount,
@@ -210,10 +215,14 @@ async function putOff(uow: UnitOfWork, cashier: Cashier, attempt: PaymentAttempt
 
 function probeAt(uow: UnitOfWork, cashier: Cashier, attempt: PaymentAttemptRow): Date {
   const { status } = attempt;
-  invariant(status === 'sent' || status === 'unknown' || status === 'requires_action' || status === 'processing', 'only what is open is probed', {
-    id: attempt.id,
-    status,
-  });
+  invariant(
+    status === 'sent' || status === 'unknown' || status === 'requires_action' || status === 'processing',
+    'only what is open is probed',
+    {
+      id: attempt.id,
+      status,
+    },
+  );
   return nextProbeAt({
     status,
     probes: attempt.probes,
