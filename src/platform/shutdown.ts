@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 /** How long one part may take to stop before the next one is told to; long requests and the database's last checkpoint fit in. */
-const PART_LIMIT_MS = 15_000;
+const PART_LIMIT_MS = 30_000;
 
 /** What has been started, so that it can be stopped in reverse order. */
 export class Shutdown {

@@ -49,7 +49,9 @@ async function holder(dataDir: string, isDurable = true): Promise<ChildProcess> 
     await startEmbeddedPostgres({ dataDir: process.argv[1], isDurable: ${isDurable} });
     console.log('ready');
     setInterval(() => undefined, 1000);`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program, dataDir], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   await once(child.stdout, 'data');
   return child;
 }
@@ -79,7 +81,11 @@ test('two values of DATA_DIR never share a database, and spellings of one do', a
   if (!here || !there) throw new Error('two servers were started');
   await ask(here, 'create table mine (n int)');
   expect(await ask(there, "select to_regclass('mine') as found")).toEqual([{ found: null }]);
-  expect(embeddedPostgresAddress(path.join(folder, 'x', '..', 'here'))).toEqual({ host: here.host, port: here.port, user: 'postgres' });
+  expect(embeddedPostgresAddress(path.join(folder, 'x', '..', 'here'))).toEqual({
+    host: here.host,
+    port: here.port,
+    user: 'postgres',
+  });
   await Promise.all([here.stop(), there.stop()]);
 });
 
@@ -139,7 +145,10 @@ test('a lock file that names a process of another program does not hinder the st
   const server = await startEmbeddedPostgres({ dataDir, isDurable: false });
   const [row] = await ask<{ data: string }>(server, "select setting as data from pg_settings where name = 'data_directory'");
   await server.stop();
-  await writeFile(path.join(row?.data ?? '', 'postmaster.pid'), `${process.pid}\n${row?.data}\n1\n5432\n${server.host}\n\n\nready\n`);
+  await writeFile(
+    path.join(row?.data ?? '', 'postmaster.pid'),
+    `${process.pid}\n${row?.data}\n1\n5432\n${server.host}\n\n\nready\n`,
+  );
   await writeFile(path.join(server.host, '.s.PGSQL.5432.lock'), `${process.pid}\n`);
   const next = await startEmbeddedPostgres({ dataDir, isDurable: false });
   await next.stop();

@@ -1,0 +1,208 @@
+/**
+ * `npm start`: everything that the settings ask for, in order, each in a process of its own.
+ *
+ *   ports free? -> PostgreSQL -> migrations -> catalogue -> stand-ins -> gateway, worker -> what to try
+ *
+ * What dies by itself is started again; what we started goes when we go, even when we are killed.
+ */
+import net from 'node:net';
+import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { readSandboxClock } from '../platform/clock.js';
+import { socketDatabaseUrl } from '../platform/database-options.js';
+import { embeddedPostgresAddress, startEmbeddedPostgres } from '../platform/embedded-postgres.js';
+import { requireFreePort, type ListenAddress } from '../platform/http-listen.js';
+import { OneLineError } from '../platform/one-line-error.js';
+import { runProcess } from '../platform/run-process.js';
+import { LONGEST_SANDBOX_TTL_SECONDS, issueSandboxToken, prepareSandboxIssuer } from '../platform/sandbox-issuer.js';
+import { databaseOptions, readSettings, SANDBOX_ISSUER, type Settings } from '../platform/settings.js';
+import type { Shutdown } from '../platform/shutdown.js';
+import { moveStandInClock } from '../platform/stand-in-clock.js';
+import { startChild, Supervised } from '../platform/supervised.js';
+import { migrate } from '../store/migrate.js';
+
+/** A process that is not ready by then is not going to be. */
+const READY_LIMIT_MS = 60_000;
+const POLL_MS = 50;
+const LOOPBACK = '127.0.0.1';
+
+/** A process that the launcher keeps running. */
+interface Part extends ListenAddress {
+  name: string;
+  /** Below dist/src. */
+  file: string;
+  /** Answers 200 when the process may take traffic; without it an open port is enough. */
+  readyPath?: string;
+}
+
+runProcess(async (shutdown) => {
+  const settings = readSettings(process.env);
+  const standIns = settings.isSandbox ? standInsOf(settings) : [];
+  const ours = oursOf(settings);
+  for (const part of [...ours, ...standIns]) await requireFreePort(part);
+
+  const env: NodeJS.ProcessEnv = { ...process.env };
+  if (!settings.database) {
+    await keepDatabase(settings, shutdown);
+    env['DATABASE_URL'] = socketDatabaseUrl(embeddedPostgresAddress(settings.dataDir), 'postgres');
+  }
+  const sandboxNow = settings.isSandbox ? readSandboxClock(settings.dataDir) : null;
+  await migrate(databaseOptions(settings), sandboxNow ?? new Date());
+  await runOnce('the catalogue', 'tools/catalogue.js', env);
+  if (settings.auth.issuer === SANDBOX_ISSUER) prepareSandboxIssuer(settings.dataDir);
+
+  await startAll(standIns, env, shutdown);
+  if (settings.isSandbox) await moveStandInClock(settings.sandboxStripePort, sandboxNow);
+  await startAll(ours, env, shutdown);
+  console.log(await welcome(settings));
+});
+
+function standInsOf({ sandboxStripePort, usersPort }: Settings): Part[] {
+  return [
+    {
+      name: 'stripe stand-in',
+      file: 'sandbox/stripe/main.js',
+      host: LOOPBACK,
+      port: sandboxStripePort,
+      setting: 'SANDBOX_STRIPE_PORT',
+    },
+    { name: 'users stand-in', file: 'sandbox/users/main.js', host: LOOPBACK, port: usersPort, setting: 'USERS_PORT' },
+  ];
+}
+
+function oursOf({ roles, host, port, workerPort }: Settings): Part[] {
+  const gateway: Part = { name: 'gateway', file: 'main/gateway.js', host, port, setting: 'PORT', readyPath: '/readyz' };
+  const worker: Part = { name: 'worker', file: 'main/worker.js', host, port: workerPort, setting: 'PORT', readyPath: '/readyz' };
+  return [gateway, worker].filter(({ name }) => [...roles].some((role) => role === name));
+}
+
+function tell(line: string): void {
+  console.error(`[launcher] ${line}`);
+}
+
+async function keepDatabase({ dataDir }: Settings, shutdown: Shutdown): Promise<void> {
+  const database = new Supervised({
+    name: 'PostgreSQL',
+    tell,
+    start: async () => {
+      const server = await startEmbeddedPostgres({ dataDir, isDurable: true });
+      return { ended: server.exited.then((code) => `exit code ${code}`), stop: () => server.stop() };
+    },
+  });
+  await database.start();
+  shutdown.add('PostgreSQL', () => database.stop());
+}
+
+async function runOnce(name: string, file: string, env: NodeJS.ProcessEnv): Promise<void> {
+  const how = await startChild(pathOf(file), env).ended;
+  if (how !== 'exit code 0') throw new OneLineError(`Publishing ${name} failed (${how}); what it said is above.`);
+}
+
+/** Starts them together and waits until each is ready. @throws OneLineError when one ends first or takes too long */
+async function startAll(parts: Part[], env: NodeJS.ProcessEnv, shutdown: Shutdown): Promise<void> {
+  await Promise.all(
+    parts.map(async (part) => {
+      const { name, file } = part;
+      const child = new Supervised({ name, tell, start: async () => startChild(pathOf(file), env) });
+      await child.start();
+      shutdown.add(name, () => child.stop());
+      const ended = child.ended.then((how) => {
+        throw new OneLineError(`The ${name} did not start (${how}); what it said is above.`);
+      });
+      ended.catch(() => undefined); // Later ends are the supervisor's matter.
+      await Promise.race([untilReady(part, shutdown), ended]);
+    }),
+  );
+}
+
+function pathOf(file: string): string {
+  return path.join(import.meta.dirname, '..', file);
+}
+
+async function untilReady(part: Part, shutdown: Shutdown): Promise<void> {
+  const giveUpAt = Date.now() + READY_LIMIT_MS;
+  while (!(await isReady(part))) {
+    if (shutdown.isStopping) throw new Error('the start was broken off');
+    if (Date.now() > giveUpAt) throw new OneLineError(`The ${part.name} was not ready within ${READY_LIMIT_MS / 1000} s.`);
+    await pause(POLL_MS);
+  }
+}
+
+async function isReady({ host, port, readyPath }: Part): Promise<boolean> {
+  if (!readyPath) return await isOpen(reachable(host), port);
+  try {
+    const answer = await fetch(`${baseUrl(host, port)}${readyPath}`, { signal: AbortSignal.timeout(5_000) });
+    return answer.ok;
+  } catch {
+    return false; // Not listening yet.
+  }
+}
+
+function isOpen(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host, port });
+    const settle = (isConnected: boolean): void => {
+      socket.destroy();
+      resolve(isConnected);
+    };
+    socket.once('connect', () => settle(true));
+    socket.once('error', () => settle(false));
+  });
+}
+
+/** Who listens everywhere is reached on the loopback address. */
+function reachable(host: string): string {
+  return host === '0.0.0.0' || host === '::' ? LOOPBACK : host;
+}
+
+function baseUrl(host: string, port: number): string {
+  const name = reachable(host);
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
+}
+
+/** Where to click, who to be, what to try. */
+async function welcome(settings: Settings): Promise<string> {
+  const { host, port, workerPort, roles, isSandbox, sandboxStripePort, usersPort, dataDir } = settings;
+  const gateway = baseUrl(host, port);
+  const lines = ['', 'The monetization gateway runs.', ''];
+  if (roles.has('gateway')) lines.push(`  playground   ${gateway}/`, `  GraphQL      ${gateway}/graphql`);
+  if (roles.has('worker')) lines.push(`  worker       ${baseUrl(host, workerPort)}/readyz`);
+  if (isSandbox)
+    lines.push(`  stand-ins    Stripe http://${LOOPBACK}:${sandboxStripePort}, users http://${LOOPBACK}:${usersPort}/graphql`);
+  if (settings.auth.issuer === SANDBOX_ISSUER) {
+    lines.push('', 'Tokens for a day (more by: npm run -s token -- --user ana --scope support):');
+    for (const [userId, role, scopes] of SANDBOX_PEOPLE) {
+      const token = await issueSandboxToken({
+        dataDir,
+        userId,
+        scopes,
+        ttlSeconds: LONGEST_SANDBOX_TTL_SECONDS,
+        now: new Date(),
+      });
+      lines.push(`  ${userId} (${role})`, `    ${token}`);
+    }
+  }
+  if (isSandbox && roles.has('gateway')) lines.push('', 'Three things to try:', ...thingsToTry(gateway, sandboxStripePort));
+  lines.push('', 'Ctrl-C stops everything; the next start finds its data.', '');
+  return lines.join('\n');
+}
+
+const SANDBOX_PEOPLE: readonly [userId: string, role: string, scopes: string[]][] = [
+  ['ana', 'customer', []],
+  ['sue', 'support', ['support']],
+  ['fin', 'finance', ['finance']],
+];
+
+function thingsToTry(gateway: string, stripePort: number): string[] {
+  const post = `curl -s ${gateway}/graphql -H 'content-type: application/json'`;
+  const setup = 'mutation($key: String!) { startPaymentMethodSetup(input: { kind: CARD, idempotencyKey: $key }) { setupId } }';
+  return [
+    '  1. See what is for sale:',
+    `     ${post} -d '{"query":"{ tiers { name prices { id } } }"}'`,
+    '  2. Begin to add a card as ana (the playground goes on from the setupId):',
+    `     ${post} -H "authorization: Bearer $(npm run -s token -- --user ana)" \\`,
+    `       -d '${JSON.stringify({ query: setup, variables: { key: 'my-first-card-0001' } })}'`,
+    '  3. See what the provider really did:',
+    `     curl -s http://${LOOPBACK}:${stripePort}/sandbox/truth`,
+  ];
+}

@@ -1,0 +1,77 @@
+import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto';
+import path from 'node:path';
+import { importJWK, SignJWT, type JWK } from 'jose';
+import { keptFile } from './kept-file.js';
+import { OneLineError } from './one-line-error.js';
+import { DEFAULT_AUDIENCE, SANDBOX_ISSUER } from './settings.js';
+
+/** Longest life of a token of the sandbox, seconds: a day's work without logging in again. */
+export const LONGEST_SANDBOX_TTL_SECONDS = 24 * 60 * 60;
+/** What all scopes of this product begin with. */
+const SCOPE_PREFIX = 'monetization:';
+const USER_ID_FORM = /^[A-Za-z0-9_-]{1,64}$/;
+const SCOPE_FORM = /^[a-z][a-z0-9_:.-]{0,63}$/;
+
+interface PrivateKey extends JWK {
+  kid: string;
+}
+
+/**
+ * Makes sure that the sandbox's issuer has its key pair and its published keys under DATA_DIR/issuer. Its tokens take the same way
+ * through the gateway as any other issuer's: there is no mode without authentication.
+ */
+export function prepareSandboxIssuer(dataDir: string): void {
+  privateKey(dataDir);
+}
+
+/**
+ * A token for this user, signed by the sandbox's issuer (EdDSA, RFC 9068 type at+jwt).
+ * @param options.scopes full names, or short ones that get the prefix `monetization:`
+ * @param options.now the machine's time, which is what tokens are checked against even while the sandbox's clock stands elsewhere
+ * @throws OneLineError for a user id or scope of a wrong form, or a life of more than 24 hours
+ */
+export async function issueSandboxToken(options: {
+  dataDir: string;
+  userId: string;
+  scopes: readonly string[];
+  ttlSeconds: number;
+  now: Date;
+}): Promise<string> {
+  const { userId, ttlSeconds } = options;
+  if (!USER_ID_FORM.test(userId)) throw new OneLineError(`A user id is 1 to 64 of A-Z, a-z, 0-9, "-" and "_", got "${userId}".`);
+  if (!Number.isInteger(ttlSeconds) || ttlSeconds < 1 || ttlSeconds > LONGEST_SANDBOX_TTL_SECONDS) {
+    throw new OneLineError('A token lives from 1 second to 24 hours.');
+  }
+  const key = privateKey(options.dataDir);
+  const issuedAt = Math.floor(options.now.getTime() / 1000);
+  return await new SignJWT({ scope: options.scopes.map(fullScope).join(' ') })
+    .setProtectedHeader({ alg: 'EdDSA', typ: 'at+jwt', kid: key.kid })
+    .setIssuer(SANDBOX_ISSUER)
+    .setAudience(DEFAULT_AUDIENCE)
+    .setSubject(userId)
+    .setIssuedAt(issuedAt)
+    .setNotBefore(issuedAt)
+    .setExpirationTime(issuedAt + ttlSeconds)
+    .setJti(randomUUID())
+    .sign(await importJWK(key, 'EdDSA'));
+}
+
+function fullScope(scope: string): string {
+  if (!SCOPE_FORM.test(scope))
+    throw new OneLineError(`A scope is a word such as support or monetization:support, got "${scope}".`);
+  return scope.includes(':') ? scope : `${SCOPE_PREFIX}${scope}`;
+}
+
+function privateKey(dataDir: string): PrivateKey {
+  const folder = path.join(path.resolve(dataDir), 'issuer');
+  const key = JSON.parse(keptFile(path.join(folder, 'key.json'), makeKey)) as PrivateKey;
+  const { d: _d, ...published } = key;
+  keptFile(path.join(folder, 'jwks.json'), () => JSON.stringify({ keys: [published] }));
+  return key;
+}
+
+function makeKey(): string {
+  const { kty, crv, x, d } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
+  const kid = createHash('sha256').update(JSON.stringify({ crv, kty, x })).digest('base64url'); // RFC 7638: the key's thumbprint
+  return JSON.stringify({ kty, crv, x, d, kid, alg: 'EdDSA', use: 'sig' });
+}
