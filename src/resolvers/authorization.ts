@@ -34,7 +34,8 @@ export function RequiresScopes(alternatives: readonly (readonly string[])[]): Pl
 /** The check behind both decorators; runs before the resolver of the field, and before a subscription starts. */
 export const checkAuthority: AuthChecker<GraphContext, string> = ({ context }, alternatives) => {
   const actor = requireActor(context);
-  if (alternatives.length > 0 && !alternatives.some((all) => all.split(' ').every((scope) => actor.scopes.has(scope)))) throw forbidden();
+  if (alternatives.length > 0 && !alternatives.some((all) => all.split(' ').every((scope) => actor.scopes.has(scope))))
+    throw forbidden();
   return true;
 };
 

@@ -21,7 +21,8 @@ export class EntitlementResolver {
   @RequiresScopes([[SCOPES.entitlements]])
   @Directive('@listSize(assumedSize: 100)')
   @Query(() => [EntitlementCheckResult], {
-    description: 'Many entitlement questions at once, for other services; answers come in the order of the questions. At most 1000.',
+    description:
+      'Many entitlement questions at once, for other services; answers come in the order of the questions. At most 1000.',
   })
   async entitlementChecks(
     @Arg('checks', () => [EntitlementCheckInput], { description: 'The questions.' }) checks: EntitlementCheckInput[],

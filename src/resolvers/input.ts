@@ -49,7 +49,10 @@ export class InputReader {
 
   /** The user's or an agent's own words, at most 1000 characters. */
   optionalText(text: string | null | undefined, field: string): string | null {
-    if (text && [...text].length > MAX_TEXT_CHARS) this.#refuse('INVALID_INPUT', `At most ${MAX_TEXT_CHARS} characters.`, field);
+    if (text && Array.from(text).length > MAX_TEXT_CHARS)
+      this.#refuse('INVALID_INPUT', `At most ${MAX_TEXT_CHARS} characters.`, field);
+    // PostgreSQL can store any character but this one.
+    if (text?.includes('\0')) this.#refuse('INVALID_INPUT', 'The character U+0000 is not allowed.', field);
     return text ?? null;
   }
 

@@ -54,7 +54,8 @@ export function pageRequest(args: PageArgs | ForwardPageArgs, list: string, curs
   const { first = null, after = null, last = null, before = null }: PageArgs = args;
   if (first !== null && last !== null) throw badUserInput('Give first or last, not both.');
   const sizeCount = first ?? last ?? DEFAULT_SIZE;
-  if (sizeCount < 1 || sizeCount > MAX_SIZE) throw badUserInput(`${last === null ? 'first' : 'last'} is between 1 and ${MAX_SIZE}.`);
+  if (sizeCount < 1 || sizeCount > MAX_SIZE)
+    throw badUserInput(`${last === null ? 'first' : 'last'} is between 1 and ${MAX_SIZE}.`);
   return {
     list,
     sizeCount,

@@ -2,12 +2,7 @@ import { failureOf } from '../domain/payment/decline.js';
 import type { Refusal } from '../usecases/contract.js';
 import type { GraphContext } from './context.js';
 import { presentSubscription } from './present-account.js';
-import type {
-  InvalidInputError,
-  PaymentDeclinedError,
-  StateConflictError,
-  TryAgainError,
-} from './types/billing-error.js';
+import type { InvalidInputError, PaymentDeclinedError, StateConflictError, TryAgainError } from './types/billing-error.js';
 
 /** What a refusal becomes in the graph. */
 export type PresentedRefusal = InvalidInputError | StateConflictError | PaymentDeclinedError | TryAgainError;
@@ -19,7 +14,7 @@ const RETRY_AFTER_MS = 1_000;
 const UNEXPLAINED = failureOf({ codes: null, attemptStatus: 'declined', reader: 'owner', isFirstPayment: true });
 
 /** One refusal of a command to `userId`, as the type of the graph that its code calls for. */
-export async function presentRefusal(refusal: Refusal, userId: string, context: GraphContext): Promise<PresentedRefusal> {
+async function presentRefusal(refusal: Refusal, userId: string, context: GraphContext): Promise<PresentedRefusal> {
   const { code, message, field } = refusal;
   switch (code) {
     case 'PAYMENT_DECLINED':
@@ -40,6 +35,10 @@ export async function presentRefusal(refusal: Refusal, userId: string, context: 
 }
 
 /** All refusals of one command. */
-export function presentRefusals(refusals: readonly Refusal[], userId: string, context: GraphContext): Promise<PresentedRefusal[]> {
+export function presentRefusals(
+  refusals: readonly Refusal[],
+  userId: string,
+  context: GraphContext,
+): Promise<PresentedRefusal[]> {
   return Promise.all(refusals.map((refusal) => presentRefusal(refusal, userId, context)));
 }

@@ -16,7 +16,9 @@ export async function nextActionOf(transaction: Transaction, context: GraphConte
   if (row.status !== 'requires_action' || context.actor?.userId !== row.userId) return null;
   const attempt = await context.reads.attemptOf(row.userId, row.id);
   const step = attempt?.status === 'requires_action' ? storedStep(attempt.nextAction) : null;
-  return step && { ...step, provider: transaction.provider, publishableKey: context.publishableKeys[lower(transaction.provider)] };
+  return (
+    step && { ...step, provider: transaction.provider, publishableKey: context.publishableKeys[lower(transaction.provider)] }
+  );
 }
 
 /** What is stored with an attempt; anything else is no step. */

@@ -5,7 +5,14 @@ import { Authenticated, requireActor, RequiresScopes, SCOPES, STAFF } from './au
 import { shownTier } from './catalogue.resolver.js';
 import type { GraphContext } from './context.js';
 import { Connection, ForwardPageArgs, PageArgs, pageRequest } from './paging.js';
-import { presentEntitlement, presentPaymentMethod, presentPurchase, presentSubscription, presentTransaction } from './present-account.js';
+import {
+  presentEntitlement,
+  presentPaymentMethod,
+  presentPurchase,
+  presentSubscription,
+  presentTransaction,
+} from './present-account.js';
+import { asAllowed } from './run-command.js';
 import { transactionConditions } from './transaction-filter.js';
 import { Entitlement } from './types/entitlement.js';
 import { PaymentMethod } from './types/payment-method.js';
@@ -50,7 +57,8 @@ export class UserResolver {
   ): Promise<User | null> {
     const actor = requireActor(context);
     if (!USER_ID_FORM.test(userId)) return null;
-    return (await context.commands.openCustomerAccount(actor, userId)) ? openUser(userId) : null;
+    const isOpened = await asAllowed(() => context.commands.openCustomerAccount(actor, userId));
+    return isOpened ? openUser(userId) : null;
   }
 
   @Directive('@cost(weight: 1)')
@@ -152,7 +160,8 @@ export class UserResolver {
   @Directive('@cost(weight: 1)')
   @FieldResolver(() => Boolean, {
     nullable: true,
-    description: 'Whether the user may use the feature now. Null means unknown (trouble on our side): decide whether to fail open.',
+    description:
+      'Whether the user may use the feature now. Null means unknown (trouble on our side): decide whether to fail open.',
   })
   async hasFeature(
     @Root() user: User,

@@ -58,7 +58,10 @@ export interface PriceFilter {
   readonly interval: 'week' | 'month' | 'year' | null;
 }
 
-const allFeatures = statement<[], CatalogueFeature>('all_features', 'select key, name, description, kind from feature order by key');
+const allFeatures = statement<[], CatalogueFeature>(
+  'all_features',
+  'select key, name, description, kind from feature order by key',
+);
 const allTiers = statement<[], Omit<CatalogueTier, 'features'>>(
   'all_tiers',
   'select id, key, name, description, rank, status from tier order by rank, key',

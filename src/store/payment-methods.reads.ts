@@ -1,5 +1,5 @@
 import { keyedStatement } from './reader.js';
-import { userColumns, viewedColumns, type ViewedKey } from './viewer.js';
+import { userColumns, ownedColumns, type OwnedKey } from './viewer.js';
 
 /** A payment method as the graph shows it. */
 export interface PaymentMethodRow {
@@ -22,15 +22,15 @@ const COLUMNS = `m.id, m.user_id as "userId", m.kind, m.status, m.provider_accou
   m.expiry_month as "expiryMonth", m.expiry_year as "expiryYear", m.wallet, m.issuing_country as "issuingCountry",
   (c.default_payment_method_id = m.id) is true as "isDefault"`;
 
-/** Payment methods by id, removed ones included: the viewer's own, or anyone's for staff. */
-export const paymentMethodsById = keyedStatement<ViewedKey, PaymentMethodRow>(
+/** Payment methods of their owners by id, removed ones included. */
+export const paymentMethodsById = keyedStatement<OwnedKey, PaymentMethodRow>(
   'payment_methods_by_id',
   `select k.o::int as o, ${COLUMNS}
-   from unnest($1::smallint[], $2::uuid[], $3::text[], $4::boolean[]) with ordinality as k(bucket, id, viewer, is_staff, o)
+   from unnest($1::smallint[], $2::uuid[], $3::text[]) with ordinality as k(bucket, id, user_id, o)
    join payment_method m on m.bucket = k.bucket and m.id = k.id
    join customer c on c.bucket = m.bucket and c.user_id = m.user_id
-   where m.user_id = k.viewer or k.is_staff`,
-  viewedColumns,
+   where m.user_id = k.user_id`,
+  ownedColumns,
 );
 
 /** The methods each user has on file, the default first, then the newest. */

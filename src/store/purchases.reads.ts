@@ -1,6 +1,6 @@
 import { keyedStatement } from './reader.js';
 import { stretchColumns, type Stretch } from './keyset.js';
-import { viewedColumns, type ViewedKey } from './viewer.js';
+import { ownedColumns, type OwnedKey } from './viewer.js';
 
 /** A purchase as the graph shows it. */
 export interface PurchaseRow {
@@ -14,14 +14,14 @@ export interface PurchaseRow {
 
 const COLUMNS = `p.id, p.user_id as "userId", p.price_id as "priceId", p.quantity, p.status`;
 
-/** Purchases by id: the viewer's own, or anyone's for staff. */
-export const purchasesById = keyedStatement<ViewedKey, PurchaseRow>(
+/** Purchases of their owners by id. */
+export const purchasesById = keyedStatement<OwnedKey, PurchaseRow>(
   'purchases_by_id',
   `select k.o::int as o, ${COLUMNS}
-   from unnest($1::smallint[], $2::uuid[], $3::text[], $4::boolean[]) with ordinality as k(bucket, id, viewer, is_staff, o)
+   from unnest($1::smallint[], $2::uuid[], $3::text[]) with ordinality as k(bucket, id, user_id, o)
    join purchase p on p.bucket = k.bucket and p.id = k.id
-   where p.user_id = k.viewer or k.is_staff`,
-  viewedColumns,
+   where p.user_id = k.user_id`,
+  ownedColumns,
 );
 
 /** Stretches of users' purchases, newest first. */

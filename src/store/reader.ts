@@ -48,7 +48,7 @@ const KEYS_PER_STATEMENT = 1_000;
 
 /**
  * The reading side of the database: connections of the role pay_reader, which may select and nothing else, and whose row
- * policies let every row through: so each statement for private rows carries the viewer and filters by it.
+ * policies let every row through: so each statement for private rows carries the user whose rows are wanted, and filters by it.
  *
  * Keys asked for by several requests at the same time travel in one statement. A key joins only a statement not yet sent,
  * so a request that began after a commit sees what was committed.
@@ -111,9 +111,16 @@ interface Waiting<Key, Row> {
   reject(cause: unknown): void;
 }
 
-/** The queue of one keyed statement: one is on its way, all that is asked meanwhile goes in the next one. */
+/** Batches of one statement on their way at once, when each of the earlier ones is slow. */
+const MAX_IN_FLIGHT = 4;
+/** From this age on, milliseconds, a batch is slow: the next one goes beside it, so that one slow row does not hold up everybody. */
+const SLOW_MS = 10;
+
+/** The queue of one keyed statement: one batch is on its way, all that is asked meanwhile goes in the next one. */
 class Lane<Key, Row extends { o: number }> {
   #waiting: Waiting<Key, Row>[] = [];
+  #inFlightCount = 0;
+  /** A batch that is not slow yet is on its way, or one is about to go. */
   #isBusy = false;
 
   constructor(private readonly run: (keys: Key[]) => Promise<Row[]>) {}
@@ -121,26 +128,40 @@ class Lane<Key, Row extends { o: number }> {
   load(keys: readonly Key[]): Promise<Row[][]> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ keys, resolve, reject });
-      // setImmediate comes after the sockets of this turn were read: what arrived together travels together, nobody waits on a timer.
-      if (!this.#isBusy) {
-        this.#isBusy = true;
-        setImmediate(() => void this.#drain());
-      }
+      this.#wake();
     });
   }
 
-  async #drain(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const batch = this.#take();
-      try {
-        await this.#answer(batch);
-      } catch (cause) {
-        // One bad key must fail one request only: each is asked again alone, once.
-        if (batch.length === 1) batch[0]?.reject(cause);
-        else for (const one of batch) await this.#answer([one]).catch(one.reject);
-      }
+  #wake(): void {
+    if (this.#isBusy || this.#waiting.length === 0 || this.#inFlightCount >= MAX_IN_FLIGHT) return;
+    this.#isBusy = true;
+    // setImmediate comes after the sockets of this turn were read: what arrived together travels together, nobody waits on a timer.
+    setImmediate(() => void this.#send(this.#take()));
+  }
+
+  async #send(batch: Waiting<Key, Row>[]): Promise<void> {
+    this.#inFlightCount += 1;
+    let isHoldingUp = true;
+    const release = (): void => {
+      if (isHoldingUp) this.#isBusy = false;
+      isHoldingUp = false;
+      this.#wake();
+    };
+    const slow = setTimeout(release, SLOW_MS);
+    await this.#answerAll(batch);
+    clearTimeout(slow);
+    this.#inFlightCount -= 1;
+    release();
+  }
+
+  async #answerAll(batch: Waiting<Key, Row>[]): Promise<void> {
+    try {
+      await this.#answer(batch);
+    } catch (cause) {
+      // One bad key must fail one request only: each is asked again alone, once.
+      if (batch.length === 1) batch[0]?.reject(cause);
+      else for (const one of batch) await this.#answer([one]).catch((alone: unknown) => one.reject(alone));
     }
-    this.#isBusy = false;
   }
 
   #take(): Waiting<Key, Row>[] {

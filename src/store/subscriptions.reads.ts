@@ -1,6 +1,6 @@
 import { keyedStatement } from './reader.js';
 import { stretchColumns, type Stretch } from './keyset.js';
-import { userColumns, viewedColumns, type ViewedKey } from './viewer.js';
+import { userColumns, ownedColumns, type OwnedKey } from './viewer.js';
 
 /** States of a subscription, as stored. */
 export type SubscriptionState =
@@ -36,14 +36,14 @@ const COLUMNS = `s.id, s.user_id as "userId", s.payer_id as "payerId", s.tier_id
   s.payment_method_id as "paymentMethodId", s.status, s.period_start as "periodStart", s.period_end as "periodEnd",
   s.cancel_at_period_end as "cancelAtPeriodEnd", s.canceled_at as "canceledAt", s.ended_at as "endedAt", s.version`;
 
-/** Subscriptions by id: the viewer's own, or anyone's for staff. */
-export const subscriptionsById = keyedStatement<ViewedKey, SubscriptionRow>(
+/** Subscriptions of their owners by id. */
+export const subscriptionsById = keyedStatement<OwnedKey, SubscriptionRow>(
   'subscriptions_by_id',
   `select k.o::int as o, ${COLUMNS}
-   from unnest($1::smallint[], $2::uuid[], $3::text[], $4::boolean[]) with ordinality as k(bucket, id, viewer, is_staff, o)
+   from unnest($1::smallint[], $2::uuid[], $3::text[]) with ordinality as k(bucket, id, user_id, o)
    join subscription s on s.bucket = k.bucket and s.id = k.id
-   where s.user_id = k.viewer or k.is_staff`,
-  viewedColumns,
+   where s.user_id = k.user_id`,
+  ownedColumns,
 );
 
 /** The live subscription of each user that the user would call current: not one whose first payment is still open. */
@@ -91,4 +91,8 @@ export const subscriptionsDown = keyedStatement<SubscriptionStretch, Subscriptio
 );
 
 /** Stretches of users' subscriptions, oldest first. */
-export const subscriptionsUp = keyedStatement<SubscriptionStretch, SubscriptionRow>('subscriptions_up', pageText('asc'), pageColumns);
+export const subscriptionsUp = keyedStatement<SubscriptionStretch, SubscriptionRow>(
+  'subscriptions_up',
+  pageText('asc'),
+  pageColumns,
+);

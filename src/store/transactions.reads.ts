@@ -3,7 +3,8 @@ import type { AttemptStatus } from '../domain/payment/attempt.js';
 import type { RefundStatus } from '../domain/refund/refund.js';
 import { keyedStatement } from './reader.js';
 import { stretchColumns, type Stretch } from './keyset.js';
-import { viewedColumns, type ViewedKey } from './viewer.js';
+import { bucketOf } from '../domain/ids.js';
+import { ownedColumns, type OwnedKey } from './viewer.js';
 
 /** Kinds of transaction, as stored. */
 export type TransactionKindWord = 'charge' | 'refund' | 'dispute' | 'dispute_reversal';
@@ -34,16 +35,25 @@ const COLUMNS = `t.id, t.user_id as "userId", t.kind, t.status, t.amount, t.curr
   t.payment_method_id as "paymentMethodId", t.subscription_id as "subscriptionId", t.purchase_id as "purchaseId",
   t.original_id as "originalId", t.statement_descriptor as "statementDescriptor", t.settled_at as "settledAt"`;
 
-const KEYS = `unnest($1::smallint[], $2::uuid[], $3::text[], $4::boolean[]) with ordinality as k(bucket, id, viewer, is_staff, o)`;
+const KEYS = `unnest($1::smallint[], $2::uuid[], $3::text[]) with ordinality as k(bucket, id, user_id, o)`;
 
-/** Transactions by id: the viewer's own, or anyone's for staff. */
-export const transactionsById = keyedStatement<ViewedKey, TransactionRow>(
+/** Transactions of their owners by id. */
+export const transactionsById = keyedStatement<OwnedKey, TransactionRow>(
   'transactions_by_id',
   `select k.o::int as o, ${COLUMNS}
    from ${KEYS}
    join transaction t on t.bucket = k.bucket and t.id = k.id
-   where t.user_id = k.viewer or k.is_staff`,
-  viewedColumns,
+   where t.user_id = k.user_id`,
+  ownedColumns,
+);
+
+/** Transactions of anybody by id: for staff whose look at them has been written to the audit log, and for nobody else. */
+export const transactionsForStaff = keyedStatement<string, TransactionRow>(
+  'transactions_for_staff',
+  `select k.o::int as o, ${COLUMNS}
+   from unnest($1::smallint[], $2::uuid[]) with ordinality as k(bucket, id, o)
+   join transaction t on t.bucket = k.bucket and t.id = k.id`,
+  (ids) => [ids.map(bucketOf), [...ids]],
 );
 
 /** A stretch of a user's transactions; each condition is null for "any". */
@@ -83,35 +93,39 @@ const pageColumns = (keys: readonly TransactionStretch[]): unknown[][] => [
 ];
 
 /** Stretches of users' transactions, newest first. */
-export const transactionsDown = keyedStatement<TransactionStretch, TransactionRow>('transactions_down', pageText('desc'), pageColumns);
+export const transactionsDown = keyedStatement<TransactionStretch, TransactionRow>(
+  'transactions_down',
+  pageText('desc'),
+  pageColumns,
+);
 
 /** Stretches of users' transactions, oldest first. */
 export const transactionsUp = keyedStatement<TransactionStretch, TransactionRow>('transactions_up', pageText('asc'), pageColumns);
 
 /** The most recent charge for each subscription or purchase. */
-export const latestCharges = keyedStatement<ViewedKey, TransactionRow>(
+export const latestCharges = keyedStatement<OwnedKey, TransactionRow>(
   'latest_charges',
   `select k.o::int as o, t.*
    from ${KEYS}
    cross join lateral (
      select ${COLUMNS}
      from transaction t
-     where t.bucket = k.bucket and (t.user_id = k.viewer or k.is_staff) and t.kind = 'charge'
+     where t.bucket = k.bucket and t.user_id = k.user_id and t.kind = 'charge'
        and (t.subscription_id = k.id or t.purchase_id = k.id)
      order by t.id desc
      limit 1) t`,
-  viewedColumns,
+  ownedColumns,
 );
 
 /** Refunds, disputes and returned disputes against each charge, oldest first. */
-export const reversalsOf = keyedStatement<ViewedKey, TransactionRow>(
+export const reversalsOf = keyedStatement<OwnedKey, TransactionRow>(
   'reversals_of',
   `select k.o::int as o, ${COLUMNS}
    from ${KEYS}
    join transaction t on t.bucket = k.bucket and t.original_id = k.id and t.kind <> 'charge'
-   where t.user_id = k.viewer or k.is_staff
+   where t.user_id = k.user_id
    order by t.id`,
-  viewedColumns,
+  ownedColumns,
 );
 
 /** One change of a transaction's status. */
@@ -123,14 +137,14 @@ export interface TransactionEventRow {
 }
 
 /** Every status each transaction had, oldest first. */
-export const transactionEvents = keyedStatement<ViewedKey, TransactionEventRow>(
+export const transactionEvents = keyedStatement<OwnedKey, TransactionEventRow>(
   'transaction_events',
   `select k.o::int as o, e.status, e.at, e.cause
    from ${KEYS}
    join transaction_event e on e.bucket = k.bucket and e.transaction_id = k.id
-   where e.user_id = k.viewer or k.is_staff
+   where e.user_id = k.user_id
    order by e.version`,
-  viewedColumns,
+  ownedColumns,
 );
 
 /** A refund of a charge, or a dispute about it, as far as what is left to refund goes. Amounts in minor units. */
@@ -139,18 +153,18 @@ export type ReversalFactsRow =
   | { o: number; source: 'dispute'; status: DisputeStatus; amountMinor: bigint; isWithdrawn: boolean };
 
 /** Every refund and dispute of each charge. */
-export const reversalFacts = keyedStatement<ViewedKey, ReversalFactsRow>(
+export const reversalFacts = keyedStatement<OwnedKey, ReversalFactsRow>(
   'reversal_facts',
   `select k.o::int as o, 'refund' as source, r.status, r.amount as "amountMinor", false as "isWithdrawn"
    from ${KEYS}
    join refund r on r.bucket = k.bucket and r.payment_attempt_id = k.id
-   where r.user_id = k.viewer or k.is_staff
+   where r.user_id = k.user_id
    union all
    select k.o::int, 'dispute', d.status, d.amount, d.is_withdrawn
    from ${KEYS}
    join dispute d on d.bucket = k.bucket and d.payment_attempt_id = k.id
-   where d.user_id = k.viewer or k.is_staff`,
-  viewedColumns,
+   where d.user_id = k.user_id`,
+  ownedColumns,
 );
 
 /** The try behind a charge: why it failed, or what the user must do. */
@@ -168,7 +182,7 @@ export interface AttemptRow {
 }
 
 /** The tries behind charges, which carry the charges' ids. */
-export const attemptsById = keyedStatement<ViewedKey, AttemptRow>(
+export const attemptsById = keyedStatement<OwnedKey, AttemptRow>(
   'attempts_by_id',
   `select k.o::int as o, a.status, a.decline_code as "declineCode", a.advice_code as "adviceCode",
      a.network_decline_code as "networkDeclineCode", a.network_advice_code as "networkAdviceCode", a.next_action as "nextAction",
@@ -177,6 +191,6 @@ export const attemptsById = keyedStatement<ViewedKey, AttemptRow>(
    join payment_attempt a on a.bucket = k.bucket and a.id = k.id
    join payment_intent i on i.bucket = a.bucket and i.id = a.payment_intent_id
    join invoice v on v.bucket = i.bucket and v.id = i.invoice_id
-   where a.user_id = k.viewer or k.is_staff`,
-  viewedColumns,
+   where a.user_id = k.user_id`,
+  ownedColumns,
 );

@@ -1,33 +1,18 @@
-import { createHash } from 'node:crypto';
 import { bucketOf } from '../domain/ids.js';
+import { keyBucket } from '../platform/json.js';
 
-/** For whom rows are read: those of this user alone, or of anyone for staff. */
-export interface Viewer {
-  readonly userId: string;
-  /** Staff whose look at this row has been written to the audit log. */
-  readonly isStaff: boolean;
-}
+/** A user's bucket, as the database's key_bucket computes it. */
+export const bucketOfUser = (userId: string): number => keyBucket(userId);
 
-/** One object, asked for by a viewer. */
-export interface ViewedKey {
+/** An object, asked for as one of this user: of anybody else it is not found. */
+export interface OwnedKey {
   readonly id: string;
-  readonly viewer: Viewer;
+  readonly userId: string;
 }
 
-/** A user's bucket: the first 12 bits of SHA-256 of the id, as the database's key_bucket computes it. */
-export function bucketOfUser(userId: string): number {
-  const hash = createHash('sha256').update(userId, 'utf8').digest();
-  return hash.readUInt16BE(0) >> 4;
-}
-
-/** Parameters $1..$4 of statements over ViewedKey: bucket, id, viewer, whether staff. */
-export function viewedColumns(keys: readonly ViewedKey[]): unknown[][] {
-  return [
-    keys.map((key) => bucketOf(key.id)),
-    keys.map((key) => key.id),
-    keys.map((key) => key.viewer.userId),
-    keys.map((key) => key.viewer.isStaff),
-  ];
+/** Parameters $1..$3 of statements over OwnedKey: bucket, id, owner. */
+export function ownedColumns(keys: readonly OwnedKey[]): unknown[][] {
+  return [keys.map((key) => bucketOf(key.id)), keys.map((key) => key.id), keys.map((key) => key.userId)];
 }
 
 /** Parameters $1..$2 of statements over users: bucket, user. */

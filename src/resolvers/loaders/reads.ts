@@ -1,4 +1,5 @@
 import DataLoader from 'dataloader';
+import { USER_ID_FORM } from '../../domain/ids.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Catalogue } from '../../store/catalogue.reads.js';
 import { displayTiers, highestTier } from '../../store/customers.reads.js';
@@ -23,6 +24,7 @@ import {
   transactionEvents,
   transactionsById,
   transactionsDown,
+  transactionsForStaff,
   transactionsUp,
   type AttemptRow,
   type ReversalFactsRow,
@@ -30,7 +32,7 @@ import {
   type TransactionRow,
   type TransactionStretch,
 } from '../../store/transactions.reads.js';
-import type { ViewedKey, Viewer } from '../../store/viewer.js';
+import type { OwnedKey } from '../../store/viewer.js';
 import { Cursors } from '../cursor.js';
 import { pageOf, type Page, type PageRequest } from '../paging.js';
 
@@ -42,30 +44,28 @@ export type TransactionConditions = Omit<TransactionStretch, keyof Stretch> & {
   readonly above: string | null;
 };
 
-/** A viewer who sees one user's rows and no others: how objects are followed from one to the next. */
-const owner = (userId: string): Viewer => ({ userId, isStaff: false });
-
-const keyOf = (key: ViewedKey): string => `${key.id} ${key.viewer.isStaff ? '*' : key.viewer.userId}`;
+const keyOf = ({ id, userId }: OwnedKey): string => `${id} ${userId}`;
 
 /**
  * All queries of one request. What was read once is not read again in it; what several fields (or requests) ask for together
- * travels in one statement. Every private row is asked for with the viewer it is read for.
+ * travels in one statement. Every private row is asked for as
+ * one of a given user's: a resolver that has no right to a user's rows has no user id to ask with, or asks with the caller's own.
  */
 export class Reads {
   readonly cursors: Cursors;
   readonly #loaders: { clearAll(): unknown }[] = [];
 
-  readonly #subscriptions: DataLoader<ViewedKey, SubscriptionRow | null, string>;
+  readonly #subscriptions: DataLoader<OwnedKey, SubscriptionRow | null, string>;
   readonly #currentSubscriptions: DataLoader<string, SubscriptionRow | null>;
-  readonly #transactions: DataLoader<ViewedKey, TransactionRow | null, string>;
-  readonly #latestCharges: DataLoader<ViewedKey, TransactionRow | null, string>;
-  readonly #reversals: DataLoader<ViewedKey, TransactionRow[], string>;
-  readonly #reversalFacts: DataLoader<ViewedKey, ReversalFactsRow[], string>;
-  readonly #events: DataLoader<ViewedKey, TransactionEventRow[], string>;
-  readonly #attempts: DataLoader<ViewedKey, AttemptRow | null, string>;
-  readonly #paymentMethods: DataLoader<ViewedKey, PaymentMethodRow | null, string>;
+  readonly #transactions: DataLoader<OwnedKey, TransactionRow | null, string>;
+  readonly #latestCharges: DataLoader<OwnedKey, TransactionRow | null, string>;
+  readonly #reversals: DataLoader<OwnedKey, TransactionRow[], string>;
+  readonly #reversalFacts: DataLoader<OwnedKey, ReversalFactsRow[], string>;
+  readonly #events: DataLoader<OwnedKey, TransactionEventRow[], string>;
+  readonly #attempts: DataLoader<OwnedKey, AttemptRow | null, string>;
+  readonly #paymentMethods: DataLoader<OwnedKey, PaymentMethodRow | null, string>;
   readonly #paymentMethodsOnFile: DataLoader<string, PaymentMethodRow[]>;
-  readonly #purchases: DataLoader<ViewedKey, PurchaseRow | null, string>;
+  readonly #purchases: DataLoader<OwnedKey, PurchaseRow | null, string>;
   readonly #displayTiers: DataLoader<string, string | null>;
   readonly #rights: DataLoader<string, EntitlementRight[]>;
 
@@ -91,7 +91,10 @@ export class Reads {
     this.#displayTiers = this.#loader(
       async (users) => {
         const at = clock.now();
-        const shown = await reader.rowsOf(displayTiers, users.map((userId) => ({ userId, at })));
+        const shown = await reader.rowsOf(
+          displayTiers,
+          users.map((userId) => ({ userId, at })),
+        );
         return shown.map((rows) => highestTier(rows, catalogue));
       },
       (userId) => userId,
@@ -102,14 +105,9 @@ export class Reads {
     );
   }
 
-  /** A subscription the viewer may see, else null. */
-  subscription(viewer: Viewer, id: string): Promise<SubscriptionRow | null> {
-    return this.#subscriptions.load({ id, viewer });
-  }
-
   /** The subscription, where it is this user's. */
   subscriptionOf(userId: string, id: string): Promise<SubscriptionRow | null> {
-    return this.subscription(owner(userId), id);
+    return this.#subscriptions.load({ id, userId });
   }
 
   /** The user's live subscription: trialing, active, past due or paused. */
@@ -118,58 +116,68 @@ export class Reads {
   }
 
   /** A page of the user's subscriptions, newest first. */
-  async subscriptionPage(userId: string, request: PageRequest, statuses: readonly SubscriptionState[] | null): Promise<Page<SubscriptionRow>> {
+  async subscriptionPage(
+    userId: string,
+    request: PageRequest,
+    statuses: readonly SubscriptionState[] | null,
+  ): Promise<Page<SubscriptionRow>> {
     const asked = request.isBackward ? subscriptionsUp : subscriptionsDown;
     const [rows = []] = await this.reader.rowsOf(asked, [{ ...stretchOf(userId, request), statuses }]);
     return pageOf(request, rows);
   }
 
-  /** A transaction the viewer may see, else null. */
-  transaction(viewer: Viewer, id: string): Promise<TransactionRow | null> {
-    return this.#transactions.load({ id, viewer });
-  }
-
   /** The transaction, where it is this user's. */
   transactionOf(userId: string, id: string): Promise<TransactionRow | null> {
-    return this.transaction(owner(userId), id);
+    return this.#transactions.load({ id, userId });
+  }
+
+  /** A transaction of anybody: for staff whose look at it has been written to the audit log. */
+  async transactionForStaff(id: string): Promise<TransactionRow | null> {
+    const [rows = []] = await this.reader.rowsOf(transactionsForStaff, [id]);
+    return rows[0] ?? null;
   }
 
   /** A page of the user's transactions, newest first. */
   async transactionPage(userId: string, request: PageRequest, conditions: TransactionConditions): Promise<Page<TransactionRow>> {
     const place = stretchOf(userId, request);
-    const key = { ...conditions, ...place, below: least(place.below, conditions.below), above: greatest(place.above, conditions.above) };
+    const key = {
+      ...conditions,
+      ...place,
+      below: least(place.below, conditions.below),
+      above: greatest(place.above, conditions.above),
+    };
     const [rows = []] = await this.reader.rowsOf(request.isBackward ? transactionsUp : transactionsDown, [key]);
     return pageOf(request, rows);
   }
 
   /** The most recent charge of the user for a subscription or purchase. */
   latestChargeFor(userId: string, subjectId: string): Promise<TransactionRow | null> {
-    return this.#latestCharges.load({ id: subjectId, viewer: owner(userId) });
+    return this.#latestCharges.load({ id: subjectId, userId });
   }
 
   /** What was given or taken back of a charge of the user, oldest first. */
   reversalsOf(userId: string, chargeId: string): Promise<TransactionRow[]> {
-    return this.#reversals.load({ id: chargeId, viewer: owner(userId) });
+    return this.#reversals.load({ id: chargeId, userId });
   }
 
   /** Refunds and disputes of a charge of the user, as far as what is left to refund goes. */
   reversalFactsOf(userId: string, chargeId: string): Promise<ReversalFactsRow[]> {
-    return this.#reversalFacts.load({ id: chargeId, viewer: owner(userId) });
+    return this.#reversalFacts.load({ id: chargeId, userId });
   }
 
   /** Every status a transaction of the user had, oldest first. */
   eventsOf(userId: string, transactionId: string): Promise<TransactionEventRow[]> {
-    return this.#events.load({ id: transactionId, viewer: owner(userId) });
+    return this.#events.load({ id: transactionId, userId });
   }
 
   /** The try behind a charge of the user. */
   attemptOf(userId: string, chargeId: string): Promise<AttemptRow | null> {
-    return this.#attempts.load({ id: chargeId, viewer: owner(userId) });
+    return this.#attempts.load({ id: chargeId, userId });
   }
 
   /** The payment method, where it is this user's; removed ones too. */
   paymentMethodOf(userId: string, id: string): Promise<PaymentMethodRow | null> {
-    return this.#paymentMethods.load({ id, viewer: owner(userId) });
+    return this.#paymentMethods.load({ id, userId });
   }
 
   /** What the user has on file, the default first, then the newest. */
@@ -179,7 +187,7 @@ export class Reads {
 
   /** The purchase, where it is this user's. */
   purchaseOf(userId: string, id: string): Promise<PurchaseRow | null> {
-    return this.#purchases.load({ id, viewer: owner(userId) });
+    return this.#purchases.load({ id, userId });
   }
 
   /** A page of the user's purchases, newest first. */
@@ -189,13 +197,13 @@ export class Reads {
   }
 
   /** The tier on the user's profile: its id, or null. Public. */
-  displayTier(userId: string): Promise<string | null> {
-    return this.#displayTiers.load(userId);
+  async displayTier(userId: string): Promise<string | null> {
+    return USER_ID_FORM.test(userId) ? this.#displayTiers.load(userId) : null;
   }
 
   /** What the user may use now, one right for each feature. Two statements for all users asked about together. */
-  rights(userId: string): Promise<EntitlementRight[]> {
-    return this.#rights.load(userId);
+  async rights(userId: string): Promise<EntitlementRight[]> {
+    return USER_ID_FORM.test(userId) ? this.#rights.load(userId) : [];
   }
 
   /** Looks something up that a row refers to; where it is not there the row may be newer than the catalogue, which is then read again. */
@@ -225,7 +233,10 @@ export class Reads {
   }
 
   #oneEach<Key, Row extends { o: number }, CacheKey>(asked: KeyedStatement<Key, Row>, cacheKeyFn: (key: Key) => CacheKey) {
-    return this.#loader(async (keys: readonly Key[]) => (await this.reader.rowsOf(asked, keys)).map(([row]) => row ?? null), cacheKeyFn);
+    return this.#loader(
+      async (keys: readonly Key[]) => (await this.reader.rowsOf(asked, keys)).map(([row]) => row ?? null),
+      cacheKeyFn,
+    );
   }
 
   #manyEach<Key, Row extends { o: number }, CacheKey>(asked: KeyedStatement<Key, Row>, cacheKeyFn: (key: Key) => CacheKey) {

@@ -34,7 +34,9 @@ registerEnumType(BillingErrorCode, {
     ALREADY_SUBSCRIBED: { description: 'The user already holds a live subscription of this kind.' },
     NOT_FOR_SALE: { description: 'The tier, price or product is retired or not sold in this country or currency.' },
     PAYMENT_DECLINED: { description: 'The payment provider or the bank declined.' },
-    PAYMENT_METHOD_UNUSABLE: { description: 'The payment method cannot be used: expired, removed, unverified or of a kind the price does not accept.' },
+    PAYMENT_METHOD_UNUSABLE: {
+      description: 'The payment method cannot be used: expired, removed, unverified or of a kind the price does not accept.',
+    },
     COUPON_NOT_APPLICABLE: { description: 'The coupon does not exist, is used up, expired or does not fit.' },
     TRIAL_ALREADY_USED: { description: 'The user has had this trial already.' },
     REFUND_EXCEEDS_CHARGE: { description: 'More would be refunded than is left of the charge.' },
@@ -42,7 +44,9 @@ registerEnumType(BillingErrorCode, {
     IDEMPOTENCY_KEY_REUSED: { description: 'The same idempotency key came with a different input.' },
     IDEMPOTENCY_IN_PROGRESS: { description: 'The first request with this key is still running.' },
     RISK_REFUSED: { description: 'Refused by fraud prevention; deliberately no detail.' },
-    PROVIDER_UNAVAILABLE: { description: 'The provider could not be reached; nothing was charged as far as is known, and the same key may be retried.' },
+    PROVIDER_UNAVAILABLE: {
+      description: 'The provider could not be reached; nothing was charged as far as is known, and the same key may be retried.',
+    },
     RATE_LIMITED: { description: 'A limit on how often this may be done was reached.' },
     STALE_VERSION: { description: 'Someone changed the object since the version that was sent.' },
   },

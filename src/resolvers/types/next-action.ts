@@ -14,7 +14,9 @@ registerEnumType(NextActionType, {
   name: 'NextActionType',
   description: 'Kinds of step. New values are added over time.',
   valuesConfig: {
-    CONFIRM_WITH_SDK: { description: "Hand clientSecret to the provider's SDK, which shows what is needed (3-D Secure included)." },
+    CONFIRM_WITH_SDK: {
+      description: "Hand clientSecret to the provider's SDK, which shows what is needed (3-D Secure included).",
+    },
     REDIRECT: { description: 'Open redirectUrl.' },
     LINK_BANK: { description: 'Open the bank-linking flow with clientSecret.' },
     VERIFY_MICRO_DEPOSITS: { description: 'Wait for two small deposits, then call verifyBankAccount.' },
@@ -32,7 +34,8 @@ export class NextAction {
 
   @Field(() => String, {
     nullable: true,
-    description: "Secret to hand to the provider's SDK. Given to the owner alone and only while the step is open; never logged, never cached.",
+    description:
+      "Secret to hand to the provider's SDK. Given to the owner alone and only while the step is open; never logged, never cached.",
   })
   clientSecret!: string | null;
 

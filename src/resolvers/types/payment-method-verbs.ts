@@ -43,7 +43,8 @@ export class CompletePaymentMethodSetupInput {
 
   @Field(() => String, {
     nullable: true,
-    description: "Token the provider's SDK gave, where the flow has one: a card token (pm_...), which is then confirmed here, or a bank link's.",
+    description:
+      "Token the provider's SDK gave, where the flow has one: a card token (pm_...), which is then confirmed here, or a bank link's.",
   })
   providerToken?: string | null;
 }

@@ -21,7 +21,9 @@ registerEnumType(StreamItemType, {
     READY: { description: 'First item of every stream: from here on nothing is missed. Carries the cursor to start from.' },
     HEARTBEAT: { description: 'Nothing happened; the stream is alive.' },
     RESET: { description: "The cursor given is too old: read the state again, then go on with this item's cursor." },
-    RECONNECT: { description: 'The server is going away: subscribe again with this cursor after a random wait of 0 to 5 seconds.' },
+    RECONNECT: {
+      description: 'The server is going away: subscribe again with this cursor after a random wait of 0 to 5 seconds.',
+    },
   },
 });
 
@@ -32,7 +34,8 @@ export class PaymentStatusUpdate {
   cursor!: string;
 
   @Field(() => SafeInt, {
-    description: "Place in the user's feed; grows strictly from change to change: drop a CHANGE whose sequence was seen already. Signals repeat the last one.",
+    description:
+      "Place in the user's feed; grows strictly from change to change: drop a CHANGE whose sequence was seen already. Signals repeat the last one.",
   })
   sequence!: bigint;
 

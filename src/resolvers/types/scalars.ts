@@ -2,7 +2,8 @@ import { GraphQLError, GraphQLScalarType, Kind, type ValueNode, print } from 'gr
 import { currencyOf } from '../../domain/money/currency.js';
 import { COUNTRY_CODES } from './country-codes.js';
 
-const wrong = (what: string, value: unknown): GraphQLError => new GraphQLError(`${what} cannot represent ${JSON.stringify(value) ?? 'this'}`);
+const wrong = (what: string, value: unknown): GraphQLError =>
+  new GraphQLError(`${what} cannot represent ${typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : String(value)}`);
 
 const INSTANT_FORM =
   /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;

@@ -20,7 +20,9 @@ registerEnumType(SubscriptionStatus, {
   name: 'SubscriptionStatus',
   description: 'States of a subscription.',
   valuesConfig: {
-    INCOMPLETE: { description: 'First payment not finished, e.g. waiting for 3-D Secure. Gives no access; lapses after 23 hours.' },
+    INCOMPLETE: {
+      description: 'First payment not finished, e.g. waiting for 3-D Secure. Gives no access; lapses after 23 hours.',
+    },
     INCOMPLETE_EXPIRED: { description: 'First payment never finished.' },
     TRIALING: { description: 'In a free trial.' },
     ACTIVE: { description: 'Paid.' },
