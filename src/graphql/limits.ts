@@ -28,7 +28,7 @@ import {
 /** Who asks, as far as the budget goes: staff holds any monetization scope; router has proven itself. */
 export type Audience = 'anonymous' | 'customer' | 'staff' | 'router';
 
-/** Greatest cost of one operation. Cost is the sum of `@cost` weights (1 an object, 0 a scalar) times the sizes of the lists they stand in. */
+/** Greatest cost of one operation. Cost is the sum of `@cost` weights (1 an object, 0 a scalar or an object of the catalogue) times the sizes of the lists they stand in. */
 export const MAXIMUM_COST: Readonly<Record<Audience, number>> = { anonymous: 300, customer: 1_000, staff: 5_000, router: 20_000 };
 
 /** Greatest value of everything else that is counted. Lengths in characters or items. */
@@ -316,7 +316,7 @@ function costOf(
     const field = isUnionType(parent) ? undefined : parent.getFields()[node.name.value];
     if (!field) return 0; // __typename and introspection cost nothing; an unknown field is refused by validation
     const named = getNamedType(field.type);
-    const weight = weightOf(field.astNode) ?? (isCompositeType(named) ? (weightOf(named.astNode) ?? 1) : 0);
+    const weight = weightOf(field.astNode) ?? (isCompositeType(named) ? objectWeight(named.astNode) : 0);
     const listSize = listSizeOf(field);
     const size = listSize ? sizeAsked(listSize, node, values) : 1;
     const passedOn = listSize && listSize.sizedFields.length > 0 ? { size, fields: listSize.sizedFields } : null;
@@ -352,6 +352,12 @@ function directiveArguments(node: Described, name: string): Record<string, unkno
 function weightOf(node: Described): number | null {
   const weight = directiveArguments(node, 'cost')?.['weight'];
   return typeof weight === 'number' ? weight : null;
+}
+
+/** Objects that anyone may cache are the catalogue's: read from memory, the same for all, so a visitor can list them whole. */
+function objectWeight(node: Described): number {
+  const isPublic = directiveArguments(node, 'cacheControl')?.['scope'] === 'PUBLIC';
+  return weightOf(node) ?? (isPublic ? 0 : 1);
 }
 
 function listSizeOf(field: GraphQLField<unknown, unknown>): ListSize | null {

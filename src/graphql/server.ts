@@ -44,7 +44,8 @@ export interface GraphServerOptions {
   checker: TokenChecker;
   /** Live updates: who waits for whom, where they read, and the cursors they hand out. */
   feed: { hub: FeedHub; reads: FeedReads; cursors: FeedCursors };
-  clock: Clock;
+  /** The machine's: the life of a token and what may be asked for in a time are no billing time. */
+  machineClock: Clock;
   log: Logger;
   registry: Registry;
   /** Port 0 takes a free one. In production: no introspection, nothing but subscriptions over WebSocket. */
@@ -68,7 +69,7 @@ export interface GraphServer {
 
 /** Serves the graph. @throws OneLineError when the address cannot be had */
 export async function startGraphServer(options: GraphServerOptions): Promise<GraphServer> {
-  const { schema, checker, clock, log, feed, settings } = options;
+  const { schema, checker, machineClock, log, feed, settings } = options;
   const isProduction = settings.environment === 'production';
   const origins = settings.corsOrigins;
   const app = Fastify({
@@ -97,14 +98,15 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     Object.assign(options.makeContext({ actor: caller.actor, requestId: caller.requestId, isRouter }), {
       live: {
         ...feed,
-        expiresAt: caller.expiresAt ?? clock.now(),
+        machineClock,
+        expiresAt: caller.expiresAt ?? machineClock.now(),
         report: (error: unknown) => log.error({ err: error }, 'the feed could not be read'),
         countSent: (type: string) => metrics.feedItems.inc({ type }),
       },
     });
   const admission = new Admission({
     schema,
-    rateLimits: settings.hasRateLimits ? new RateLimits(clock) : null,
+    rateLimits: settings.hasRateLimits ? new RateLimits(machineClock) : null,
     routerProof: settings.routerSecrets.length === 0 ? null : new RouterProof(settings.routerSecrets),
     countRefused: (limit) => metrics.refusedByLimit.inc({ limit }),
   });
@@ -131,7 +133,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
   options.addRoutes?.(app);
 
   const webSockets = new SocketTransport({
-    ...{ admission, checker, live, metrics, clock, origins, format, reportCardData },
+    ...{ admission, checker, live, metrics, machineClock, origins, format, reportCardData },
     makeRequestId: randomUUID,
     timings: options.socketTimings ?? SOCKET_TIMINGS,
   });

@@ -52,7 +52,7 @@ export interface SocketTransportOptions {
   checker: TokenChecker;
   live: LiveOperations;
   metrics: GraphMetrics;
-  clock: Clock;
+  machineClock: Clock;
   makeRequestId: () => string;
   /** Pages besides our own that may connect. */
   origins: OriginList;
@@ -220,7 +220,7 @@ export class SocketTransport {
     }
     if (connection.socket.readyState !== connection.socket.OPEN) return false;
     connection.caller = caller;
-    const leftMs = caller.expiresAt.getTime() - this.#options.clock.now().getTime();
+    const leftMs = caller.expiresAt.getTime() - this.#options.machineClock.now().getTime();
     const close = (): void => connection.socket.close(CLOSE.forbidden, 'Token expired');
     connection.expiry = setTimeout(close, Math.min(Math.max(leftMs, 0), LONGEST_TIMER_MS));
     this.#makeRoomFor(connection, caller.actor.userId);

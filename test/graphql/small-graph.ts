@@ -156,7 +156,7 @@ export async function startSmallServer({ settings, ...options }: SmallOptions = 
       reads: { readEnd: async () => 0n, readEnds: async () => new Map(), listAfter: async () => [] },
       cursors: new FeedCursors(new Secret('secret')),
     },
-    clock: { now: () => new Date() },
+    machineClock: { now: () => new Date() },
     log: pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) }),
     registry,
     settings: { ...SETTINGS, ...settings },
