@@ -33,6 +33,8 @@ import { SOCKET_TIMINGS, SocketTransport, type SocketTimings } from './socket-tr
 
 /** A request id as clients may give it. */
 const REQUEST_ID_FORM = /^[A-Za-z0-9_-]{8,64}$/;
+/** How long live clients have to take their last item, milliseconds. */
+const GOODBYE_MS = 2_000;
 /** How long running requests may go on after the end has been asked for, milliseconds. */
 const CLOSE_GRACE_MS = 10_000;
 
@@ -149,7 +151,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     isDraining: () => isDraining,
     stop: async (drainMs) => {
       isDraining = true;
-      feed.hub.drain();
+      await feed.hub.drain(GOODBYE_MS);
       await webSockets.drain(drainMs);
       const overdue = new AbortController();
       void delay(CLOSE_GRACE_MS, undefined, { signal: overdue.signal }).then(

@@ -157,8 +157,9 @@ test('every stream says RECONNECT and ends when the process drains', async () =>
   const live = stream('draining');
   expect(await take(live, 1)).toEqual(['READY 0']);
   const rest = take(live, 2);
-  hub.drain();
+  const drained = hub.drain(5_000);
   expect(await rest).toEqual(['RECONNECT 0', 'end']);
+  await drained;
   expect(hub.openStreams).toBe(0);
 });
 
