@@ -64,7 +64,8 @@ export function makeRouter({ subgraphs, secret }: RouterOptions): { server: Serv
 }
 
 function liveUpdates(path: string): { kind: string; location: string; options: object } {
-  return { kind: 'ws', location: path, options: { connectionParams: { token: '{context.headers.authorization}' } } };
+  // A connection of a user who has left is closed at once: one is kept per token, so another user's stream cannot take it over.
+  return { kind: 'ws', location: path, options: { connectionParams: { token: '{context.headers.authorization}' }, lazyCloseTimeout: 0 } };
 }
 
 function headersOf(request: Request, names: readonly string[]): Record<string, string> {

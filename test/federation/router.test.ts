@@ -11,6 +11,7 @@ import { startUsersStandIn, USERS_TYPE_DEFS } from '../../src/sandbox/users/serv
 import { feedReads } from '../../src/store/feed.reads.js';
 import { FeedCursors } from '../../src/subscriptions/feed-cursor.js';
 import { FeedHub } from '../../src/subscriptions/hub.js';
+import { PLUS } from '../builders/catalogue-rows.js';
 import { checker } from '../graphql/small-graph.js';
 import { startGraph, type TestGraph } from '../resolvers/graph.js';
 import { FeedWriter } from '../subscriptions/feed.js';
@@ -69,10 +70,12 @@ async function ask(query: string, headers: Record<string, string> = {}): Promise
 
 test('a page of one user is answered by both subgraphs', async () => {
   await graph.rows.customer('ana');
+  const subscriptionId = await graph.rows.subscription('ana', PLUS);
+  await graph.rows.transaction('ana', { subscription_id: subscriptionId });
   const answer = await ask('{ viewer { handle currentSubscription { tier { name } } transactions(first: 5) { nodes { status } } } }', {
     authorization: 'Bearer ana',
   });
-  expect(answer).toEqual({ data: { viewer: { handle: '@ana', currentSubscription: null, transactions: { nodes: [] } } } });
+  expect(answer).toEqual({ data: { viewer: { handle: '@ana', currentSubscription: { tier: { name: 'Plus' } }, transactions: { nodes: [{ status: 'SUCCEEDED' }] } } } });
 });
 
 test('without a token there is no viewer, and the catalogue all the same', async () => {

@@ -16,7 +16,6 @@ import { feedReads } from '../../src/store/feed.reads.js';
 import { Reader } from '../../src/store/reader.js';
 import { FeedCursors } from '../../src/subscriptions/feed-cursor.js';
 import { FeedHub } from '../../src/subscriptions/hub.js';
-import { PaymentStatusResolver } from '../../src/subscriptions/payment-status.resolver.js';
 import { checker } from '../graphql/small-graph.js';
 import { testDatabase, type TestDatabase } from '../support/postgres.js';
 import { FeedWriter } from './feed.js';
@@ -66,7 +65,7 @@ afterAll(async () => {
 
 function startServer(on: FeedHub): Promise<GraphServer> {
   return startGraphServer({
-    schema: buildGraphSchema({ extraResolvers: [PaymentStatusResolver] }).schema,
+    schema: buildGraphSchema().schema,
     makeContext: ({ actor, requestId, isRouter }) => contextOf(actor, requestId, isRouter),
     checker,
     feed: { hub: on, reads: feedReads(reader), cursors: new FeedCursors(new Secret('secret')) },
