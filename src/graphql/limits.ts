@@ -268,10 +268,7 @@ function valueBreach(value: unknown, depth: number): LimitBreach | null {
 }
 
 /** Routers call the variable `representations`; under another name it is still a list of at most as many. */
-function entitiesBreach(
-  rootFields: ReadonlyMap<string, number>,
-  variables: Readonly<Record<string, unknown>>,
-): LimitBreach | null {
+function entitiesBreach(rootFields: ReadonlyMap<string, number>, variables: Readonly<Record<string, unknown>>): LimitBreach | null {
   const representations = variables['representations'];
   return rootFields.has('_entities') && Array.isArray(representations) ? breachIfOver('entities', representations.length) : null;
 }
@@ -325,9 +322,7 @@ function costOf(
     const field = isUnionType(parent) ? undefined : parent.getFields()[node.name.value];
     if (!field) return 0; // __typename and introspection cost nothing; an unknown field is refused by validation
     const named = getNamedType(field.type);
-    const weight =
-      weightOf(field.astNode) ??
-      (isCompositeType(named) ? (weightOf(named.astNode) ?? (VALUE_TYPES.has(named.name) ? 0 : 1)) : 0);
+    const weight = weightOf(field.astNode) ?? (isCompositeType(named) ? objectWeight(named.astNode) : 0);
     const listSize = listSizeOf(field);
     const size = listSize ? sizeAsked(listSize, node, values) : 1;
     const passedOn = listSize && listSize.sizedFields.length > 0 ? { size, fields: listSize.sizedFields } : null;
@@ -351,23 +346,24 @@ function defaultsOf(operation: OperationDefinitionNode): Record<string, unknown>
   return defaults;
 }
 
-type Described =
-  | { readonly directives?: readonly { name: { value: string }; arguments?: readonly ArgumentLike[] }[] }
-  | null
-  | undefined;
+type Described = { readonly directives?: readonly { name: { value: string }; arguments?: readonly ArgumentLike[] }[] } | null | undefined;
 type ArgumentLike = { name: { value: string }; value: Parameters<typeof valueFromASTUntyped>[0] };
 
 function directiveArguments(node: Described, name: string): Record<string, unknown> | null {
   const directive = node?.directives?.find((candidate) => candidate.name.value === name);
   if (!directive) return null;
-  return Object.fromEntries(
-    (directive.arguments ?? []).map((argument) => [argument.name.value, valueFromASTUntyped(argument.value)]),
-  );
+  return Object.fromEntries((directive.arguments ?? []).map((argument) => [argument.name.value, valueFromASTUntyped(argument.value)]));
 }
 
 function weightOf(node: Described): number | null {
   const weight = directiveArguments(node, 'cost')?.['weight'];
   return typeof weight === 'number' ? weight : null;
+}
+
+/** Objects that anyone may cache are the catalogue's: read from memory, the same for all, so a visitor can list them whole. */
+function objectWeight(node: Described): number {
+  const isPublic = directiveArguments(node, 'cacheControl')?.['scope'] === 'PUBLIC';
+  return weightOf(node) ?? (isPublic ? 0 : 1);
 }
 
 function listSizeOf(field: GraphQLField<unknown, unknown>): ListSize | null {

@@ -52,7 +52,7 @@ export interface SocketTransportOptions {
   checker: TokenChecker;
   live: LiveOperations;
   metrics: GraphMetrics;
-  clock: Clock;
+  machineClock: Clock;
   makeRequestId: () => string;
   /** Pages besides our own that may connect. */
   origins: OriginList;
@@ -70,17 +70,14 @@ interface Connection {
   unsentCount: number;
   unsentSinceMs: number;
   expiry: NodeJS.Timeout | null;
+  /** Was told that it reads too slowly. */
+  isCut: boolean;
 }
 
 /** All WebSocket connections of one process. */
 export class SocketTransport {
   readonly #options: SocketTransportOptions;
-  readonly #server = new WebSocketServer({
-    noServer: true,
-    maxPayload: MESSAGE_LIMIT,
-    perMessageDeflate: false,
-    handleProtocols,
-  });
+  readonly #server = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_LIMIT, perMessageDeflate: false, handleProtocols });
   readonly #protocol: Server<Connection>;
   readonly #connections = new Set<Connection>();
   readonly #byUser = new Map<string, Set<Connection>>();
@@ -133,15 +130,7 @@ export class SocketTransport {
   }
 
   #open(socket: WebSocket, request: IncomingMessage): void {
-    const connection: Connection = {
-      socket,
-      request,
-      caller: null,
-      missedPongs: 0,
-      unsentCount: 0,
-      unsentSinceMs: 0,
-      expiry: null,
-    };
+    const connection: Connection = { socket, request, caller: null, missedPongs: 0, unsentCount: 0, unsentSinceMs: 0, expiry: null, isCut: false };
     this.#connections.add(connection);
     let take: (text: string) => Promise<void> = async () => undefined;
     const closed = this.#protocol.opened(
@@ -166,7 +155,7 @@ export class SocketTransport {
     });
     socket.on('close', (code, reason) => {
       this.#forget(connection);
-      this.#options.metrics.socketCloses.inc({ code: String(code) });
+      this.#options.metrics.socketCloses.inc({ code: String(connection.isCut ? CLOSE.tryAgainLater : code) });
       void closed(code, reason.toString());
     });
   }
@@ -184,6 +173,8 @@ export class SocketTransport {
   /** Resolves when the network has taken the message: the next item is read for this client only then. */
   #send(connection: Connection, text: string): Promise<void> {
     const { socket } = connection;
+    // On a closing connection nothing is sent any more; who waits for it goes on when it has closed, and finds its stream ended.
+    if (socket.readyState === socket.CLOSING) return new Promise((resolve) => socket.once('close', () => resolve()));
     if (socket.readyState !== socket.OPEN) return Promise.resolve();
     if (connection.unsentCount === 0) connection.unsentSinceMs = performance.now();
     connection.unsentCount += 1;
@@ -216,8 +207,7 @@ export class SocketTransport {
       subscribe: (args) => live.subscribe(args),
       onNext: (_context, _id, _payload, args, result): FormattedExecutionResult =>
         formatResult(result, (error) => format(error, requestIdOf(args.contextValue) ?? makeRequestId())),
-      onError: (_context, _id, _payload, errors): GraphQLFormattedError[] =>
-        errors.map((error) => format(error, makeRequestId())),
+      onError: (_context, _id, _payload, errors): GraphQLFormattedError[] => errors.map((error) => format(error, makeRequestId())),
     });
   }
 
@@ -230,7 +220,7 @@ export class SocketTransport {
     }
     if (connection.socket.readyState !== connection.socket.OPEN) return false;
     connection.caller = caller;
-    const leftMs = caller.expiresAt.getTime() - this.#options.clock.now().getTime();
+    const leftMs = caller.expiresAt.getTime() - this.#options.machineClock.now().getTime();
     const close = (): void => connection.socket.close(CLOSE.forbidden, 'Token expired');
     connection.expiry = setTimeout(close, Math.min(Math.max(leftMs, 0), LONGEST_TIMER_MS));
     this.#makeRoomFor(connection, caller.actor.userId);
@@ -250,13 +240,7 @@ export class SocketTransport {
 
   async #identify(request: IncomingMessage, params: Record<string, unknown>): Promise<Caller | null> {
     const inner = isRecord(params['connectionParams']) ? params['connectionParams'] : {};
-    const given = [
-      request.headers.authorization,
-      params['Authorization'],
-      params['authorization'],
-      params['token'],
-      inner['token'],
-    ];
+    const given = [request.headers.authorization, params['Authorization'], params['authorization'], params['token'], inner['token']];
     const text = given.find((value) => typeof value === 'string' && value !== '');
     if (typeof text !== 'string') return null;
     const header = request.headers[ROUTER_HEADER];
@@ -300,11 +284,16 @@ export class SocketTransport {
     }
   }
 
+  /** A client that does not read may not even read that it is closed: by the next round it is cut off. */
   #cutSlowReaders(): void {
     const now = performance.now();
-    for (const { socket, unsentCount, unsentSinceMs } of this.#connections) {
-      if (unsentCount > 0 && now - unsentSinceMs > this.#options.timings.slowReaderMs)
+    for (const connection of this.#connections) {
+      const { socket, unsentCount, unsentSinceMs } = connection;
+      if (connection.isCut) socket.terminate();
+      else if (unsentCount > 0 && now - unsentSinceMs > this.#options.timings.slowReaderMs) {
+        connection.isCut = true;
         socket.close(CLOSE.tryAgainLater, 'Reads too slowly');
+      }
     }
   }
 }

@@ -43,7 +43,7 @@ afterEach(async () => {
 
 function stream(userId: string, request: Partial<FeedRequest> = {}, from: FeedReads = reads): FeedStream {
   const made = new FeedStream(
-    { hub, reads: from, clock, report: () => undefined },
+    { hub, reads: from, clock, machineClock: clock, report: () => undefined },
     { userId, after: null, wants: () => true, heartbeatMs: null, expiresAt: new Date(nowMs + 3_600_000), ...request },
   );
   open.push(made);
@@ -162,8 +162,9 @@ test('every stream says RECONNECT and ends when the process drains', async () =>
   const live = stream('draining');
   expect(await take(live, 1)).toEqual(['READY 0']);
   const rest = take(live, 2);
-  hub.drain();
+  const drained = hub.drain(5_000);
   expect(await rest).toEqual(['RECONNECT 0', 'end']);
+  await drained;
   expect(hub.openStreams).toBe(0);
 });
 
