@@ -43,7 +43,7 @@ export async function applyDisputeFact(uow: UnitOfWork, cashier: Cashier, charge
     isWithdrawn: withdrawn !== null,
     isReinstated: reinstated !== null,
   });
-  let row =
+  const row =
     known ??
     (await insertDispute(uow, {
       id: newId(cashier, 'txn', charge.bucket),
@@ -67,10 +67,9 @@ export async function applyDisputeFact(uow: UnitOfWork, cashier: Cashier, charge
     ...(isNewlyWithdrawn ? { isWithdrawn: true } : {}),
     ...(reversalId === null ? {} : { reversalId }),
   });
-  row = { ...row, status };
   if (isNewlyWithdrawn) await withdraw(uow, cashier, charge, row, withdrawn);
   if (reversalId !== null && reinstated) await reinstate(uow, cashier, charge, row, reversalId, reinstated);
-  await followUp(uow, charge, row, before);
+  await followUp(uow, charge, row, status, before);
   cashier.events.statusChanged('dispute', status);
 }
 
@@ -154,10 +153,16 @@ function book(
 }
 
 /** What a dispute does to access: held while it runs, given back when won and the paid period still runs, ended when lost. */
-async function followUp(uow: UnitOfWork, charge: TransactionRow, row: DisputeRow, before: string | null): Promise<void> {
-  if (row.status === before) return;
+async function followUp(
+  uow: UnitOfWork,
+  charge: TransactionRow,
+  row: DisputeRow,
+  status: DisputeStatus,
+  before: string | null,
+): Promise<void> {
+  if (status === before) return;
   const subscription = charge.subscriptionId === null ? null : await loadSubscription(uow, charge.subscriptionId);
-  if (row.status === 'lost') {
+  if (status === 'lost') {
     await bookLoss(uow, charge, row);
     if (charge.paymentMethodId !== null) await setMethodStatus(uow, charge.paymentMethodId, 'failed');
     if (subscription) await endSubscription(uow, subscription.id, 'dispute', 'provider_event');
@@ -165,10 +170,10 @@ async function followUp(uow: UnitOfWork, charge: TransactionRow, row: DisputeRow
   }
   // Column check: one of these words.
   if (!subscription || hasEnded(subscription.status as SubscriptionStatus)) return;
-  const isRunning = row.status === 'open' || row.status === 'under_review';
+  const isRunning = status === 'open' || status === 'under_review';
   if (isRunning && subscription.hold === 'none') {
     await changeSubscription(uow, subscription, { kind: 'held', cause: 'provider_event', set: { hold: 'dispute' } });
-  } else if (!isRunning && row.status !== 'inquiry' && subscription.hold === 'dispute') {
+  } else if (!isRunning && status !== 'inquiry' && subscription.hold === 'dispute') {
     // The renewal after a dispute needs the customer's yes: it ends with the period unless resumed.
     const entitledUntil = entitledUntilFor({ status: 'active', periodEnd: subscription.periodEnd, endsAtPeriodEnd: true });
     await changeSubscription(uow, subscription, {

@@ -183,7 +183,7 @@ async function succeed(
     const charge = await requireTransaction(uow, attempt.id);
     await requestRefund(uow, cashier, {
       charge,
-      attempt: { ...attempt, status: 'succeeded' },
+      attempt: { status: 'succeeded' },
       amount: null,
       reason: 'requested',
       note: 'Given up by the customer before it was paid.',

@@ -191,7 +191,7 @@ async function becomeUnknown(uow: UnitOfWork, cashier: Cashier, attempt: Payment
     return;
   }
   const callDeadlineAt = earlier(attempt.callDeadlineAt, uow.now);
-  const nextActionAt = probeAt(uow, cashier, { ...attempt, callDeadlineAt });
+  const nextActionAt = probeAt(uow, cashier, attempt, callDeadlineAt);
   const done = await changeAttempt(uow, attempt, { status: 'unknown', leaseUntil: null, callDeadlineAt, nextActionAt });
   if (!done) return;
   const transaction = await loadTransaction(uow, attempt.id);
@@ -213,7 +213,7 @@ async function putOff(uow: UnitOfWork, cashier: Cashier, attempt: PaymentAttempt
   await changeAttempt(uow, attempt, { leaseUntil: null, nextActionAt });
 }
 
-function probeAt(uow: UnitOfWork, cashier: Cashier, attempt: PaymentAttemptRow): Date {
+function probeAt(uow: UnitOfWork, cashier: Cashier, attempt: PaymentAttemptRow, callDeadlineAt = attempt.callDeadlineAt): Date {
   const { status } = attempt;
   invariant(
     status === 'sent' || status === 'unknown' || status === 'requires_action' || status === 'processing',
@@ -226,7 +226,7 @@ function probeAt(uow: UnitOfWork, cashier: Cashier, attempt: PaymentAttemptRow):
   return nextProbeAt({
     status,
     probes: attempt.probes,
-    callDeadlineAt: attempt.callDeadlineAt ?? uow.now,
+    callDeadlineAt: callDeadlineAt ?? uow.now,
     enteredAt: attempt.sentAt ?? uow.now,
     now: uow.now,
     jitter: cashier.tx.random.fraction(),

@@ -311,7 +311,7 @@ async function becomeUnknown(uow: UnitOfWork, cashier: Cashier, refund: RefundRo
     return;
   }
   const callDeadlineAt = earlier(refund.callDeadlineAt, uow.now);
-  const nextActionAt = probeAt(uow, cashier, { ...refund, callDeadlineAt });
+  const nextActionAt = probeAt(uow, cashier, refund, callDeadlineAt);
   const done = await changeRefund(uow, refund, { status: 'unknown', leaseUntil: null, callDeadlineAt, nextActionAt });
   if (!done) return;
   await changeTransaction(uow, await requireTransaction(uow, refund.id), { status: 'unknown', cause: 'timeout' });
@@ -359,11 +359,11 @@ async function recordAbsence(cashier: Cashier, claimed: ClaimedRefund): Promise<
   });
 }
 
-function probeAt(uow: UnitOfWork, cashier: Cashier, refund: RefundRow): Date {
+function probeAt(uow: UnitOfWork, cashier: Cashier, refund: RefundRow, callDeadlineAt = refund.callDeadlineAt): Date {
   return nextProbeAt({
     status: 'unknown',
     probes: refund.probes,
-    callDeadlineAt: refund.callDeadlineAt ?? uow.now,
+    callDeadlineAt: callDeadlineAt ?? uow.now,
     enteredAt: refund.sentAt ?? uow.now,
     now: uow.now,
     jitter: cashier.tx.random.fraction(),
