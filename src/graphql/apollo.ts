@@ -8,7 +8,7 @@ import {
 import type { GraphQLFormattedError, GraphQLSchema } from 'graphql';
 import type { Logger } from '../platform/log.js';
 import type { GraphContext } from '../resolvers/context.js';
-import { statusWithoutData } from './errors.js';
+import { RETRY_AFTER_S, statusWithoutData } from './errors.js';
 import { LIMITS } from './limits.js';
 import type { PersistedQueries } from './persisted-queries.js';
 import type { RequestScope } from './request-scope.js';
@@ -24,7 +24,14 @@ export interface ApolloOptions {
 }
 
 /** Apollo Server as executor of HTTP operations: no page, no reporting, no signals; the process around it decides about its life. */
-export function makeApollo({ schema, persisted, scope, allowsIntrospection, logger, format }: ApolloOptions): ApolloServer<GraphContext> {
+export function makeApollo({
+  schema,
+  persisted,
+  scope,
+  allowsIntrospection,
+  logger,
+  format,
+}: ApolloOptions): ApolloServer<GraphContext> {
   return new ApolloServer<GraphContext>({
     schema,
     introspection: allowsIntrospection,
@@ -60,6 +67,7 @@ function finishingTouches(scope: RequestScope): ApolloServerPlugin<GraphContext>
           const isEmpty = Object.values(result.data ?? {}).every((field) => field === null);
           const status = isEmpty ? statusWithoutData(codes) : null;
           if (status !== null) response.http.status ??= status;
+          if (status === 503) response.http.headers.set('retry-after', String(RETRY_AFTER_S));
           const state = scope.current;
           if (!state) return;
           state.outcome = codes.length === 0 ? 'ok' : isEmpty ? 'failed' : 'partial';

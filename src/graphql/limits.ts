@@ -262,7 +262,10 @@ function valueBreach(value: unknown, depth: number): LimitBreach | null {
 }
 
 /** Routers call the variable `representations`; under another name it is still a list of at most as many. */
-function entitiesBreach(rootFields: ReadonlyMap<string, number>, variables: Readonly<Record<string, unknown>>): LimitBreach | null {
+function entitiesBreach(
+  rootFields: ReadonlyMap<string, number>,
+  variables: Readonly<Record<string, unknown>>,
+): LimitBreach | null {
   const representations = variables['representations'];
   return rootFields.has('_entities') && Array.isArray(representations) ? breachIfOver('entities', representations.length) : null;
 }
@@ -340,13 +343,18 @@ function defaultsOf(operation: OperationDefinitionNode): Record<string, unknown>
   return defaults;
 }
 
-type Described = { readonly directives?: readonly { name: { value: string }; arguments?: readonly ArgumentLike[] }[] } | null | undefined;
+type Described =
+  | { readonly directives?: readonly { name: { value: string }; arguments?: readonly ArgumentLike[] }[] }
+  | null
+  | undefined;
 type ArgumentLike = { name: { value: string }; value: Parameters<typeof valueFromASTUntyped>[0] };
 
 function directiveArguments(node: Described, name: string): Record<string, unknown> | null {
   const directive = node?.directives?.find((candidate) => candidate.name.value === name);
   if (!directive) return null;
-  return Object.fromEntries((directive.arguments ?? []).map((argument) => [argument.name.value, valueFromASTUntyped(argument.value)]));
+  return Object.fromEntries(
+    (directive.arguments ?? []).map((argument) => [argument.name.value, valueFromASTUntyped(argument.value)]),
+  );
 }
 
 function weightOf(node: Described): number | null {

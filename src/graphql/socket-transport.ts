@@ -77,7 +77,12 @@ interface Connection {
 /** All WebSocket connections of one process. */
 export class SocketTransport {
   readonly #options: SocketTransportOptions;
-  readonly #server = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_LIMIT, perMessageDeflate: false, handleProtocols });
+  readonly #server = new WebSocketServer({
+    noServer: true,
+    maxPayload: MESSAGE_LIMIT,
+    perMessageDeflate: false,
+    handleProtocols,
+  });
   readonly #protocol: Server<Connection>;
   readonly #connections = new Set<Connection>();
   readonly #byUser = new Map<string, Set<Connection>>();
@@ -130,7 +135,16 @@ export class SocketTransport {
   }
 
   #open(socket: WebSocket, request: IncomingMessage): void {
-    const connection: Connection = { socket, request, caller: null, missedPongs: 0, unsentCount: 0, unsentSinceMs: 0, expiry: null, isCut: false };
+    const connection: Connection = {
+      socket,
+      request,
+      caller: null,
+      missedPongs: 0,
+      unsentCount: 0,
+      unsentSinceMs: 0,
+      expiry: null,
+      isCut: false,
+    };
     this.#connections.add(connection);
     let take: (text: string) => Promise<void> = async () => undefined;
     const closed = this.#protocol.opened(
@@ -207,7 +221,8 @@ export class SocketTransport {
       subscribe: (args) => live.subscribe(args),
       onNext: (_context, _id, _payload, args, result): FormattedExecutionResult =>
         formatResult(result, (error) => format(error, requestIdOf(args.contextValue) ?? makeRequestId())),
-      onError: (_context, _id, _payload, errors): GraphQLFormattedError[] => errors.map((error) => format(error, makeRequestId())),
+      onError: (_context, _id, _payload, errors): GraphQLFormattedError[] =>
+        errors.map((error) => format(error, makeRequestId())),
     });
   }
 
@@ -215,7 +230,7 @@ export class SocketTransport {
   async #connect({ extra: connection, connectionParams }: Context<Record<string, unknown>, Connection>): Promise<boolean> {
     const caller = await this.#identify(connection.request, connectionParams ?? {});
     if (!caller?.actor || !caller.expiresAt) {
-      this.#options.metrics.authFailures.inc({ reason: 'socket' });
+      this.#options.metrics.authFailures.inc({ transport: 'ws' });
       return false;
     }
     if (connection.socket.readyState !== connection.socket.OPEN) return false;
@@ -240,7 +255,13 @@ export class SocketTransport {
 
   async #identify(request: IncomingMessage, params: Record<string, unknown>): Promise<Caller | null> {
     const inner = isRecord(params['connectionParams']) ? params['connectionParams'] : {};
-    const given = [request.headers.authorization, params['Authorization'], params['authorization'], params['token'], inner['token']];
+    const given = [
+      request.headers.authorization,
+      params['Authorization'],
+      params['authorization'],
+      params['token'],
+      inner['token'],
+    ];
     const text = given.find((value) => typeof value === 'string' && value !== '');
     if (typeof text !== 'string') return null;
     const header = request.headers[ROUTER_HEADER];

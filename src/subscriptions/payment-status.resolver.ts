@@ -56,7 +56,9 @@ export class PaymentStatusResolver {
     @Root() item: FeedItem,
     @Ctx() context: LiveContext,
     @Arg('transactionId', () => ID, { nullable: true, description: 'Only this payment.' }) _transactionId?: string | null,
-    @Arg('subscriptionId', () => ID, { nullable: true, description: 'Only payments of this subscription.' }) _subscriptionId?: string | null,
+    @Arg('subscriptionId', () => ID, { nullable: true, description: 'Only payments of this subscription.' }) _subscriptionId?:
+      | string
+      | null,
     @Arg('after', () => String, {
       nullable: true,
       description: 'Cursor of the last update handled; updates after it are sent first. Leave out to start from now.',

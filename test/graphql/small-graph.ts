@@ -56,7 +56,8 @@ const FAILURES: Record<string, () => Error> = {
   canceled: () => Object.assign(new Error('canceling statement due to statement timeout'), { code: '57014' }),
   constraint: () => Object.assign(new Error('duplicate key value violates unique constraint "secret_key"'), { code: '23505' }),
   provider: () => Object.assign(new Error('Invalid API Key provided: sk_test_****secret'), { type: 'StripeAuthenticationError' }),
-  coded: () => new GraphQLError('own code of a library: secret', { extensions: { code: 'SOMETHING_ELSE', stacktrace: ['at secret.ts'] } }),
+  coded: () =>
+    new GraphQLError('own code of a library: secret', { extensions: { code: 'SOMETHING_ELSE', stacktrace: ['at secret.ts'] } }),
 };
 
 async function* beats(): AsyncGenerator<{ beats: number }> {
