@@ -41,7 +41,6 @@ export function makeApollo({
     allowBatchedHttpRequests: false,
     stopOnTerminationSignals: false,
     parseOptions: { maxTokens: LIMITS.tokens },
-    status400ForVariableCoercionErrors: true,
     persistedQueries: { cache: persisted },
     logger,
     formatError: (_formatted, error) => format(error, scope.current?.requestId ?? ''),

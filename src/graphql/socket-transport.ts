@@ -146,6 +146,7 @@ export class SocketTransport {
       isCut: false,
     };
     this.#connections.add(connection);
+    const { format, makeRequestId } = this.#options;
     let take: (text: string) => Promise<void> = async () => undefined;
     const closed = this.#protocol.opened(
       {
@@ -170,7 +171,7 @@ export class SocketTransport {
     socket.on('close', (code, reason) => {
       this.#forget(connection);
       this.#options.metrics.socketCloses.inc({ code: String(connection.isCut ? CLOSE.tryAgainLater : code) });
-      void closed(code, reason.toString());
+      closed(code, reason.toString()).catch((error: unknown) => void format(error, makeRequestId())); // logs what a stream could not end with
     });
   }
 
@@ -204,8 +205,8 @@ export class SocketTransport {
   /** The operation is answered with an error and goes no further; any other message ends the connection. */
   #refuseCardData(connection: Connection, text: string): void {
     this.#options.reportCardData('frame', '/graphql');
-    const frame: unknown = JSON.parse(text.startsWith('{') ? text : '{}');
-    if (!isRecord(frame) || frame['type'] !== 'subscribe' || typeof frame['id'] !== 'string' || connection.caller === null) {
+    const frame = readFrame(text);
+    if (frame?.['type'] !== 'subscribe' || typeof frame['id'] !== 'string' || connection.caller === null) {
       return connection.socket.close(CLOSE.badRequest, 'Bad request');
     }
     const error = this.#options.format(cardDataRefused(), this.#options.makeRequestId());
@@ -316,6 +317,16 @@ export class SocketTransport {
         socket.close(CLOSE.tryAgainLater, 'Reads too slowly');
       }
     }
+  }
+}
+
+/** The message in a frame; null when it is no JSON object. */
+function readFrame(text: string): Record<string, unknown> | null {
+  try {
+    const frame: unknown = JSON.parse(text);
+    return isRecord(frame) ? frame : null;
+  } catch {
+    return null;
   }
 }
 

@@ -137,9 +137,9 @@ export async function playgroundPage({ tokens }: PlaygroundOptions): Promise<Pla
   };
 }
 
-/** The headers editor shows this text; outside the sandbox with a place to put a token. */
+/** The text of the headers editor; outside the sandbox with a place to put a token (empty counts as none). */
 function headersFor(token: string | undefined): string {
-  return JSON.stringify({ authorization: `Bearer ${token ?? '(a token)'}` }, null, 2);
+  return JSON.stringify({ authorization: token === undefined ? '' : `Bearer ${token}` }, null, 2);
 }
 
 /** The editor keeps its tabs in the browser; tabs with tokens of an earlier sandbox would only be refused. */
