@@ -186,9 +186,12 @@ test('a document of one operation among several is measured by the one that runs
 
 test('fragments that double at every step are measured in no time', () => {
   const source = `{ viewer { ...F0 } } ${repeat(50, (index) => `fragment F${index} on User { ${index < 49 ? `friend { ...F${index + 1} } friend { ...F${index + 1} }` : 'id'} }`)}`;
-  const startedMs = performance.now();
   expect(measure(source)).toMatchObject({ limit: 'depth' });
   const wide = `{ viewer { ...F0 } } ${repeat(50, (index) => `fragment F${index} on User { ${index < 49 ? `...F${index + 1} ...F${index + 1}` : 'friend { id }'} }`)}`;
-  expect(measure(wide)).toMatchObject({ limit: 'cost' });
-  expect(performance.now() - startedMs).toBeLessThan(50);
+  const timesMs = Array.from({ length: 5 }, () => {
+    const startedMs = performance.now();
+    expect(measure(wide)).toMatchObject({ limit: 'cost' });
+    return performance.now() - startedMs;
+  });
+  expect(Math.min(...timesMs)).toBeLessThan(20);
 });
