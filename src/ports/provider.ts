@@ -16,12 +16,7 @@ export type Called<Fact> =
   | { kind: 'fact'; fact: Fact; requestId: string | null }
   | { kind: 'refused'; code: string; message: string; requestId: string | null }
   | { kind: 'not_now'; reason: 'rate_limited' | 'unauthorized'; retryAfterMs: number; requestId: string | null }
-  | {
-      kind: 'unknown';
-      reason: 'timeout' | 'connection' | 'server_error' | 'in_flight' | 'mismatch';
-      isReplay: boolean;
-      requestId: string | null;
-    };
+  | { kind: 'unknown'; reason: 'timeout' | 'connection' | 'server_error' | 'in_flight' | 'mismatch'; isReplay: boolean; requestId: string | null };
 
 /** Codes of a decline, raw and never swapped. */
 export interface DeclineCodes {
@@ -183,19 +178,9 @@ export interface PaymentProvider {
 
   createCustomer(request: { idempotencyKey: string; userId: string; env: string }): Promise<Called<{ objectId: string }>>;
 
-  startSetup(request: {
-    idempotencyKey: string;
-    customerObjectId: string;
-    setupRef: string;
-    env: string;
-  }): Promise<Called<SetupFact>>;
+  startSetup(request: { idempotencyKey: string; customerObjectId: string; setupRef: string; env: string }): Promise<Called<SetupFact>>;
   /** Confirms with a token the client holds; a decline is a fact with status `declined`. */
-  confirmSetup(request: {
-    idempotencyKey: string;
-    setupObjectId: string;
-    methodToken: string;
-    returnUrl: string;
-  }): Promise<Called<SetupFact>>;
+  confirmSetup(request: { idempotencyKey: string; setupObjectId: string; methodToken: string; returnUrl: string }): Promise<Called<SetupFact>>;
   readSetup(setupObjectId: string): Promise<Called<SetupFact>>;
   /** Takes a method off the customer at the provider; done already counts as done. */
   detachMethod(request: { idempotencyKey: string; methodObjectId: string }): Promise<Called<{ objectId: string }>>;
