@@ -97,6 +97,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     Object.assign(options.makeContext({ actor: caller.actor, requestId: caller.requestId, isRouter }), {
       live: {
         ...feed,
+        machineClock: clock,
         expiresAt: caller.expiresAt ?? clock.now(),
         report: (error: unknown) => log.error({ err: error }, 'the feed could not be read'),
         countSent: (type: string) => metrics.feedItems.inc({ type }),

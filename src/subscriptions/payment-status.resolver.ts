@@ -7,6 +7,7 @@ import { presentSubscription, presentTransaction } from '../resolvers/present-ac
 import { nextActionOf } from '../resolvers/present-step.js';
 import { PaymentStatusUpdate } from '../resolvers/types/payment-status.js';
 import { upper } from '../resolvers/words.js';
+import type { Clock } from '../ports/clock.js';
 import type { FeedReads, FeedRow } from '../store/feed.reads.js';
 import type { FeedCursors } from './feed-cursor.js';
 import { FeedStream, type FeedItem } from './feed-stream.js';
@@ -17,6 +18,8 @@ export interface LiveSource {
   readonly hub: FeedHub;
   readonly reads: FeedReads;
   readonly cursors: FeedCursors;
+  /** The clock that tokens are checked against. */
+  readonly machineClock: Clock;
   /** When the caller's token expires. */
   readonly expiresAt: Date;
   /** Told when the feed could not be read for a while. */
@@ -104,13 +107,13 @@ async function presentChange(
 /** @throws GraphQLError UNAUTHENTICATED, BAD_USER_INPUT, CURSOR_INVALID, OPERATION_TOO_COMPLEX */
 function openStream(args: PaymentStatusArguments, context: LiveContext): FeedStream {
   const { userId } = requireActor(context);
-  const { hub, reads, cursors, expiresAt, report } = context.live;
+  const { hub, reads, cursors, machineClock, expiresAt, report } = context.live;
   const transactionId = idOrNull('txn', 'transactionId', args.transactionId);
   const subscriptionId = idOrNull('sub', 'subscriptionId', args.subscriptionId);
   const open = hub.openStreamsOf(userId);
   if (open >= STREAMS_PER_USER) throw tooMany('streams', open + 1, STREAMS_PER_USER);
   return new FeedStream(
-    { hub, reads, clock: context.clock, report },
+    { hub, reads, clock: context.clock, machineClock, report },
     {
       userId,
       after: placeAfter(cursors, userId, args.after),

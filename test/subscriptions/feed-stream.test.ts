@@ -38,7 +38,7 @@ afterEach(async () => {
 
 function stream(userId: string, request: Partial<FeedRequest> = {}, from: FeedReads = reads): FeedStream {
   const made = new FeedStream(
-    { hub, reads: from, clock, report: () => undefined },
+    { hub, reads: from, clock, machineClock: clock, report: () => undefined },
     { userId, after: null, wants: () => true, heartbeatMs: null, expiresAt: new Date(nowMs + 3_600_000), ...request },
   );
   open.push(made);
