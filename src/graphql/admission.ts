@@ -1,8 +1,24 @@
 /** Whether an operation may run: one door for HTTP, server-sent events and WebSocket. */
-import { getOperationAST, GraphQLError, Kind, parse, valueFromASTUntyped, type DocumentNode, type FieldNode, type GraphQLSchema } from 'graphql';
+import {
+  getOperationAST,
+  GraphQLError,
+  Kind,
+  parse,
+  valueFromASTUntyped,
+  type DocumentNode,
+  type FieldNode,
+  type GraphQLSchema,
+} from 'graphql';
 import type { Actor } from '../usecases/contract.js';
 import { badRequest, rateLimited, routerOnly, tooComplex, unreadableDocument } from './errors.js';
-import { findSourceBreach, isBreach, measureOperation, type Audience, type LimitBreach, type MeasuredOperation } from './limits.js';
+import {
+  findSourceBreach,
+  isBreach,
+  measureOperation,
+  type Audience,
+  type LimitBreach,
+  type MeasuredOperation,
+} from './limits.js';
 import { RATED_VERBS, type RateLimits } from './rate-limits.js';
 import type { RouterProof } from './router-proof.js';
 
@@ -145,7 +161,11 @@ function asksForEntitiesAlone(document: DocumentNode, operationName: string | nu
 }
 
 /** The key in `input` of a verb written at the root of the operation; null when it is elsewhere or missing. */
-function idempotencyKeyOf(measured: MeasuredOperation, name: string, variables: Readonly<Record<string, unknown>>): string | null {
+function idempotencyKeyOf(
+  measured: MeasuredOperation,
+  name: string,
+  variables: Readonly<Record<string, unknown>>,
+): string | null {
   const verb = measured.operation?.selectionSet.selections.find(
     (selection): selection is FieldNode => selection.kind === Kind.FIELD && selection.name.value === name,
   );

@@ -24,7 +24,14 @@ export interface ApolloOptions {
 }
 
 /** Apollo Server as executor of HTTP operations: no page, no reporting, no signals; the process around it decides about its life. */
-export function makeApollo({ schema, persisted, scope, allowsIntrospection, logger, format }: ApolloOptions): ApolloServer<GraphContext> {
+export function makeApollo({
+  schema,
+  persisted,
+  scope,
+  allowsIntrospection,
+  logger,
+  format,
+}: ApolloOptions): ApolloServer<GraphContext> {
   return new ApolloServer<GraphContext>({
     schema,
     introspection: allowsIntrospection,

@@ -88,7 +88,12 @@ export function badRequest(status: number, message: string): GraphQLError {
 /** The document is not GraphQL. HTTP 400. */
 export function unreadableDocument({ message, source, positions }: GraphQLError): GraphQLError {
   const place = { ...(source && { source }), ...(positions && { positions }) };
-  return new GraphQLError(message, { ...place, extensions: { code: 'GRAPHQL_PARSE_FAILED', http: { status: 400, headers: new Map() } } });
+  return new GraphQLError(message, { ...place, extensions: { code: 'GRAPHQL_PARSE_FAILED', ...asHttp(400) } });
+}
+
+/** The document does not fit the schema. HTTP 400. */
+export function invalidDocument({ message, nodes }: GraphQLError): GraphQLError {
+  return new GraphQLError(message, { ...(nodes && { nodes }), extensions: { code: 'GRAPHQL_VALIDATION_FAILED', ...asHttp(400) } });
 }
 
 /** The document holds several operations and the request does not say which, or names one that is not there. HTTP 400. */
@@ -96,7 +101,12 @@ export function unresolvedOperation(): GraphQLError {
   return refusal('OPERATION_RESOLUTION_FAILURE', 400, 'The document does not tell which operation to run.');
 }
 
-/** An error for the whole request; Apollo Server takes status and headers from `extensions.http`. */
+/** Status and headers as Apollo Server takes them from `extensions`. */
+function asHttp(status: number, headers: readonly [string, string][] = []): Record<string, unknown> {
+  return { http: { status, headers: new Map(headers) } };
+}
+
+/** An error for the whole request. */
 function refusal(
   code: ErrorCode,
   status: number,
@@ -104,7 +114,7 @@ function refusal(
   extensions: Record<string, unknown> = {},
   headers: readonly [string, string][] = [],
 ): GraphQLError {
-  return new GraphQLError(message, { extensions: { code, ...extensions, http: { status, headers: new Map(headers) } } });
+  return new GraphQLError(message, { extensions: { code, ...extensions, ...asHttp(status, headers) } });
 }
 
 /** HTTP status and headers that an error asks for; 500 when it asks for none. */

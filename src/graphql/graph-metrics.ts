@@ -43,7 +43,12 @@ export function graphMetrics(registry: Registry, counts: { openStreams: () => nu
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
       registers,
     }),
-    errors: new Counter({ name: 'graphql_errors_total', help: 'Errors shown to clients, by code.', labelNames: ['code'], registers }),
+    errors: new Counter({
+      name: 'graphql_errors_total',
+      help: 'Errors shown to clients, by code.',
+      labelNames: ['code'],
+      registers,
+    }),
     refusedByLimit: new Counter({
       name: 'graphql_limit_refused_total',
       help: 'Operations refused by a limit; rate = a limit over time.',
@@ -51,15 +56,30 @@ export function graphMetrics(registry: Registry, counts: { openStreams: () => nu
       registers,
     }),
     streamsOpen: gauge('graphql_streams_open', 'Live streams open in this process.', counts.openStreams),
-    feedItems: new Counter({ name: 'feed_items_sent_total', help: 'Items sent on live streams, by type.', labelNames: ['type'], registers }),
+    feedItems: new Counter({
+      name: 'feed_items_sent_total',
+      help: 'Items sent on live streams, by type.',
+      labelNames: ['type'],
+      registers,
+    }),
     socketsOpen: gauge('graphql_sockets_open', 'WebSocket connections open in this process.', counts.openSockets),
-    socketCloses: new Counter({ name: 'graphql_socket_closes_total', help: 'WebSocket connections ended, by close code.', labelNames: ['code'], registers }),
+    socketCloses: new Counter({
+      name: 'graphql_socket_closes_total',
+      help: 'WebSocket connections ended, by close code.',
+      labelNames: ['code'],
+      registers,
+    }),
     cardDataBlocked: new Counter({
       name: 'pan_blocked_total',
       help: 'Requests refused because they held card data, by the part of the request that held it.',
       labelNames: ['surface'],
       registers,
     }),
-    authFailures: new Counter({ name: 'auth_failures_total', help: 'Requests with a bad or expired token, by transport.', labelNames: ['reason'], registers }),
+    authFailures: new Counter({
+      name: 'auth_failures_total',
+      help: 'Requests with a bad or expired token, by transport.',
+      labelNames: ['reason'],
+      registers,
+    }),
   };
 }

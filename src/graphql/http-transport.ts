@@ -9,7 +9,16 @@ import type { GraphContext } from '../resolvers/context.js';
 import { isRecord, readGraphRequest, type Admission, type Admitted, type Caller, type GraphRequest } from './admission.js';
 import { identify, type TokenChecker } from './callers.js';
 import { findCardSurface } from './card-guard.js';
-import { badRequest, cardDataRefused, draining, formatResult, httpOf, timedOut, unauthenticated, unresolvedOperation } from './errors.js';
+import {
+  badRequest,
+  cardDataRefused,
+  draining,
+  formatResult,
+  httpOf,
+  timedOut,
+  unauthenticated,
+  unresolvedOperation,
+} from './errors.js';
 import type { GraphMetrics } from './graph-metrics.js';
 import type { ContextFactory, LiveOperations } from './live-operations.js';
 import type { PersistedQueries } from './persisted-queries.js';
@@ -55,7 +64,8 @@ export function serveHttp(app: FastifyInstance, transport: HttpTransport): void 
     graph.setErrorHandler((error, request, reply) => {
       const isTooBig = isRecord(error) && error['statusCode'] === 413;
       const isBroken = isRecord(error) && typeof error['statusCode'] === 'number' && error['statusCode'] < 500;
-      const known = error instanceof GraphQLError ? error : isTooBig ? badRequest(413, 'The request is too big: at most 256 KiB.') : null;
+      const known =
+        error instanceof GraphQLError ? error : isTooBig ? badRequest(413, 'The request is too big: at most 256 KiB.') : null;
       return refuse(transport, request, reply, known ?? (isBroken ? badRequest(400, 'The request could not be read.') : error));
     });
     graph.addHook('onRequest', async (request, reply) => allowOrigin(transport, request, reply));
@@ -85,7 +95,10 @@ async function answer(transport: HttpTransport, request: FastifyRequest, reply: 
   const admitted = asked ? transport.admission.admit(asked, caller) : null;
   if (asked && admitted?.kind === 'subscription') {
     if (!(request.headers.accept ?? '').includes('text/event-stream')) {
-      throw badRequest(400, 'Subscriptions are served by WebSocket (graphql-transport-ws) or server-sent events (Accept: text/event-stream).');
+      throw badRequest(
+        400,
+        'Subscriptions are served by WebSocket (graphql-transport-ws) or server-sent events (Accept: text/event-stream).',
+      );
     }
     return answerWithStream(transport, asked, admitted, caller, reply);
   }
@@ -189,7 +202,10 @@ async function allowOrigin(transport: HttpTransport, request: FastifyRequest, re
     .header('access-control-allow-origin', origin)
     .header('access-control-expose-headers', 'x-request-id, retry-after')
     .header('access-control-allow-methods', 'GET, POST, OPTIONS')
-    .header('access-control-allow-headers', 'authorization, content-type, x-request-id, x-cost, apollo-require-preflight, x-apollo-operation-name')
+    .header(
+      'access-control-allow-headers',
+      'authorization, content-type, x-request-id, x-cost, apollo-require-preflight, x-apollo-operation-name',
+    )
     .header('access-control-max-age', '600');
 }
 

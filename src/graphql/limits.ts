@@ -28,11 +28,8 @@ import {
 /** Who asks, as far as the budget goes: staff holds any monetization scope; router has proven itself. */
 export type Audience = 'anonymous' | 'customer' | 'staff' | 'router';
 
-/**
- * Greatest cost of one operation. Cost is the sum of `@cost` weights (1 an object, 0 a scalar or a value that comes with its row) times the
- * sizes of the lists they stand in. Anonymous clients must be able to list the catalogue with its features and prices.
- */
-export const MAXIMUM_COST: Readonly<Record<Audience, number>> = { anonymous: 600, customer: 1_000, staff: 5_000, router: 20_000 };
+/** Greatest cost of one operation. Cost is the sum of `@cost` weights (1 an object, 0 a scalar or an object of the catalogue) times the sizes of the lists they stand in. */
+export const MAXIMUM_COST: Readonly<Record<Audience, number>> = { anonymous: 300, customer: 1_000, staff: 5_000, router: 20_000 };
 
 /** Greatest value of everything else that is counted. Lengths in characters or items. */
 export const LIMITS = {
@@ -54,9 +51,6 @@ export const LIMITS = {
 
 /** Mutations that move money: at most one of each in an operation, so that no alias trick charges twice. */
 export const MONEY_VERBS: ReadonlySet<string> = new Set(['subscribe', 'purchase', 'refund', 'retryPayment', 'claimGift']);
-
-/** Objects that are part of the row they come with: reading them costs nothing of its own. */
-const VALUE_TYPES: ReadonlySet<string> = new Set(['Money', 'PageInfo']);
 
 /** Not looked into: the introspection query of every tool is 14 levels deep by itself and touches no data. */
 const INTROSPECTION = new Set(['__schema', '__type']);
@@ -268,7 +262,10 @@ function valueBreach(value: unknown, depth: number): LimitBreach | null {
 }
 
 /** Routers call the variable `representations`; under another name it is still a list of at most as many. */
-function entitiesBreach(rootFields: ReadonlyMap<string, number>, variables: Readonly<Record<string, unknown>>): LimitBreach | null {
+function entitiesBreach(
+  rootFields: ReadonlyMap<string, number>,
+  variables: Readonly<Record<string, unknown>>,
+): LimitBreach | null {
   const representations = variables['representations'];
   return rootFields.has('_entities') && Array.isArray(representations) ? breachIfOver('entities', representations.length) : null;
 }
@@ -322,7 +319,7 @@ function costOf(
     const field = isUnionType(parent) ? undefined : parent.getFields()[node.name.value];
     if (!field) return 0; // __typename and introspection cost nothing; an unknown field is refused by validation
     const named = getNamedType(field.type);
-    const weight = weightOf(field.astNode) ?? (isCompositeType(named) ? (weightOf(named.astNode) ?? (VALUE_TYPES.has(named.name) ? 0 : 1)) : 0);
+    const weight = weightOf(field.astNode) ?? (isCompositeType(named) ? objectWeight(named.astNode) : 0);
     const listSize = listSizeOf(field);
     const size = listSize ? sizeAsked(listSize, node, values) : 1;
     const passedOn = listSize && listSize.sizedFields.length > 0 ? { size, fields: listSize.sizedFields } : null;
@@ -346,18 +343,29 @@ function defaultsOf(operation: OperationDefinitionNode): Record<string, unknown>
   return defaults;
 }
 
-type Described = { readonly directives?: readonly { name: { value: string }; arguments?: readonly ArgumentLike[] }[] } | null | undefined;
+type Described =
+  | { readonly directives?: readonly { name: { value: string }; arguments?: readonly ArgumentLike[] }[] }
+  | null
+  | undefined;
 type ArgumentLike = { name: { value: string }; value: Parameters<typeof valueFromASTUntyped>[0] };
 
 function directiveArguments(node: Described, name: string): Record<string, unknown> | null {
   const directive = node?.directives?.find((candidate) => candidate.name.value === name);
   if (!directive) return null;
-  return Object.fromEntries((directive.arguments ?? []).map((argument) => [argument.name.value, valueFromASTUntyped(argument.value)]));
+  return Object.fromEntries(
+    (directive.arguments ?? []).map((argument) => [argument.name.value, valueFromASTUntyped(argument.value)]),
+  );
 }
 
 function weightOf(node: Described): number | null {
   const weight = directiveArguments(node, 'cost')?.['weight'];
   return typeof weight === 'number' ? weight : null;
+}
+
+/** Objects that anyone may cache are the catalogue's: read from memory, the same for all, so a visitor can list them whole. */
+function objectWeight(node: Described): number {
+  const isPublic = directiveArguments(node, 'cacheControl')?.['scope'] === 'PUBLIC';
+  return weightOf(node) ?? (isPublic ? 0 : 1);
 }
 
 function listSizeOf(field: GraphQLField<unknown, unknown>): ListSize | null {

@@ -2,7 +2,7 @@
 import {
   createSourceEventStream,
   execute,
-  GraphQLError,
+  type GraphQLError,
   NoSchemaIntrospectionCustomRule,
   specifiedRules,
   validate,
@@ -12,7 +12,7 @@ import {
 } from 'graphql';
 import type { GraphContext } from '../resolvers/context.js';
 import type { Admitted, Caller, GraphRequest } from './admission.js';
-import { badRequest, unresolvedOperation } from './errors.js';
+import { badRequest, invalidDocument, unresolvedOperation } from './errors.js';
 
 /** How contexts come to be: one for each request, and one for each item of a stream, so that nothing read earlier is shown again. */
 export type ContextFactory = (caller: Caller, isRouter: boolean) => GraphContext;
@@ -44,7 +44,7 @@ export class LiveOperations {
     const { schema, makeContext, allowsIntrospection, allowsEverything } = this.#options;
     const rules = allowsIntrospection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
     const invalid = validate(schema, admitted.document, rules);
-    if (invalid.length > 0) return { errors: invalid.map(asValidationFailure) };
+    if (invalid.length > 0) return { errors: invalid.map(invalidDocument) };
     if (admitted.kind === null) return { errors: [unresolvedOperation()] };
     if (admitted.kind !== 'subscription' && !allowsEverything) {
       return { errors: [badRequest(400, 'Only subscriptions are served here: send queries and mutations by HTTP POST.')] };
@@ -81,8 +81,4 @@ export class LiveOperations {
     };
     return results;
   }
-}
-
-function asValidationFailure(error: GraphQLError): GraphQLError {
-  return new GraphQLError(error.message, { ...(error.nodes && { nodes: error.nodes }), extensions: { code: 'GRAPHQL_VALIDATION_FAILED', http: { status: 400, headers: new Map() } } });
 }

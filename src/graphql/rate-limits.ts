@@ -27,6 +27,9 @@ const CALLERS_KEPT = 50_000;
 /** Idempotency keys remembered per caller: a repeat of a request is free of charge. */
 const KEYS_KEPT = 50;
 
+/** A level is a sum of fractions; what lacks less than this is there. */
+const ROUNDING = 1e-6;
+
 /** One admitted operation, as far as rates go. */
 export interface SpentOperation {
   /** `user:<id>`, or `address:<ip>` without a session. */
@@ -89,7 +92,7 @@ export class RateLimits {
   }
 
   #waitMs(caller: Caller, name: string, rate: Rate, tokens: number): number {
-    return Math.max(0, (tokens - this.#level(caller, name, rate)) / rate.perMs);
+    return Math.max(0, (tokens - this.#level(caller, name, rate) - ROUNDING) / rate.perMs);
   }
 
   #spend(caller: Caller, name: string, rate: Rate, tokens: number): void {

@@ -32,7 +32,9 @@ export class RouterProof {
     const signature = extensions[SIGNATURE_EXTENSION];
     if (typeof signature !== 'string') return false;
     const signed = stableJson({ query: source, ...(Object.keys(variables).length > 0 && { variables }) });
-    return this.#secrets.some((secret) => isSame(signature, createHmac('sha256', secret.reveal()).update(signed).digest('base64')));
+    return this.#secrets.some((secret) =>
+      isSame(signature, createHmac('sha256', secret.reveal()).update(signed).digest('base64')),
+    );
   }
 }
 

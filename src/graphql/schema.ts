@@ -19,6 +19,7 @@ import { TransactionResolver } from '../resolvers/transaction.resolver.js';
 import { CardPaymentMethod } from '../resolvers/types/payment-method.js';
 import { DateOnly } from '../resolvers/types/scalars.js';
 import { UserResolver } from '../resolvers/user.resolver.js';
+import { PaymentStatusResolver } from '../subscriptions/payment-status.resolver.js';
 
 /** Most entities that one request may ask for by reference. */
 const MAX_REPRESENTATIONS = 1_000;
@@ -63,7 +64,7 @@ const ROOTS = [
   ['Subscription', 'Entry points for live updates.'],
 ] as const;
 
-/** The resolvers of queries, mutations and objects; those of live updates are passed to buildGraphSchema. */
+/** All resolvers of the contract. */
 const RESOLVERS = [
   TierResolver,
   TierPriceResolver,
@@ -78,6 +79,7 @@ const RESOLVERS = [
   SubscriptionVerbsResolver,
   PaymentVerbsResolver,
   PaymentMethodVerbsResolver,
+  PaymentStatusResolver,
 ] as const;
 
 /** A class with type-graphql's decorators. */
@@ -85,7 +87,7 @@ export type ResolverClass = new (...args: never[]) => object;
 
 /**
  * The subgraph's schema and its SDL as a composer reads it.
- * @param options.extraResolvers classes of further roots, e.g. that of the live updates
+ * @param options.extraResolvers classes of root fields outside the contract, such as a sandbox's
  */
 export function buildGraphSchema(options: { extraResolvers?: readonly ResolverClass[] } = {}): {
   schema: GraphQLSchema;

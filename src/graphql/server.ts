@@ -33,6 +33,8 @@ import { SOCKET_TIMINGS, SocketTransport, type SocketTimings } from './socket-tr
 
 /** A request id as clients may give it. */
 const REQUEST_ID_FORM = /^[A-Za-z0-9_-]{8,64}$/;
+/** How long live clients have to take their last item, milliseconds. */
+const GOODBYE_MS = 2_000;
 /** How long running requests may go on after the end has been asked for, milliseconds. */
 const CLOSE_GRACE_MS = 10_000;
 
@@ -44,7 +46,8 @@ export interface GraphServerOptions {
   checker: TokenChecker;
   /** Live updates: who waits for whom, where they read, and the cursors they hand out. */
   feed: { hub: FeedHub; reads: FeedReads; cursors: FeedCursors };
-  clock: Clock;
+  /** The machine's: the life of a token and what may be asked for in a time are no billing time. */
+  machineClock: Clock;
   log: Logger;
   registry: Registry;
   /** Port 0 takes a free one. In production: no introspection, nothing but subscriptions over WebSocket. */
@@ -68,7 +71,7 @@ export interface GraphServer {
 
 /** Serves the graph. @throws OneLineError when the address cannot be had */
 export async function startGraphServer(options: GraphServerOptions): Promise<GraphServer> {
-  const { schema, checker, clock, log, feed, settings } = options;
+  const { schema, checker, machineClock, log, feed, settings } = options;
   const isProduction = settings.environment === 'production';
   const origins = settings.corsOrigins;
   const app = Fastify({
@@ -97,14 +100,15 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     Object.assign(options.makeContext({ actor: caller.actor, requestId: caller.requestId, isRouter }), {
       live: {
         ...feed,
-        expiresAt: caller.expiresAt ?? clock.now(),
+        machineClock,
+        expiresAt: caller.expiresAt ?? machineClock.now(),
         report: (error: unknown) => log.error({ err: error }, 'the feed could not be read'),
         countSent: (type: string) => metrics.feedItems.inc({ type }),
       },
     });
   const admission = new Admission({
     schema,
-    rateLimits: settings.hasRateLimits ? new RateLimits(clock) : null,
+    rateLimits: settings.hasRateLimits ? new RateLimits(machineClock) : null,
     routerProof: settings.routerSecrets.length === 0 ? null : new RouterProof(settings.routerSecrets),
     countRefused: (limit) => metrics.refusedByLimit.inc({ limit }),
   });
@@ -131,7 +135,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
   options.addRoutes?.(app);
 
   const webSockets = new SocketTransport({
-    ...{ admission, checker, live, metrics, clock, origins, format, reportCardData },
+    ...{ admission, checker, live, metrics, machineClock, origins, format, reportCardData },
     makeRequestId: randomUUID,
     timings: options.socketTimings ?? SOCKET_TIMINGS,
   });
@@ -147,7 +151,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     isDraining: () => isDraining,
     stop: async (drainMs) => {
       isDraining = true;
-      feed.hub.drain();
+      await feed.hub.drain(GOODBYE_MS);
       await webSockets.drain(drainMs);
       const overdue = new AbortController();
       void delay(CLOSE_GRACE_MS, undefined, { signal: overdue.signal }).then(

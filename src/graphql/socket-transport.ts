@@ -52,7 +52,7 @@ export interface SocketTransportOptions {
   checker: TokenChecker;
   live: LiveOperations;
   metrics: GraphMetrics;
-  clock: Clock;
+  machineClock: Clock;
   makeRequestId: () => string;
   /** Pages besides our own that may connect. */
   origins: OriginList;
@@ -70,6 +70,8 @@ interface Connection {
   unsentCount: number;
   unsentSinceMs: number;
   expiry: NodeJS.Timeout | null;
+  /** Was told that it reads too slowly. */
+  isCut: boolean;
 }
 
 /** All WebSocket connections of one process. */
@@ -128,7 +130,7 @@ export class SocketTransport {
   }
 
   #open(socket: WebSocket, request: IncomingMessage): void {
-    const connection: Connection = { socket, request, caller: null, missedPongs: 0, unsentCount: 0, unsentSinceMs: 0, expiry: null };
+    const connection: Connection = { socket, request, caller: null, missedPongs: 0, unsentCount: 0, unsentSinceMs: 0, expiry: null, isCut: false };
     this.#connections.add(connection);
     let take: (text: string) => Promise<void> = async () => undefined;
     const closed = this.#protocol.opened(
@@ -153,7 +155,7 @@ export class SocketTransport {
     });
     socket.on('close', (code, reason) => {
       this.#forget(connection);
-      this.#options.metrics.socketCloses.inc({ code: String(code) });
+      this.#options.metrics.socketCloses.inc({ code: String(connection.isCut ? CLOSE.tryAgainLater : code) });
       void closed(code, reason.toString());
     });
   }
@@ -171,6 +173,8 @@ export class SocketTransport {
   /** Resolves when the network has taken the message: the next item is read for this client only then. */
   #send(connection: Connection, text: string): Promise<void> {
     const { socket } = connection;
+    // On a closing connection nothing is sent any more; who waits for it goes on when it has closed, and finds its stream ended.
+    if (socket.readyState === socket.CLOSING) return new Promise((resolve) => socket.once('close', () => resolve()));
     if (socket.readyState !== socket.OPEN) return Promise.resolve();
     if (connection.unsentCount === 0) connection.unsentSinceMs = performance.now();
     connection.unsentCount += 1;
@@ -216,7 +220,7 @@ export class SocketTransport {
     }
     if (connection.socket.readyState !== connection.socket.OPEN) return false;
     connection.caller = caller;
-    const leftMs = caller.expiresAt.getTime() - this.#options.clock.now().getTime();
+    const leftMs = caller.expiresAt.getTime() - this.#options.machineClock.now().getTime();
     const close = (): void => connection.socket.close(CLOSE.forbidden, 'Token expired');
     connection.expiry = setTimeout(close, Math.min(Math.max(leftMs, 0), LONGEST_TIMER_MS));
     this.#makeRoomFor(connection, caller.actor.userId);
@@ -280,10 +284,16 @@ export class SocketTransport {
     }
   }
 
+  /** A client that does not read may not even read that it is closed: by the next round it is cut off. */
   #cutSlowReaders(): void {
     const now = performance.now();
-    for (const { socket, unsentCount, unsentSinceMs } of this.#connections) {
-      if (unsentCount > 0 && now - unsentSinceMs > this.#options.timings.slowReaderMs) socket.close(CLOSE.tryAgainLater, 'Reads too slowly');
+    for (const connection of this.#connections) {
+      const { socket, unsentCount, unsentSinceMs } = connection;
+      if (connection.isCut) socket.terminate();
+      else if (unsentCount > 0 && now - unsentSinceMs > this.#options.timings.slowReaderMs) {
+        connection.isCut = true;
+        socket.close(CLOSE.tryAgainLater, 'Reads too slowly');
+      }
     }
   }
 }

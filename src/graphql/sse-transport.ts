@@ -23,7 +23,11 @@ export async function streamEvents(
   void reply.hijack();
   const stream = reply.raw;
   for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) stream.setHeader(name, value);
-  stream.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
+  stream.writeHead(200, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no',
+  });
   stream.flushHeaders();
   const items = Symbol.asyncIterator in results ? results : onlyOne(results);
   const comments = setInterval(() => void stream.write(':\n\n'), COMMENT_EVERY_MS);

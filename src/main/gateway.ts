@@ -1,6 +1,7 @@
 /** The gateway: GraphQL over HTTP and WebSocket, webhooks in, playground, health. */
 import { buildGraphSchema } from '../graphql/schema.js';
-import { startGraphServer } from '../graphql/server.js';
+import { startGraphServer, type GraphServer } from '../graphql/server.js';
+import { addGatewayRoutes } from '../http/routes.js';
 import { redactCardNumbers } from '../platform/card-data.js';
 import { SystemClock } from '../platform/clock.js';
 import { pgConfig } from '../platform/database-options.js';
@@ -8,7 +9,8 @@ import { createLogger } from '../platform/log.js';
 import { createMetrics } from '../platform/metrics.js';
 import { repeat } from '../platform/repeat.js';
 import { runProcess } from '../platform/run-process.js';
-import { databaseOptions, readSettings } from '../platform/settings.js';
+import { issueSandboxToken, LONGEST_SANDBOX_TTL_SECONDS, prepareSandboxIssuer } from '../platform/sandbox-issuer.js';
+import { databaseOptions, readSettings, SANDBOX_ISSUER } from '../platform/settings.js';
 import { TokenVerifier } from '../platform/tokens.js';
 import { makeReads } from '../resolvers/loaders/reads.js';
 import { Catalogue } from '../store/catalogue.reads.js';
@@ -17,7 +19,6 @@ import { feedReads, listenForWakes } from '../store/feed.reads.js';
 import { Reader } from '../store/reader.js';
 import { FeedCursors } from '../subscriptions/feed-cursor.js';
 import { FeedHub } from '../subscriptions/hub.js';
-import { PaymentStatusResolver } from '../subscriptions/payment-status.resolver.js';
 import { makeCommands } from '../usecases/commands.js';
 import { receiveWebhook } from '../usecases/receive-webhook.js';
 import { makeCashier, makeClock } from './assemble.js';
@@ -35,7 +36,12 @@ const DRAIN_MS = { sandbox: 0, otherwise: 20_000 };
 
 runProcess(async (shutdown) => {
   const settings = readSettings(process.env);
-  const log = createLogger({ level: settings.logLevel, service: 'gateway', region: settings.region, redactText: redactCardNumbers });
+  const log = createLogger({
+    level: settings.logLevel,
+    service: 'gateway',
+    region: settings.region,
+    redactText: redactCardNumbers,
+  });
   const registry = createMetrics({ region: settings.region, service: 'gateway' });
   const report = (what: string) => (error: unknown) => log.error({ err: error }, what);
 
@@ -63,14 +69,25 @@ runProcess(async (shutdown) => {
   shutdown.add('the refresh of the catalogue', () => refresh.stop());
 
   const reads = feedReads(reader);
-  const hub = new FeedHub({ readEnds: (ids) => reads.readEnds(ids), lookEveryMs: FEED_LOOK_EVERY_MS, report: report('the feed could not be looked at') });
+  const hub = new FeedHub({
+    readEnds: (ids) => reads.readEnds(ids),
+    lookEveryMs: FEED_LOOK_EVERY_MS,
+    report: report('the feed could not be looked at'),
+  });
   hub.start();
   shutdown.add('the feed hub', () => hub.stop());
+  let isHearing = false;
   const listening = listenForWakes({
     connection: pgConfig(database),
     onWake: ({ userId, sequence }) => hub.wake(userId, sequence),
-    onConnected: () => hub.wakeEverybody(),
-    report: report('wake-ups are not heard'),
+    onConnected: () => {
+      isHearing = true;
+      hub.wakeEverybody();
+    },
+    report: (error) => {
+      isHearing = false;
+      report('wake-ups are not heard')(error);
+    },
     retryMs: LISTEN_RETRY_MS,
   });
   shutdown.add('the listening for wake-ups', () => listening.stop());
@@ -83,9 +100,11 @@ runProcess(async (shutdown) => {
   });
   const commands = makeCommands(cashier);
   const receive = receiveWebhook(cashier);
-  const { schema } = buildGraphSchema({ extraResolvers: [PaymentStatusResolver] });
+  const { schema } = buildGraphSchema();
   const machineClock = new SystemClock();
-  const server = await startGraphServer({
+  const sandboxTokens = settings.isSandbox && settings.auth.issuer === SANDBOX_ISSUER ? await readyTokens(settings.dataDir) : {};
+  let server: GraphServer | null = null;
+  server = await startGraphServer({
     schema,
     makeContext: ({ actor, requestId, isRouter }) => ({
       actor,
@@ -99,27 +118,42 @@ runProcess(async (shutdown) => {
     }),
     checker: new TokenVerifier(settings.auth, machineClock),
     feed: { hub, reads, cursors: new FeedCursors(settings.cursorSecret) },
-    clock: machineClock,
+    machineClock,
     log,
     registry,
     settings,
-    addRoutes: (app) => {
-      app.get('/healthz', async () => ({ status: 'ok' }));
-      app.get('/readyz', async () => {
-        await reader.ping();
-        return { status: 'ok' };
-      });
-      app.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
-      void app.register(async (hooks) => {
-        hooks.removeAllContentTypeParsers();
-        hooks.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-        hooks.post('/webhooks/stripe', async (request, reply) => {
-          const outcome = await receive(request.body as Buffer, request.headers as Record<string, string | undefined>);
-          return reply.code(outcome === 'stored' ? 200 : 400).send({ received: outcome === 'stored' });
-        });
-      });
-    },
+    addRoutes: (app) =>
+      addGatewayRoutes(app, {
+        checks: {
+          database: { isVital: true, check: () => reader.ping() },
+          wakeUps: { isVital: false, check: async () => requireHearing(isHearing) },
+        },
+        isDraining: () => server?.isDraining() ?? false,
+        registry,
+        receiveWebhook: (_provider, rawBody, headers) => receive(rawBody, headers),
+        webhookProviders: ['stripe'],
+        report: report('a webhook could not be stored'),
+        playground: settings.environment === 'production' ? null : { tokens: sandboxTokens },
+      }),
   });
-  shutdown.add('the server', () => server.stop(settings.isSandbox ? DRAIN_MS.sandbox : DRAIN_MS.otherwise));
-  log.info({ url: server.url }, 'listening');
+  const serving = server;
+  shutdown.add('the server', () => serving.stop(settings.isSandbox ? DRAIN_MS.sandbox : DRAIN_MS.otherwise));
+  log.info({ url: serving.url }, 'listening');
 });
+
+/** Tokens of the sandbox for the playground's tabs; they last as long as a token may. */
+async function readyTokens(dataDir: string): Promise<Record<'customer' | 'support' | 'finance', string>> {
+  prepareSandboxIssuer(dataDir);
+  const token = (userId: string, scopes: string[]): Promise<string> =>
+    issueSandboxToken({ dataDir, userId, scopes, ttlSeconds: LONGEST_SANDBOX_TTL_SECONDS, now: new Date() });
+  return {
+    customer: await token('ana', []),
+    support: await token('sue', ['monetization:support']),
+    finance: await token('fin', ['monetization:finance']),
+  };
+}
+
+/** @throws Error while this process hears no wake-ups: live updates then come by the regular look, within five seconds. */
+function requireHearing(isHearing: boolean): void {
+  if (!isHearing) throw new Error('no wake-ups are heard');
+}

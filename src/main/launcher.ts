@@ -89,8 +89,8 @@ async function keepDatabase({ dataDir }: Settings, shutdown: Shutdown): Promise<
       return { ended: server.exited.then((code) => `exit code ${code}`), stop: () => server.stop() };
     },
   });
-  await database.start();
   shutdown.add('PostgreSQL', () => database.stop());
+  await database.start();
 }
 
 async function runOnce(name: string, file: string, env: NodeJS.ProcessEnv): Promise<void> {
@@ -104,13 +104,8 @@ async function startAll(parts: Part[], env: NodeJS.ProcessEnv, shutdown: Shutdow
     parts.map(async (part) => {
       const { name, file } = part;
       const child = new Supervised({ name, tell, start: async () => startChild(pathOf(file), env) });
-      await child.start();
       shutdown.add(name, () => child.stop());
-      const ended = child.ended.then((how) => {
-        throw new OneLineError(`The ${name} did not start (${how}); what it said is above.`);
-      });
-      ended.catch(() => undefined); // Later ends are the supervisor's matter.
-      await Promise.race([untilReady(part, shutdown), ended]);
+      await child.start(() => untilReady(part, shutdown));
     }),
   );
 }

@@ -1,6 +1,6 @@
 /** The worker: sends what was left, finds out what is unknown, applies webhooks, carries changes to the gateways, keeps the house. */
-import Fastify from 'fastify';
 import pg from 'pg';
+import { startOpsServer } from '../http/ops-server.js';
 import { redactCardNumbers } from '../platform/card-data.js';
 import { pgConfig } from '../platform/database-options.js';
 import { createLogger } from '../platform/log.js';
@@ -20,7 +20,12 @@ const POOL = 24;
 
 runProcess(async (shutdown) => {
   const settings = readSettings(process.env);
-  const log = createLogger({ level: settings.logLevel, service: 'worker', region: settings.region, redactText: redactCardNumbers });
+  const log = createLogger({
+    level: settings.logLevel,
+    service: 'worker',
+    region: settings.region,
+    redactText: redactCardNumbers,
+  });
   const registry = createMetrics({ region: settings.region, service: 'worker' });
   const clock = makeClock(settings);
   shutdown.add('the clock', () => clock.stop());
@@ -49,11 +54,14 @@ runProcess(async (shutdown) => {
     });
     shutdown.add(`chore ${chore.name}`, () => running.stop());
   }
-  const app = Fastify();
-  app.get('/healthz', async () => ({ status: 'ok' }));
-  app.get('/readyz', async () => ({ status: 'ok' }));
-  app.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
-  const url = await app.listen({ host: settings.host, port: settings.workerPort });
-  shutdown.add('the server', () => app.close());
-  log.info({ url }, 'listening');
+  const server = await startOpsServer({
+    host: settings.host,
+    port: settings.workerPort,
+    setting: 'PORT',
+    checks: { database: { isVital: true, check: async () => void (await source.query('select 1')) } },
+    isDraining: () => shutdown.isStopping,
+    registry,
+  });
+  shutdown.add('the server', () => server.stop());
+  log.info({ url: server.url }, 'listening');
 });

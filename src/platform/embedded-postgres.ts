@@ -9,7 +9,7 @@
  */
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { access, chmod, chown, cp, mkdir, readdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
+import { access, chmod, chown, cp, mkdir, readdir, readFile, readlink, realpath, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -313,7 +313,7 @@ async function isServerOf(pid: number, data: string): Promise<boolean> {
   const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
   if (name.trim() !== 'postgres') return false;
   const folder = await readlink(`/proc/${pid}/cwd`).catch(() => null);
-  return folder === null ? isAlive(pid) : folder === data;
+  return folder === null ? isAlive(pid) : folder === (await realpath(data));
 }
 
 function isAlive(pid: number): boolean {

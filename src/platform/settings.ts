@@ -79,7 +79,11 @@ export const SANDBOX_ISSUER = 'http://127.0.0.1/sandbox';
 /** Audience of the tokens, unless AUTH_AUDIENCE says otherwise. */
 export const DEFAULT_AUDIENCE = 'monetization';
 
-const SANDBOX_STRIPE = { apiKey: 'sk_test_sandbox', webhookSecret: 'whsec_sandbox_0123456789abcdefghijklmnopqrstuv', publishableKey: 'pk_test_sandbox' };
+const SANDBOX_STRIPE = {
+  apiKey: 'sk_test_sandbox',
+  webhookSecret: 'whsec_sandbox_0123456789abcdefghijklmnopqrstuv',
+  publishableKey: 'pk_test_sandbox',
+};
 const STRIPE_SETTINGS = ['STRIPE_API_KEY', 'STRIPE_WEBHOOK_SECRET', 'STRIPE_PUBLISHABLE_KEY'] as const;
 const SECRET_NAMES = new Set(['STRIPE_API_KEY', 'STRIPE_WEBHOOK_SECRET', 'ROUTER_SECRET', 'CURSOR_SECRET', 'DATABASE_URL']);
 /** The worker's health port lies this far above the gateway's. */

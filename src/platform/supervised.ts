@@ -4,6 +4,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
+import { OneLineError } from './one-line-error.js';
 
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
@@ -35,15 +36,21 @@ export class Supervised {
     this.#tell = options.tell;
   }
 
-  /** The first start. @throws what it threw; only later starts are repeated */
-  async start(): Promise<void> {
-    this.#running = await this.#start();
-    this.#watching = this.#watch(this.#running);
-  }
-
-  /** How the present run ends; for whoever waits for something of it. */
-  get ended(): Promise<string> {
-    return this.#running?.ended ?? Promise.resolve('it was not started');
+  /**
+   * The first start; supervision begins when it is ready.
+   * @param untilReady resolves when the thing does its work, at once where nothing is given
+   * @throws what the start threw; OneLineError when it ended before it was ready
+   */
+  async start(untilReady: () => Promise<void> = async () => undefined): Promise<void> {
+    const running = await this.#start();
+    this.#running = running;
+    if (this.#stopped.signal.aborted) await running.stop();
+    const endedEarly = running.ended.then((how) => {
+      throw new OneLineError(`The ${this.name} did not start (${how}); what it said is above.`);
+    });
+    endedEarly.catch(() => undefined); // Its later end is no failure of the start.
+    await Promise.race([untilReady(), endedEarly]);
+    this.#watching = this.#watch(running);
   }
 
   /** Stops it and waits for its end. */

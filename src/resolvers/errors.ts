@@ -1,7 +1,7 @@
 import { GraphQLError } from 'graphql';
 
 /** Stable codes of top-level errors that resolvers throw; what a user can act on is a userError instead. */
-export type ErrorCode = 'UNAUTHENTICATED' | 'FORBIDDEN' | 'BAD_USER_INPUT' | 'CURSOR_INVALID' | 'OPERATION_TOO_COMPLEX';
+type ErrorCode = 'UNAUTHENTICATED' | 'FORBIDDEN' | 'BAD_USER_INPUT' | 'CURSOR_INVALID' | 'OPERATION_TOO_COMPLEX';
 
 const error = (code: ErrorCode, message: string, extensions: Record<string, unknown> = {}): GraphQLError =>
   new GraphQLError(message, { extensions: { code, ...extensions } });

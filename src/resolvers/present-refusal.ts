@@ -14,7 +14,7 @@ const RETRY_AFTER_MS = 1_000;
 const UNEXPLAINED = failureOf({ codes: null, attemptStatus: 'declined', reader: 'owner', isFirstPayment: true });
 
 /** One refusal of a command to `userId`, as the type of the graph that its code calls for. */
-export async function presentRefusal(refusal: Refusal, userId: string, context: GraphContext): Promise<PresentedRefusal> {
+async function presentRefusal(refusal: Refusal, userId: string, context: GraphContext): Promise<PresentedRefusal> {
   const { code, message, field } = refusal;
   switch (code) {
     case 'PAYMENT_DECLINED':

@@ -9,6 +9,9 @@ const ADD_CREDIT = statement<[number, string, string, bigint], never>(
 );
 
 /** Gives a customer credit in a currency; the ledger's customer_credit is posted in the same unit of work. */
-export async function addCredit(uow: UnitOfWork, credit: { userId: string; currency: string; amountMinor: bigint }): Promise<void> {
+export async function addCredit(
+  uow: UnitOfWork,
+  credit: { userId: string; currency: string; amountMinor: bigint },
+): Promise<void> {
   await uow.run(ADD_CREDIT, [keyBucket(credit.userId), credit.userId, credit.currency, credit.amountMinor]);
 }

@@ -48,7 +48,12 @@ export async function loadProviderCustomer(uow: UnitOfWork, userId: string, prov
 }
 
 /** Keeps the customer's object; a second one is ignored, the first stays. */
-export async function recordProviderCustomer(uow: UnitOfWork, userId: string, providerAccountId: number, objectId: string): Promise<void> {
+export async function recordProviderCustomer(
+  uow: UnitOfWork,
+  userId: string,
+  providerAccountId: number,
+  objectId: string,
+): Promise<void> {
   await uow.run(ADD_PROVIDER_CUSTOMER, [keyBucket(userId), userId, providerAccountId, objectId]);
 }
 

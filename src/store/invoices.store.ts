@@ -13,7 +13,16 @@ export interface NewInvoice {
   priceId: PriceId;
   description: string;
   for:
-    | { kind: 'period'; subscriptionId: SubscriptionId; epoch: number; periodNumber: number; periodStart: Date; periodEnd: Date; startsOn: string; endsOn: string }
+    | {
+        kind: 'period';
+        subscriptionId: SubscriptionId;
+        epoch: number;
+        periodNumber: number;
+        periodStart: Date;
+        periodEnd: Date;
+        startsOn: string;
+        endsOn: string;
+      }
     | { kind: 'purchase'; purchaseId: PurchaseId };
 }
 
@@ -71,7 +80,11 @@ export async function requireInvoice(uow: UnitOfWork, id: string): Promise<Invoi
 
 /** Sets an open invoice paid or void. */
 export async function closeInvoice(uow: UnitOfWork, id: string, status: 'paid' | 'void'): Promise<void> {
-  await uow.manager.update(InvoiceRow, { bucket: bucketOf(id), id, status: 'open' }, { status, paidAt: status === 'paid' ? uow.now : null });
+  await uow.manager.update(
+    InvoiceRow,
+    { bucket: bucketOf(id), id, status: 'open' },
+    { status, paidAt: status === 'paid' ? uow.now : null },
+  );
 }
 
 /** The schedules of an invoice, oldest first; at most one runs. */
@@ -80,7 +93,12 @@ export async function listSchedules(uow: UnitOfWork, invoiceId: string): Promise
 }
 
 /** Stops a schedule on a day; what was not earned by then is reversed. */
-export async function stopSchedule(uow: UnitOfWork, row: RevenueScheduleRow, stoppedOn: string, reversedMinor: bigint): Promise<void> {
+export async function stopSchedule(
+  uow: UnitOfWork,
+  row: RevenueScheduleRow,
+  stoppedOn: string,
+  reversedMinor: bigint,
+): Promise<void> {
   await uow.manager.update(
     RevenueScheduleRow,
     { bucket: row.bucket, invoiceId: row.invoiceId, seq: row.seq },

@@ -76,7 +76,14 @@ export async function rollUpBalances(uow: UnitOfWork, until: Date): Promise<void
 
 const LIST_JOURNAL = statement<
   [number, string, string],
-  { event: Movement['event']; leg: string; debit: Movement['debit']; credit: Movement['credit']; amount: bigint; currency: string }
+  {
+    event: Movement['event'];
+    leg: string;
+    debit: Movement['debit'];
+    credit: Movement['credit'];
+    amount: bigint;
+    currency: string;
+  }
 >(
   'list_journal',
   `select m.event, m.leg, d.code as debit, c.code as credit, m.amount, m.currency from ledger_movement m

@@ -64,7 +64,15 @@ export async function setMethodStatus(
 /** Writes an open setup. */
 export async function insertSetup(
   uow: UnitOfWork,
-  setup: { id: SetupId; userId: string; kind: string; providerAccountId: number; returnUrl: string; makesDefault: boolean; expiresAt: Date },
+  setup: {
+    id: SetupId;
+    userId: string;
+    kind: string;
+    providerAccountId: number;
+    returnUrl: string;
+    makesDefault: boolean;
+    expiresAt: Date;
+  },
 ): Promise<void> {
   await uow.manager.insert(PaymentMethodSetupRow, { ...setup, bucket: bucketOf(setup.id), status: 'open' });
 }

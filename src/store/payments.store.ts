@@ -1,8 +1,23 @@
 /** Intents, attempts and the lines of the user's money history. Every status change is conditional on the version that was read. */
 import { In } from 'typeorm';
-import { bucketOf, type InvoiceId, type PaymentIntentId, type PaymentMethodId, type PurchaseId, type SubscriptionId, type TransactionId } from '../domain/ids.js';
+import {
+  bucketOf,
+  type InvoiceId,
+  type PaymentIntentId,
+  type PaymentMethodId,
+  type PurchaseId,
+  type SubscriptionId,
+  type TransactionId,
+} from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
-import { DisputeRow, PaymentAttemptRow, PaymentIntentRow, RefundRow, TransactionEventRow, TransactionRow } from '../entities/payment.entity.js';
+import {
+  DisputeRow,
+  PaymentAttemptRow,
+  PaymentIntentRow,
+  RefundRow,
+  TransactionEventRow,
+  TransactionRow,
+} from '../entities/payment.entity.js';
 import { statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
@@ -117,7 +132,13 @@ export async function insertTransaction(uow: UnitOfWork, transaction: NewTransac
     at: uow.now,
     cause,
   });
-  uow.emit({ userId: transaction.userId, transactionId: transaction.id, version: 0, status: transaction.status, previousStatus: null });
+  uow.emit({
+    userId: transaction.userId,
+    transactionId: transaction.id,
+    version: 0,
+    status: transaction.status,
+    previousStatus: null,
+  });
 }
 
 /** Moves a transaction to another status with its event, and tells the feed. The customer's lock is held. */
@@ -148,7 +169,13 @@ export async function changeTransaction(
     cause: change.cause,
   });
   // The row's id is the transaction's: a row of this table names nothing else.
-  uow.emit({ userId: row.userId, transactionId: row.id as TransactionId, version, status: change.status, previousStatus: row.status });
+  uow.emit({
+    userId: row.userId,
+    transactionId: row.id as TransactionId,
+    version,
+    status: change.status,
+    previousStatus: row.status,
+  });
 }
 
 /** One transaction by id; row security hides other users' from a customer. */
@@ -233,13 +260,21 @@ const DUE_REFUNDS = statement<[number[], Date, number], { id: TransactionId; use
 );
 
 /** Up to `limit` attempts of these buckets that are due; each is claimed by its version before anything is done. */
-export async function listDueAttempts(uow: UnitOfWork, buckets: number[], limit: number): Promise<{ id: TransactionId; userId: string }[]> {
+export async function listDueAttempts(
+  uow: UnitOfWork,
+  buckets: number[],
+  limit: number,
+): Promise<{ id: TransactionId; userId: string }[]> {
   const rows = await uow.run(DUE_ATTEMPTS, [buckets, uow.now, limit]);
   return rows.map((row) => ({ id: row.id, userId: row.user_id }));
 }
 
 /** The same for refunds. */
-export async function listDueRefunds(uow: UnitOfWork, buckets: number[], limit: number): Promise<{ id: TransactionId; userId: string }[]> {
+export async function listDueRefunds(
+  uow: UnitOfWork,
+  buckets: number[],
+  limit: number,
+): Promise<{ id: TransactionId; userId: string }[]> {
   const rows = await uow.run(DUE_REFUNDS, [buckets, uow.now, limit]);
   return rows.map((row) => ({ id: row.id, userId: row.user_id }));
 }

@@ -20,12 +20,19 @@ const FIND_REF = statement<[number, string, number], { kind: RefKind; id: string
 );
 
 /** Remembers which of our rows a provider's object is; the first to say so wins (fence 5 across users). */
-export async function recordRef(uow: UnitOfWork, ref: { objectId: string; providerAccountId: number; kind: RefKind; id: string }): Promise<void> {
+export async function recordRef(
+  uow: UnitOfWork,
+  ref: { objectId: string; providerAccountId: number; kind: RefKind; id: string },
+): Promise<void> {
   await uow.run(ADD_REF, [keyBucket(ref.objectId), ref.objectId, ref.providerAccountId, ref.kind, ref.id]);
 }
 
 /** Which of our rows a provider's object is; null when it was never met. */
-export async function findRef(uow: UnitOfWork, objectId: string, providerAccountId: number): Promise<{ kind: RefKind; id: string } | null> {
+export async function findRef(
+  uow: UnitOfWork,
+  objectId: string,
+  providerAccountId: number,
+): Promise<{ kind: RefKind; id: string } | null> {
   const [ref] = await uow.run(FIND_REF, [keyBucket(objectId), objectId, providerAccountId]);
   return ref ?? null;
 }
@@ -162,7 +169,15 @@ export interface ClaimedWebhook {
 
 const CLAIM_WEBHOOKS = statement<
   [number[], Date, number, Date],
-  { bucket: number; id: WebhookEventId; event_id: string; type: string; object_id: string | null; provider_account_id: number; attempts: number }
+  {
+    bucket: number;
+    id: WebhookEventId;
+    event_id: string;
+    type: string;
+    object_id: string | null;
+    provider_account_id: number;
+    attempts: number;
+  }
 >(
   'claim_webhooks',
   `with due as materialized (
@@ -178,7 +193,12 @@ const CLAIM_WEBHOOKS = statement<
 );
 
 /** Takes up to `limit` stored events until `leaseUntil`; others skip them. */
-export async function claimWebhooks(uow: UnitOfWork, buckets: number[], limit: number, leaseUntil: Date): Promise<ClaimedWebhook[]> {
+export async function claimWebhooks(
+  uow: UnitOfWork,
+  buckets: number[],
+  limit: number,
+  leaseUntil: Date,
+): Promise<ClaimedWebhook[]> {
   const rows = await uow.run(CLAIM_WEBHOOKS, [buckets, uow.now, limit, leaseUntil]);
   return rows.map((row) => ({
     bucket: row.bucket,

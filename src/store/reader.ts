@@ -65,9 +65,8 @@ export class Reader {
       max: options.maxConnections,
       statement_timeout: options.statementTimeoutMs,
       types: { getTypeParser: parserOf },
-      onConnect: async (client) => {
-        await client.query('set role pay_reader');
-      },
+      // Part of the connection's start, so that no statement runs as anybody else.
+      options: '-c role=pay_reader',
     });
     // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
     this.#pool.on('error', () => undefined);

@@ -20,7 +20,10 @@ export async function loadTierPrice(uow: UnitOfWork, priceId: PriceId): Promise<
 }
 
 /** A price with the product it belongs to; null when there is none, or it is a tier's. */
-export async function loadProductPrice(uow: UnitOfWork, priceId: PriceId): Promise<{ price: PriceRow; product: ProductRow } | null> {
+export async function loadProductPrice(
+  uow: UnitOfWork,
+  priceId: PriceId,
+): Promise<{ price: PriceRow; product: ProductRow } | null> {
   const price = await uow.manager.findOneBy(PriceRow, { id: priceId });
   if (!price?.productId) return null;
   return { price, product: await uow.manager.findOneByOrFail(ProductRow, { id: price.productId }) };
@@ -120,7 +123,11 @@ const DUE_SUBSCRIPTIONS = statement<[number[], Date, number], { bucket: number; 
 );
 
 /** Up to `limit` subscriptions of these buckets that wait for their end. They are looked at again under the customer's lock. */
-export async function listDueSubscriptions(uow: UnitOfWork, buckets: number[], limit: number): Promise<{ id: SubscriptionId; userId: string }[]> {
+export async function listDueSubscriptions(
+  uow: UnitOfWork,
+  buckets: number[],
+  limit: number,
+): Promise<{ id: SubscriptionId; userId: string }[]> {
   const rows = await uow.run(DUE_SUBSCRIPTIONS, [buckets, uow.now, limit]);
   return rows.map((row) => ({ id: row.id, userId: row.user_id }));
 }
@@ -144,7 +151,10 @@ export async function setPurchaseStatus(uow: UnitOfWork, id: string, status: 'co
 }
 
 /** Grants what a purchase unlocks. */
-export async function insertGrant(uow: UnitOfWork, grant: { id: string; userId: string; featureKey: string; purchaseId: string }): Promise<void> {
+export async function insertGrant(
+  uow: UnitOfWork,
+  grant: { id: string; userId: string; featureKey: string; purchaseId: string },
+): Promise<void> {
   await uow.manager.insert(EntitlementGrantRow, { ...grant, bucket: bucketOf(grant.id) });
 }
 

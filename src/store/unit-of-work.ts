@@ -154,7 +154,12 @@ async function writeFeed(uow: UnitOfWork, random: Random, changes: PaymentChange
         userId,
         seq: first + BigInt(i),
         type: 'payment_status',
-        data: { transactionId: change.transactionId, version: change.version, status: change.status, previousStatus: change.previousStatus },
+        data: {
+          transactionId: change.transactionId,
+          version: change.version,
+          status: change.status,
+          previousStatus: change.previousStatus,
+        },
       })),
     );
     told.push({ userId, seq: customer.feed_seq });

@@ -31,6 +31,8 @@ export interface FeedStreamDependencies {
   hub: FeedHub;
   reads: FeedReads;
   clock: Clock;
+  /** The machine's: the life of a token is no billing time. */
+  machineClock: Clock;
   /** Told when the table could not be read; the stream tries again. */
   report: (error: unknown) => void;
 }
@@ -198,7 +200,7 @@ export class FeedStream implements AsyncIterableIterator<FeedItem, undefined> {
   }
 
   #leaveInMs(): number {
-    return this.#request.expiresAt.getTime() - LEAVE_BEFORE_EXPIRY_MS - this.#now();
+    return this.#request.expiresAt.getTime() - LEAVE_BEFORE_EXPIRY_MS - this.#dependencies.machineClock.now().getTime();
   }
 
   #now(): number {

@@ -11,6 +11,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 /** Users asked about in one look at the table. */
 const USERS_PER_LOOK = 1_000;
 
+/** Between two looks whether the last stream has ended. */
+const DRAIN_LOOK_MS = 5;
+
 /** A stream as the hub sees it. */
 export interface Waiter {
   /** The user's feed reaches at least up to `sequence`. */
@@ -57,10 +60,12 @@ export class FeedHub {
     return this.#isDraining;
   }
 
-  /** Every open stream says RECONNECT and ends; new ones are refused by whoever opens them. */
-  drain(): void {
+  /** Every open stream says RECONNECT and ends. Resolves when all have, or after `limitMs`: some client may not read. */
+  async drain(limitMs: number): Promise<void> {
     this.#isDraining = true;
     this.wakeEverybody();
+    const limit = performance.now() + limitMs;
+    while (this.#waiters.size > 0 && performance.now() < limit) await delay(DRAIN_LOOK_MS);
   }
 
   /** Number of open streams. */

@@ -1,5 +1,6 @@
 import { Arg, Ctx, ID, Int, Resolver, Root, Subscription } from 'type-graphql';
 import { parsePublicId, type IdPrefix } from '../domain/ids.js';
+import type { Clock } from '../ports/clock.js';
 import { Authenticated, requireActor } from '../resolvers/authorization.js';
 import type { GraphContext } from '../resolvers/context.js';
 import { badUserInput, cursorInvalid, tooMany } from '../resolvers/errors.js';
@@ -17,8 +18,9 @@ export interface LiveSource {
   readonly hub: FeedHub;
   readonly reads: FeedReads;
   readonly cursors: FeedCursors;
-  /** When the caller's token expires. */
+  /** When the caller's token expires, on the machine's clock. */
   readonly expiresAt: Date;
+  readonly machineClock: Clock;
   /** Told when the feed could not be read for a while. */
   readonly report: (error: unknown) => void;
   /** Counts an item by its type. */
@@ -54,7 +56,9 @@ export class PaymentStatusResolver {
     @Root() item: FeedItem,
     @Ctx() context: LiveContext,
     @Arg('transactionId', () => ID, { nullable: true, description: 'Only this payment.' }) _transactionId?: string | null,
-    @Arg('subscriptionId', () => ID, { nullable: true, description: 'Only payments of this subscription.' }) _subscriptionId?: string | null,
+    @Arg('subscriptionId', () => ID, { nullable: true, description: 'Only payments of this subscription.' }) _subscriptionId?:
+      | string
+      | null,
     @Arg('after', () => String, {
       nullable: true,
       description: 'Cursor of the last update handled; updates after it are sent first. Leave out to start from now.',
@@ -104,13 +108,13 @@ async function presentChange(
 /** @throws GraphQLError UNAUTHENTICATED, BAD_USER_INPUT, CURSOR_INVALID, OPERATION_TOO_COMPLEX */
 function openStream(args: PaymentStatusArguments, context: LiveContext): FeedStream {
   const { userId } = requireActor(context);
-  const { hub, reads, cursors, expiresAt, report } = context.live;
+  const { hub, reads, cursors, expiresAt, machineClock, report } = context.live;
   const transactionId = idOrNull('txn', 'transactionId', args.transactionId);
   const subscriptionId = idOrNull('sub', 'subscriptionId', args.subscriptionId);
   const open = hub.openStreamsOf(userId);
   if (open >= STREAMS_PER_USER) throw tooMany('streams', open + 1, STREAMS_PER_USER);
   return new FeedStream(
-    { hub, reads, clock: context.clock, report },
+    { hub, reads, clock: context.clock, machineClock, report },
     {
       userId,
       after: placeAfter(cursors, userId, args.after),

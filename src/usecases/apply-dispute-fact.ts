@@ -43,7 +43,7 @@ export async function applyDisputeFact(uow: UnitOfWork, cashier: Cashier, charge
     isWithdrawn: withdrawn !== null,
     isReinstated: reinstated !== null,
   });
-  let row =
+  const row =
     known ??
     (await insertDispute(uow, {
       id: newId(cashier, 'txn', charge.bucket),
@@ -67,15 +67,20 @@ export async function applyDisputeFact(uow: UnitOfWork, cashier: Cashier, charge
     ...(isNewlyWithdrawn ? { isWithdrawn: true } : {}),
     ...(reversalId === null ? {} : { reversalId }),
   });
-  row = { ...row, status };
   if (isNewlyWithdrawn) await withdraw(uow, cashier, charge, row, withdrawn);
   if (reversalId !== null && reinstated) await reinstate(uow, cashier, charge, row, reversalId, reinstated);
-  await followUp(uow, charge, row, before);
+  await followUp(uow, charge, row, status, before);
   cashier.events.statusChanged('dispute', status);
 }
 
 /** The bank took the amount back: a line of its own in the customer's history. */
-async function withdraw(uow: UnitOfWork, cashier: Cashier, charge: TransactionRow, row: DisputeRow, record: ProviderRecordFact): Promise<void> {
+async function withdraw(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  charge: TransactionRow,
+  row: DisputeRow,
+  record: ProviderRecordFact,
+): Promise<void> {
   await insertLine(uow, charge, row, row.id, 'dispute');
   const recordId = await book(uow, cashier, charge, row.id, record);
   if (recordId === null) return;
@@ -111,7 +116,13 @@ async function reinstate(
   });
 }
 
-async function insertLine(uow: UnitOfWork, charge: TransactionRow, row: DisputeRow, id: string, kind: 'dispute' | 'dispute_reversal'): Promise<void> {
+async function insertLine(
+  uow: UnitOfWork,
+  charge: TransactionRow,
+  row: DisputeRow,
+  id: string,
+  kind: 'dispute' | 'dispute_reversal',
+): Promise<void> {
   await insertTransaction(uow, {
     // A dispute's id, and its reversal's, are made as ids of transactions.
     id: id as TransactionId,
@@ -131,15 +142,27 @@ async function insertLine(uow: UnitOfWork, charge: TransactionRow, row: DisputeR
   });
 }
 
-function book(uow: UnitOfWork, cashier: Cashier, charge: TransactionRow, matchedId: string, record: ProviderRecordFact): Promise<string | null> {
+function book(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  charge: TransactionRow,
+  matchedId: string,
+  record: ProviderRecordFact,
+): Promise<string | null> {
   return bookRecord(uow, cashier, { owner: charge, record, ourRef: null, matchedId, isForeign: false });
 }
 
 /** What a dispute does to access: held while it runs, given back when won and the paid period still runs, ended when lost. */
-async function followUp(uow: UnitOfWork, charge: TransactionRow, row: DisputeRow, before: string | null): Promise<void> {
-  if (row.status === before) return;
+async function followUp(
+  uow: UnitOfWork,
+  charge: TransactionRow,
+  row: DisputeRow,
+  status: DisputeStatus,
+  before: string | null,
+): Promise<void> {
+  if (status === before) return;
   const subscription = charge.subscriptionId === null ? null : await loadSubscription(uow, charge.subscriptionId);
-  if (row.status === 'lost') {
+  if (status === 'lost') {
     await bookLoss(uow, charge, row);
     if (charge.paymentMethodId !== null) await setMethodStatus(uow, charge.paymentMethodId, 'failed');
     if (subscription) await endSubscription(uow, subscription.id, 'dispute', 'provider_event');
@@ -147,10 +170,10 @@ async function followUp(uow: UnitOfWork, charge: TransactionRow, row: DisputeRow
   }
   // Column check: one of these words.
   if (!subscription || hasEnded(subscription.status as SubscriptionStatus)) return;
-  const isRunning = row.status === 'open' || row.status === 'under_review';
+  const isRunning = status === 'open' || status === 'under_review';
   if (isRunning && subscription.hold === 'none') {
     await changeSubscription(uow, subscription, { kind: 'held', cause: 'provider_event', set: { hold: 'dispute' } });
-  } else if (!isRunning && row.status !== 'inquiry' && subscription.hold === 'dispute') {
+  } else if (!isRunning && status !== 'inquiry' && subscription.hold === 'dispute') {
     // The renewal after a dispute needs the customer's yes: it ends with the period unless resumed.
     const entitledUntil = entitledUntilFor({ status: 'active', periodEnd: subscription.periodEnd, endsAtPeriodEnd: true });
     await changeSubscription(uow, subscription, {

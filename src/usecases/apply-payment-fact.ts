@@ -86,7 +86,12 @@ export async function applyPaymentFact(
       if (fact.status === 'succeeded') await bookOrphan(uow, cashier, payment, fact);
       return 'contradiction';
     case 'apply':
-      await recordRef(uow, { objectId: fact.objectId, providerAccountId: attempt.providerAccountId, kind: 'payment_intent', id: intent.id });
+      await recordRef(uow, {
+        objectId: fact.objectId,
+        providerAccountId: attempt.providerAccountId,
+        kind: 'payment_intent',
+        id: intent.id,
+      });
       return (await move(uow, cashier, payment, decision.to, fact, cause)) ? 'applied' : 'nothing';
   }
 }
@@ -103,7 +108,12 @@ export async function endNotExecuted(
 }
 
 /** Ends an attempt that was never sent: nobody has to be asked. */
-export async function endNeverSent(uow: UnitOfWork, cashier: Cashier, payment: OpenPayment, cause: TransactionCause): Promise<boolean> {
+export async function endNeverSent(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  payment: OpenPayment,
+  cause: TransactionCause,
+): Promise<boolean> {
   invariant(payment.attempt.sentAt === null, 'only what was never sent ends without the provider', { id: payment.attempt.id });
   return finish(uow, cashier, payment, 'canceled', {}, cause);
 }
@@ -158,7 +168,12 @@ async function succeed(
     statementDescriptor: fact.statementDescriptor,
   });
   if (fact.chargeId !== null) {
-    await recordRef(uow, { objectId: fact.chargeId, providerAccountId: attempt.providerAccountId, kind: 'charge', id: attempt.id });
+    await recordRef(uow, {
+      objectId: fact.chargeId,
+      providerAccountId: attempt.providerAccountId,
+      kind: 'charge',
+      id: attempt.id,
+    });
   }
   await bookCharge(uow, cashier, attempt, intent, fact);
   await deliver(uow, cashier, invoice, cause);
@@ -168,7 +183,7 @@ async function succeed(
     const charge = await requireTransaction(uow, attempt.id);
     await requestRefund(uow, cashier, {
       charge,
-      attempt: { ...attempt, status: 'succeeded' },
+      attempt: { status: 'succeeded' },
       amount: null,
       reason: 'requested',
       note: 'Given up by the customer before it was paid.',
@@ -189,7 +204,10 @@ async function deliver(uow: UnitOfWork, cashier: Cashier, invoice: InvoiceRow, c
     await changeSubscription(uow, subscription, {
       kind: 'activated',
       cause,
-      set: { status: 'active', entitledUntil: entitledUntilFor({ status: 'active', periodEnd: subscription.periodEnd, endsAtPeriodEnd: false }) },
+      set: {
+        status: 'active',
+        entitledUntil: entitledUntilFor({ status: 'active', periodEnd: subscription.periodEnd, endsAtPeriodEnd: false }),
+      },
     });
   } else if (invoice.purchaseId !== null) {
     const purchase = await loadPurchase(uow, invoice.purchaseId);
@@ -208,7 +226,13 @@ async function deliver(uow: UnitOfWork, cashier: Cashier, invoice: InvoiceRow, c
 }
 
 /** The charge in the books: what the provider owes us now, and what it kept of it. */
-async function bookCharge(uow: UnitOfWork, cashier: Cashier, attempt: PaymentAttemptRow, intent: PaymentIntentRow, fact: PaymentFact): Promise<void> {
+async function bookCharge(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  attempt: PaymentAttemptRow,
+  intent: PaymentIntentRow,
+  fact: PaymentFact,
+): Promise<void> {
   const record = fact.records.find((one) => one.kind === 'charge') ?? null;
   const isForeign = record !== null && record.currency !== attempt.currency;
   await postJournal(uow, {
@@ -278,13 +302,22 @@ async function finish(
       await changeSubscription(uow, subscription, {
         kind: intent.cancelRequestedAt === null ? 'payment_failed' : 'gave_up',
         cause,
-        set: { status: end.subscription, endedAt: uow.now, endReason: to === 'canceled' ? 'not_paid' : 'payment_failed', nextActionAt: null },
+        set: {
+          status: end.subscription,
+          endedAt: uow.now,
+          endReason: to === 'canceled' ? 'not_paid' : 'payment_failed',
+          nextActionAt: null,
+        },
       });
     }
   } else if (invoice.purchaseId !== null) {
     await setPurchaseStatus(uow, invoice.purchaseId, end.purchase);
   }
-  await changeTransaction(uow, await requireTransaction(uow, attempt.id), { status: transactionStatusOf(to), cause, settledAt: uow.now });
+  await changeTransaction(uow, await requireTransaction(uow, attempt.id), {
+    status: transactionStatusOf(to),
+    cause,
+    settledAt: uow.now,
+  });
   cashier.events.statusChanged('charge', to);
   return true;
 }
@@ -303,7 +336,12 @@ async function voidInvoice(uow: UnitOfWork, invoice: InvoiceRow, providerAccount
   await postJournal(uow, {
     sourceId: invoice.id,
     movements: invoiceVoided(
-      { kind: invoice.kind === 'purchase' ? 'purchase' : 'period', netMinor: invoice.net, taxMinor: invoice.tax, currency: invoice.currency },
+      {
+        kind: invoice.kind === 'purchase' ? 'purchase' : 'period',
+        netMinor: invoice.net,
+        taxMinor: invoice.tax,
+        currency: invoice.currency,
+      },
       unearned,
     ),
     userId: invoice.userId,
@@ -342,7 +380,13 @@ async function bookOrphan(uow: UnitOfWork, cashier: Cashier, { attempt, intent }
   });
 }
 
-async function open(uow: UnitOfWork, cashier: Cashier, { attempt }: OpenPayment, kind: string, theirsMinor: bigint): Promise<void> {
+async function open(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  { attempt }: OpenPayment,
+  kind: string,
+  theirsMinor: bigint,
+): Promise<void> {
   await recordFinding(uow, {
     id: newId(cashier, 'txn', attempt.bucket),
     providerAccountId: attempt.providerAccountId,

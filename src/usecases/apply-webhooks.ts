@@ -93,7 +93,11 @@ async function park(uow: UnitOfWork, cashier: Cashier, event: ClaimedWebhook): P
   cashier.events.findingOpened('webhook_parked', 2);
 }
 
-async function fetchAndApply(cashier: Cashier, kind: 'payment' | 'refund' | 'dispute' | 'setup', objectId: string): Promise<Outcome> {
+async function fetchAndApply(
+  cashier: Cashier,
+  kind: 'payment' | 'refund' | 'dispute' | 'setup',
+  objectId: string,
+): Promise<Outcome> {
   const { provider } = cashier;
   switch (kind) {
     case 'payment':
@@ -198,7 +202,11 @@ async function applyDispute(cashier: Cashier, fact: DisputeFact): Promise<Outcom
 }
 
 /** Our charge of a provider's charge or payment object. */
-async function findCharge(cashier: Cashier, chargeObjectId: string | null, paymentObjectId: string | null): Promise<string | null> {
+async function findCharge(
+  cashier: Cashier,
+  chargeObjectId: string | null,
+  paymentObjectId: string | null,
+): Promise<string | null> {
   const charge = chargeObjectId === null ? null : await lookUp(cashier, chargeObjectId);
   if (charge?.kind === 'charge') return charge.id;
   const payment = paymentObjectId === null ? null : await lookUp(cashier, paymentObjectId);

@@ -1,5 +1,14 @@
 /** The first unit of work of every payment: what is owed and the decision to collect it, written and committed before any call. */
-import { publicId, type InvoiceId, type PaymentIntentId, type PaymentMethodId, type PriceId, type PurchaseId, type SubscriptionId, type TransactionId } from '../domain/ids.js';
+import {
+  publicId,
+  type InvoiceId,
+  type PaymentIntentId,
+  type PaymentMethodId,
+  type PriceId,
+  type PurchaseId,
+  type SubscriptionId,
+  type TransactionId,
+} from '../domain/ids.js';
 import { invoiceFinalized } from '../domain/ledger/journals.js';
 import { SAFETY_NET_MS } from '../domain/payment/schedule.js';
 import { canonicalJson, sha256 } from '../platform/json.js';

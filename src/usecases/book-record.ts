@@ -33,7 +33,13 @@ export async function bookRecord(
     matchedId: line.matchedId,
   });
   if (!isNew) return null;
-  const journal = { sourceId: id, userId: owner.userId, invoiceId: null, effectiveAt: record.occurredAt, providerAccountId: owner.providerAccountId };
+  const journal = {
+    sourceId: id,
+    userId: owner.userId,
+    invoiceId: null,
+    effectiveAt: record.occurredAt,
+    providerAccountId: owner.providerAccountId,
+  };
   if (line.isForeign) await postJournal(uow, { ...journal, movements: fxSettlement(record.grossMinor, record.currency) });
   // A dispute's fee is part of its own journal.
   if (record.kind !== 'dispute' && record.kind !== 'dispute_reversal') {

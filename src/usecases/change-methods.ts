@@ -17,7 +17,10 @@ export const setDefaultPaymentMethod =
       const method = await loadMethod(uow, paymentMethodId);
       if (method?.userId !== userId || method.status === 'removed') return notFound();
       if (method.status !== 'active') {
-        return refusal('PAYMENT_METHOD_UNUSABLE', 'Only a method that can be charged can be the default.', ['input', 'paymentMethodId']);
+        return refusal('PAYMENT_METHOD_UNUSABLE', 'Only a method that can be charged can be the default.', [
+          'input',
+          'paymentMethodId',
+        ]);
       }
       await setDefaultMethod(uow, userId, paymentMethodId);
       return null;
@@ -41,9 +44,14 @@ export const removePaymentMethod =
       const renewing = (await listLiveSubscriptions(uow, userId)).filter((one) => !one.cancelAtPeriodEnd);
       const isLast = usable.length === 1 && usable[0]?.id === paymentMethodId;
       if (isLast && renewing.length > 0) {
-        return refusal('INVALID_STATE', 'A subscription depends on this method alone. Add another one first.', ['input', 'paymentMethodId'], {
-          subscriptionId: renewing[0]?.id as NonNullable<Refusal['subscriptionId']>,
-        });
+        return refusal(
+          'INVALID_STATE',
+          'A subscription depends on this method alone. Add another one first.',
+          ['input', 'paymentMethodId'],
+          {
+            subscriptionId: renewing[0]?.id as NonNullable<Refusal['subscriptionId']>,
+          },
+        );
       }
       return { methodObjectId: method.providerObjectId };
     });
@@ -65,7 +73,11 @@ export const removePaymentMethod =
   };
 
 function answer(paymentMethodId: PaymentMethodId, refused: Refusal | null): MethodAnswer {
-  return { paymentMethodId: refused === null ? paymentMethodId : null, refusals: refused === null ? [] : [refused], isReplay: false };
+  return {
+    paymentMethodId: refused === null ? paymentMethodId : null,
+    refusals: refused === null ? [] : [refused],
+    isReplay: false,
+  };
 }
 
 function notFound(): Refusal {

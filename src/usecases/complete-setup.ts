@@ -68,7 +68,12 @@ export const completeSetup =
   };
 
 /** Writes how a setup stands: the method it made, or why there is none. Takes the customer's lock. */
-export async function applySetupFact(uow: UnitOfWork, cashier: Cashier, setupId: string, fact: SetupFact): Promise<CompleteSetupAnswer> {
+export async function applySetupFact(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  setupId: string,
+  fact: SetupFact,
+): Promise<CompleteSetupAnswer> {
   const unlocked = await loadSetup(uow, setupId);
   invariant(unlocked !== null, 'a setup that was read is there', { setupId });
   await lockCustomer(uow, unlocked.userId);
@@ -102,7 +107,8 @@ export async function applySetupFact(uow: UnitOfWork, cashier: Cashier, setupId:
       invariant(paymentMethodId !== null, 'a setup that succeeded has a method', { setupId });
       await changeSetup(uow, setupId, { status: 'succeeded', nextAction: null, paymentMethodId });
       const customer = await lockCustomer(uow, setup.userId);
-      if (setup.makesDefault || customer.defaultPaymentMethodId === null) await setDefaultMethod(uow, setup.userId, paymentMethodId);
+      if (setup.makesDefault || customer.defaultPaymentMethodId === null)
+        await setDefaultMethod(uow, setup.userId, paymentMethodId);
       return { paymentMethodId, nextAction: null, refusals: [], isReplay: false };
     }
   }

@@ -70,7 +70,9 @@ export const purchase =
     });
     const { resultId, refusals, isReplay } = end;
     if (resultId === null) return { purchaseId: null, transactionId: null, refusals, isReplay };
-    const transactionId = isReplay ? await inTx(cashier.tx, own(userId), (uow) => loadFirstCharge(uow, resultId)) : ids.transaction;
+    const transactionId = isReplay
+      ? await inTx(cashier.tx, own(userId), (uow) => loadFirstCharge(uow, resultId))
+      : ids.transaction;
     const declines = transactionId === null ? [] : await payAndAnswer(cashier, userId, transactionId, isReplay);
     return { purchaseId: resultId, transactionId, refusals: declines, isReplay };
   };

@@ -53,7 +53,11 @@ export async function requestRefund(uow: UnitOfWork, cashier: Cashier, ask: Refu
     amountMinor: charge.amount,
     currency: charge.currency,
     refunds: refunds.map((row) => ({ status: row.status as RefundStatus, amountMinor: row.amount })),
-    disputes: disputes.map((row) => ({ status: row.status as DisputeStatus, amountMinor: row.amount, isWithdrawn: row.isWithdrawn })),
+    disputes: disputes.map((row) => ({
+      status: row.status as DisputeStatus,
+      amountMinor: row.amount,
+      isWithdrawn: row.isWithdrawn,
+    })),
     asked: ask.amount,
   });
   if (decision.kind === 'refused') return { refused: refusal(decision.code, decision.message, decision.field) };
@@ -71,7 +75,8 @@ export async function requestRefund(uow: UnitOfWork, cashier: Cashier, ask: Refu
     cause: ask.cause,
   });
   await bookRequest(uow, refundId, charge, amount);
-  if (ask.endSubscription && charge.subscriptionId !== null) await endSubscription(uow, charge.subscriptionId, 'refunded', ask.cause);
+  if (ask.endSubscription && charge.subscriptionId !== null)
+    await endSubscription(uow, charge.subscriptionId, 'refunded', ask.cause);
   return { refundId, amount };
 }
 

@@ -104,9 +104,15 @@ async function lookInListing(cashier: Cashier, claimed: ClaimedPayment, cause: T
     return;
   }
   if (called.fact !== null) {
-    const applied = await recordPayment(cashier, claimed, { kind: 'fact', fact: called.fact, requestId: called.requestId }, cause);
+    const applied = await recordPayment(
+      cashier,
+      claimed,
+      { kind: 'fact', fact: called.fact, requestId: called.requestId },
+      cause,
+    );
     // It is there and nothing was tried on it: it stands in the way of nothing, but must not be paid later.
-    if (applied === 'nothing' && called.fact.status === 'not_executed') await settleAtProvider(cashier, claimed, called.fact.objectId, cause);
+    if (applied === 'nothing' && called.fact.status === 'not_executed')
+      await settleAtProvider(cashier, claimed, called.fact.objectId, cause);
     return;
   }
   await recordAbsence(cashier, claimed, cause);
@@ -134,7 +140,12 @@ async function recordAbsence(cashier: Cashier, claimed: ClaimedPayment, cause: T
       await endNotExecuted(uow, cashier, payment, null, cause === 'user' ? 'timeout' : cause);
       return;
     }
-    const nextMs = first === null ? deadline + ABSENCE_BOUND_MS : Math.max(first.getTime(), uow.now.getTime() - 60_000) + LISTING_PAUSE_MS;
-    await changeAttempt(uow, attempt, { leaseUntil: null, absentSince: first, nextActionAt: new Date(Math.max(nextMs, uow.now.getTime() + 1_000)) });
+    const nextMs =
+      first === null ? deadline + ABSENCE_BOUND_MS : Math.max(first.getTime(), uow.now.getTime() - 60_000) + LISTING_PAUSE_MS;
+    await changeAttempt(uow, attempt, {
+      leaseUntil: null,
+      absentSince: first,
+      nextActionAt: new Date(Math.max(nextMs, uow.now.getTime() + 1_000)),
+    });
   });
 }

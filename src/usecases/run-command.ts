@@ -15,7 +15,6 @@ const KEY_LIFE_MS = 30 * 86_400_000;
 /** Refusals that leave no trace: nothing was begun, and the same key may be used again. */
 const NOT_KEPT: ReadonlySet<RefusalCode> = new Set(['INVALID_INPUT', 'RATE_LIMITED', 'PROVIDER_UNAVAILABLE']);
 
-
 /** How a command ended: its refusals, or the id of its result. */
 export interface CommandEnd<ResultId extends string> {
   resultId: ResultId | null;
@@ -39,7 +38,10 @@ export interface KeyedCommand<ResultId extends string> {
 }
 
 /** Runs a command once for its key, whatever races or repeats. */
-export async function runCommand<ResultId extends string>(cashier: Cashier, command: KeyedCommand<ResultId>): Promise<CommandEnd<ResultId>> {
+export async function runCommand<ResultId extends string>(
+  cashier: Cashier,
+  command: KeyedCommand<ResultId>,
+): Promise<CommandEnd<ResultId>> {
   const inputHash = sha256(canonicalJson({ operation: command.operation, input: command.input }));
   return inTx(cashier.tx, command.scope, async (uow) => {
     const claim: KeyClaim = {
@@ -54,7 +56,10 @@ export async function runCommand<ResultId extends string>(cashier: Cashier, comm
     const kept = await claimKey(uow, claim);
     if (kept !== null) {
       if (!kept.inputHash.equals(inputHash)) {
-        const reused = refusal('IDEMPOTENCY_KEY_REUSED', 'This key was used before with a different input.', ['input', 'idempotencyKey']);
+        const reused = refusal('IDEMPOTENCY_KEY_REUSED', 'This key was used before with a different input.', [
+          'input',
+          'idempotencyKey',
+        ]);
         return { resultId: null, refusals: [reused], isReplay: false };
       }
       // What was stored was made from these types by keepRefusals.
@@ -69,4 +74,3 @@ export async function runCommand<ResultId extends string>(cashier: Cashier, comm
     return { resultId: command.resultId, refusals: [], isReplay: false };
   });
 }
-

@@ -83,7 +83,10 @@ async function claimForSending(uow: UnitOfWork, cashier: Cashier, ref: PaymentRe
 }
 
 /** Attempt and intent; null when there is no such attempt, or row security hides it. */
-export async function readPayment(uow: UnitOfWork, id: string): Promise<{ attempt: PaymentAttemptRow; intent: PaymentIntentRow } | null> {
+export async function readPayment(
+  uow: UnitOfWork,
+  id: string,
+): Promise<{ attempt: PaymentAttemptRow; intent: PaymentIntentRow } | null> {
   const attempt = await loadAttempt(uow, id);
   if (!attempt) return null;
   const intent = await loadIntent(uow, attempt.paymentIntentId);
@@ -98,7 +101,9 @@ export async function rebuildRequest(
 ): Promise<ChargeRequest> {
   const method = attempt.paymentMethodId === null ? null : await loadMethod(uow, attempt.paymentMethodId);
   const customerObjectId = await loadProviderCustomer(uow, attempt.userId, attempt.providerAccountId);
-  invariant(method !== null && customerObjectId !== null, 'an attempt has a method and a customer at the provider', { id: attempt.id });
+  invariant(method !== null && customerObjectId !== null, 'an attempt has a method and a customer at the provider', {
+    id: attempt.id,
+  });
   return {
     idempotencyKey: attempt.idempotencyKey,
     amountMinor: attempt.amount,
@@ -186,7 +191,7 @@ async function becomeUnknown(uow: UnitOfWork, cashier: Cashier, attempt: Payment
     return;
   }
   const callDeadlineAt = earlier(attempt.callDeadlineAt, uow.now);
-  const nextActionAt = probeAt(uow, cashier, { ...attempt, callDeadlineAt });
+  const nextActionAt = probeAt(uow, cashier, attempt, callDeadlineAt);
   const done = await changeAttempt(uow, attempt, { status: 'unknown', leaseUntil: null, callDeadlineAt, nextActionAt });
   if (!done) return;
   const transaction = await loadTransaction(uow, attempt.id);
@@ -208,16 +213,20 @@ async function putOff(uow: UnitOfWork, cashier: Cashier, attempt: PaymentAttempt
   await changeAttempt(uow, attempt, { leaseUntil: null, nextActionAt });
 }
 
-function probeAt(uow: UnitOfWork, cashier: Cashier, attempt: PaymentAttemptRow): Date {
+function probeAt(uow: UnitOfWork, cashier: Cashier, attempt: PaymentAttemptRow, callDeadlineAt = attempt.callDeadlineAt): Date {
   const { status } = attempt;
-  invariant(status === 'sent' || status === 'unknown' || status === 'requires_action' || status === 'processing', 'only what is open is probed', {
-    id: attempt.id,
-    status,
-  });
+  invariant(
+    status === 'sent' || status === 'unknown' || status === 'requires_action' || status === 'processing',
+    'only what is open is probed',
+    {
+      id: attempt.id,
+      status,
+    },
+  );
   return nextProbeAt({
     status,
     probes: attempt.probes,
-    callDeadlineAt: attempt.callDeadlineAt ?? uow.now,
+    callDeadlineAt: callDeadlineAt ?? uow.now,
     enteredAt: attempt.sentAt ?? uow.now,
     now: uow.now,
     jitter: cashier.tx.random.fraction(),

@@ -3,7 +3,14 @@ import { publicId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { refundCanceled, refundFailed, refundSettled } from '../domain/ledger/journals.js';
 import { reopenAfterCanceledRefund } from '../domain/ledger/revenue.js';
-import { CALL_TIMEOUT_MS, decideMeans, LEASE_MS, mayConcludeAbsence, nextProbeAt, SEND_GUARD_MS } from '../domain/payment/schedule.js';
+import {
+  CALL_TIMEOUT_MS,
+  decideMeans,
+  LEASE_MS,
+  mayConcludeAbsence,
+  nextProbeAt,
+  SEND_GUARD_MS,
+} from '../domain/payment/schedule.js';
 import {
   decideRefundFact,
   refundEndsSubscription,
@@ -115,7 +122,8 @@ export async function resolveRefund(cashier: Cashier, ref: PaymentRef): Promise<
   });
   cashier.events.providerCalled('findRefund', found.kind);
   if (found.kind !== 'fact') await recordRefund(cashier, claimed, found);
-  else if (found.fact !== null) await recordRefund(cashier, claimed, { kind: 'fact', fact: found.fact, requestId: found.requestId });
+  else if (found.fact !== null)
+    await recordRefund(cashier, claimed, { kind: 'fact', fact: found.fact, requestId: found.requestId });
   else await recordAbsence(cashier, claimed);
 }
 
@@ -211,17 +219,31 @@ export async function applyRefundFact(
   });
   for (const record of fact.records) {
     const isForeign = record.currency !== refund.currency;
-    await bookRecord(uow, cashier, { owner: { bucket, userId, providerAccountId }, record, ourRef: null, matchedId: refund.id, isForeign });
+    await bookRecord(uow, cashier, {
+      owner: { bucket, userId, providerAccountId },
+      record,
+      ourRef: null,
+      matchedId: refund.id,
+      isForeign,
+    });
   }
   const journal = { sourceId: refund.id, userId, invoiceId: charge.invoiceId, providerAccountId };
   const accepted = fact.records.find((record) => record.kind === 'refund');
   if (!wasAccepted) {
     // The provider debits us when it accepts a refund, pending or not, and also one that fails later.
-    await postJournal(uow, { ...journal, movements: refundSettled(refund.amount, refund.currency), effectiveAt: accepted?.occurredAt ?? uow.now });
+    await postJournal(uow, {
+      ...journal,
+      movements: refundSettled(refund.amount, refund.currency),
+      effectiveAt: accepted?.occurredAt ?? uow.now,
+    });
   }
   if (to === 'failed') {
     const back = fact.records.find((record) => record.kind === 'refund_failure');
-    await postJournal(uow, { ...journal, movements: refundFailed(refund.amount, refund.currency), effectiveAt: back?.occurredAt ?? uow.now });
+    await postJournal(uow, {
+      ...journal,
+      movements: refundFailed(refund.amount, refund.currency),
+      effectiveAt: back?.occurredAt ?? uow.now,
+    });
     await addCredit(uow, { userId, currency: refund.currency, amountMinor: refund.amount });
     await finding(uow, cashier, refund, 'refund_failed_late', 0n, 2);
   } else {
@@ -232,7 +254,12 @@ export async function applyRefundFact(
 }
 
 /** All of the current period's charge given back ends the subscription; all of a purchase revokes what it unlocked. */
-async function endWhatWasPaidBack(uow: UnitOfWork, charge: TransactionRow, refund: RefundRow, cause: TransactionCause): Promise<void> {
+async function endWhatWasPaidBack(
+  uow: UnitOfWork,
+  charge: TransactionRow,
+  refund: RefundRow,
+  cause: TransactionCause,
+): Promise<void> {
   const refunds = await listRefunds(uow, charge.id);
   const subscription = charge.subscriptionId === null ? null : await loadSubscription(uow, charge.subscriptionId);
   const invoice = charge.invoiceId === null ? null : await requireInvoice(uow, charge.invoiceId);
@@ -284,7 +311,7 @@ async function becomeUnknown(uow: UnitOfWork, cashier: Cashier, refund: RefundRo
     return;
   }
   const callDeadlineAt = earlier(refund.callDeadlineAt, uow.now);
-  const nextActionAt = probeAt(uow, cashier, { ...refund, callDeadlineAt });
+  const nextActionAt = probeAt(uow, cashier, refund, callDeadlineAt);
   const done = await changeRefund(uow, refund, { status: 'unknown', leaseUntil: null, callDeadlineAt, nextActionAt });
   if (!done) return;
   await changeTransaction(uow, await requireTransaction(uow, refund.id), { status: 'unknown', cause: 'timeout' });
@@ -312,21 +339,31 @@ async function recordAbsence(cashier: Cashier, claimed: ClaimedRefund): Promise<
     const first = refund.absentSince ?? (uow.now.getTime() >= deadline + ABSENCE_BOUND_MS - 5_000 ? uow.now : null);
     const isAbsent =
       first !== null &&
-      mayConcludeAbsence({ now: uow.now, callDeadlineAt: new Date(deadline), leaseUntil: null, emptyListings: [first, uow.now], isInInbox: false });
+      mayConcludeAbsence({
+        now: uow.now,
+        callDeadlineAt: new Date(deadline),
+        leaseUntil: null,
+        emptyListings: [first, uow.now],
+        isInInbox: false,
+      });
     if (isAbsent) {
       await cancel(uow, cashier, refund, 'timeout');
       return;
     }
     const nextMs = first === null ? deadline + ABSENCE_BOUND_MS : uow.now.getTime() + LISTING_PAUSE_MS;
-    await changeRefund(uow, refund, { leaseUntil: null, absentSince: first, nextActionAt: new Date(Math.max(nextMs, uow.now.getTime() + 1_000)) });
+    await changeRefund(uow, refund, {
+      leaseUntil: null,
+      absentSince: first,
+      nextActionAt: new Date(Math.max(nextMs, uow.now.getTime() + 1_000)),
+    });
   });
 }
 
-function probeAt(uow: UnitOfWork, cashier: Cashier, refund: RefundRow): Date {
+function probeAt(uow: UnitOfWork, cashier: Cashier, refund: RefundRow, callDeadlineAt = refund.callDeadlineAt): Date {
   return nextProbeAt({
     status: 'unknown',
     probes: refund.probes,
-    callDeadlineAt: refund.callDeadlineAt ?? uow.now,
+    callDeadlineAt: callDeadlineAt ?? uow.now,
     enteredAt: refund.sentAt ?? uow.now,
     now: uow.now,
     jitter: cashier.tx.random.fraction(),
@@ -339,7 +376,14 @@ async function requireTransaction(uow: UnitOfWork, id: string): Promise<Transact
   return transaction;
 }
 
-async function finding(uow: UnitOfWork, cashier: Cashier, refund: RefundRow, kind: string, theirsMinor: bigint, severity: 1 | 2 = 1): Promise<void> {
+async function finding(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  refund: RefundRow,
+  kind: string,
+  theirsMinor: bigint,
+  severity: 1 | 2 = 1,
+): Promise<void> {
   const attempt = await loadAttempt(uow, refund.paymentAttemptId);
   await recordFinding(uow, {
     id: newId(cashier, 'txn', refund.bucket),

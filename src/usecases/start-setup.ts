@@ -107,5 +107,7 @@ export function nextActionOf(cashier: Cashier, setup: PaymentMethodSetupRow): Ne
 
 /** The provider could not be reached; nothing was charged, and the same key goes on where this ended. */
 export function unavailable(): Refusal {
-  return refusal('PROVIDER_UNAVAILABLE', 'The payment provider can not be reached. Send the same request again.', null, { retryAfterMs: 2_000 });
+  return refusal('PROVIDER_UNAVAILABLE', 'The payment provider can not be reached. Send the same request again.', null, {
+    retryAfterMs: 2_000,
+  });
 }

@@ -28,7 +28,8 @@ export const subscribe =
       transaction: newId(cashier, 'txn', bucket),
     };
     const returnUrl = returnUrlOf(cashier, command.returnUrl);
-    if (typeof returnUrl !== 'string') return { subscriptionId: null, transactionId: null, refusals: [returnUrl], isReplay: false };
+    if (typeof returnUrl !== 'string')
+      return { subscriptionId: null, transactionId: null, refusals: [returnUrl], isReplay: false };
     const end = await runCommand<SubscriptionId>(cashier, {
       scope: own(userId),
       operation: 'subscribe',
@@ -61,7 +62,12 @@ export const subscribe =
         const { price, tier } = found;
         const anchorLocal = anchorLocalOf(uow.now, customer.zone);
         // Column checks: a tier's price has a unit and a count.
-        const rule = { anchorLocal, zone: customer.zone, unit: price.intervalUnit as PeriodUnit, count: price.intervalCount ?? 1 };
+        const rule = {
+          anchorLocal,
+          zone: customer.zone,
+          unit: price.intervalUnit as PeriodUnit,
+          count: price.intervalCount ?? 1,
+        };
         const period = periodOf({ ...rule, n: 0 });
         await insertSubscription(uow, {
           id: ids.subscription,
@@ -103,13 +109,19 @@ export const subscribe =
     });
     const { resultId, refusals, isReplay } = end;
     if (resultId === null) return { subscriptionId: null, transactionId: null, refusals, isReplay };
-    const transactionId = isReplay ? await inTx(cashier.tx, own(userId), (uow) => loadFirstCharge(uow, resultId)) : ids.transaction;
+    const transactionId = isReplay
+      ? await inTx(cashier.tx, own(userId), (uow) => loadFirstCharge(uow, resultId))
+      : ids.transaction;
     const declines = transactionId === null ? [] : await payAndAnswer(cashier, userId, transactionId, isReplay);
     return { subscriptionId: resultId, transactionId, refusals: declines, isReplay };
   };
 
 /** The method a request names, if it is the user's own; else the user's default. */
-export async function methodFor(uow: UnitOfWork, customer: CustomerRow, asked: PaymentMethodId | null): Promise<PaymentMethodRow | null> {
+export async function methodFor(
+  uow: UnitOfWork,
+  customer: CustomerRow,
+  asked: PaymentMethodId | null,
+): Promise<PaymentMethodRow | null> {
   const id = asked ?? customer.defaultPaymentMethodId;
   const method = id === null ? null : await loadMethod(uow, id);
   return method?.userId === customer.userId ? method : null;

@@ -55,16 +55,22 @@ describe('GraphQL over HTTP', () => {
     expect(answer.text).not.toMatch(/at .*\.(js|ts)|node_modules/);
   });
 
-  test.each(['application/x-www-form-urlencoded', 'text/plain', 'multipart/form-data; boundary=x'])('a form of type %s is refused', async (type) => {
-    const answer = await ask('query={whoami}', { 'content-type': type });
-    expect(answer.status).toBe(400);
-    expect(answer.error['code']).toBe('BAD_REQUEST');
-  });
+  test.each(['application/x-www-form-urlencoded', 'text/plain', 'multipart/form-data; boundary=x'])(
+    'a form of type %s is refused',
+    async (type) => {
+      const answer = await ask('query={whoami}', { 'content-type': type });
+      expect(answer.status).toBe(400);
+      expect(answer.error['code']).toBe('BAD_REQUEST');
+    },
+  );
 
   test('a mutation by GET is refused', async () => {
-    const response = await fetch(`${server.url}/graphql?query=${encodeURIComponent('mutation { subscribe(input: {}) { ok } }')}`, {
-      headers: { 'apollo-require-preflight': '1' },
-    });
+    const response = await fetch(
+      `${server.url}/graphql?query=${encodeURIComponent('mutation { subscribe(input: {}) { ok } }')}`,
+      {
+        headers: { 'apollo-require-preflight': '1' },
+      },
+    );
     expect(response.status).toBe(405);
   });
 
@@ -99,12 +105,16 @@ describe('GraphQL over HTTP', () => {
     const { createHash } = await import('node:crypto');
     const extensions = { persistedQuery: { version: 1, sha256Hash: createHash('sha256').update(query).digest('hex') } };
     expect((await ask({ query, extensions, variables: { n: 900 } }, TOKEN)).status).toBe(200);
-    expect((await ask({ extensions, variables: { n: 900 } })).error).toMatchObject({ code: 'OPERATION_TOO_COMPLEX', maximum: 300 });
+    expect((await ask({ extensions, variables: { n: 900 } })).error).toMatchObject({
+      code: 'OPERATION_TOO_COMPLEX',
+      maximum: 300,
+    });
   });
 
   test('pages of listed origins may call, others may not', async () => {
     const preflight = async (origin: string) =>
-      (await fetch(`${server.url}/graphql`, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } })).headers;
+      (await fetch(`${server.url}/graphql`, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } }))
+        .headers;
     expect((await preflight('https://app.example')).get('access-control-allow-origin')).toBe('https://app.example');
     expect((await preflight('https://app.example')).get('access-control-allow-credentials')).toBeNull();
     expect((await preflight('https://evil.example')).get('access-control-allow-origin')).toBeNull();
@@ -129,12 +139,15 @@ describe('identity', () => {
     expect((await ask({ query: '{ whoami }' })).answer.data).toEqual({ whoami: null });
   });
 
-  test.each(['Bearer bad', 'Basic YTpi', 'Bearer', 'Bearer two tokens', 'ana'])('%j is refused with 401', async (authorization) => {
-    const { status, error, headers } = await ask({ query: '{ whoami }' }, { authorization });
-    expect(status).toBe(401);
-    expect(error['code']).toBe('UNAUTHENTICATED');
-    expect(headers.get('www-authenticate')).toContain('Bearer');
-  });
+  test.each(['Bearer bad', 'Basic YTpi', 'Bearer', 'Bearer two tokens', 'ana'])(
+    '%j is refused with 401',
+    async (authorization) => {
+      const { status, error, headers } = await ask({ query: '{ whoami }' }, { authorization });
+      expect(status).toBe(401);
+      expect(error['code']).toBe('UNAUTHENTICATED');
+      expect(headers.get('www-authenticate')).toContain('Bearer');
+    },
+  );
 
   test("the request id is the client's where it has the right form, and is in the answer and its errors", async () => {
     const given = await ask({ query: '{ fails(how: "plain") }' }, { 'x-request-id': 'my-request_1' });
@@ -181,13 +194,13 @@ describe('errors', () => {
   });
 
   test.each`
-    what                              | query                                               | code                              | status
-    ${'a document that is none'}      | ${'{ whoami'}                                       | ${'GRAPHQL_PARSE_FAILED'}         | ${400}
-    ${'an unknown field'}             | ${'{ whoamI }'}                                     | ${'GRAPHQL_VALIDATION_FAILED'}    | ${400}
-    ${'a variable of the wrong type'} | ${'query($n: Int) { items(first: $n) { nodes { id } } }'} | ${'BAD_USER_INPUT'}         | ${400}
-    ${'an operation of two'}          | ${'query A { whoami } query B { whoami }'}          | ${'OPERATION_RESOLUTION_FAILURE'} | ${400}
-    ${'introspection'}                | ${'{ __schema { types { name } } }'}                | ${'GRAPHQL_VALIDATION_FAILED'}    | ${400}
-    ${'the type of a name'}           | ${'{ __type(name: "User") { name } }'}              | ${'GRAPHQL_VALIDATION_FAILED'}    | ${400}
+    what                              | query                                                     | code                              | status
+    ${'a document that is none'}      | ${'{ whoami'}                                             | ${'GRAPHQL_PARSE_FAILED'}         | ${400}
+    ${'an unknown field'}             | ${'{ whoamI }'}                                           | ${'GRAPHQL_VALIDATION_FAILED'}    | ${400}
+    ${'a variable of the wrong type'} | ${'query($n: Int) { items(first: $n) { nodes { id } } }'} | ${'BAD_USER_INPUT'}               | ${400}
+    ${'an operation of two'}          | ${'query A { whoami } query B { whoami }'}                | ${'OPERATION_RESOLUTION_FAILURE'} | ${400}
+    ${'introspection'}                | ${'{ __schema { types { name } } }'}                      | ${'GRAPHQL_VALIDATION_FAILED'}    | ${400}
+    ${'the type of a name'}           | ${'{ __type(name: "User") { name } }'}                    | ${'GRAPHQL_VALIDATION_FAILED'}    | ${400}
   `('$what is refused as $code', async ({ query, code, status }) => {
     const answered = await ask({ query, variables: { n: 'x' } });
     expect([answered.status, answered.error['code']]).toEqual([status, code]);
@@ -195,7 +208,9 @@ describe('errors', () => {
   });
 
   test('introspection is open while developing, suggestions are not', async () => {
-    expect((await ask({ query: '{ __schema { queryType { name } } }' }, {}, open)).answer.data).toEqual({ __schema: { queryType: { name: 'Query' } } });
+    expect((await ask({ query: '{ __schema { queryType { name } } }' }, {}, open)).answer.data).toEqual({
+      __schema: { queryType: { name: 'Query' } },
+    });
     expect((await ask({ query: '{ whoamI }' }, {}, open)).text).not.toContain('Did you mean');
   });
 
@@ -223,9 +238,13 @@ describe('limits', () => {
 
   test('the cost is told to who asks for it', async () => {
     const query = '{ items(first: 5) { nodes { id } } }';
-    expect((await ask({ query }, { 'x-cost': '1', ...TOKEN })).answer.extensions).toEqual({ cost: { requested: 6, maximum: 1_000 } });
+    expect((await ask({ query }, { 'x-cost': '1', ...TOKEN })).answer.extensions).toEqual({
+      cost: { requested: 6, maximum: 1_000 },
+    });
     expect((await ask({ query }, TOKEN)).answer).not.toHaveProperty('extensions');
-    expect((await ask({ query }, { 'x-cost': '1', authorization: 'Bearer eve.support' })).answer.extensions).toEqual({ cost: { requested: 6, maximum: 5_000 } });
+    expect((await ask({ query }, { 'x-cost': '1', authorization: 'Bearer eve.support' })).answer.extensions).toEqual({
+      cost: { requested: 6, maximum: 5_000 },
+    });
   });
 
   test.each<[string, string]>([
@@ -235,7 +254,10 @@ describe('limits', () => {
     ['deep nesting', `{ viewer ${'{ friend '.repeat(200)} { id } ${'}'.repeat(200)} }`],
     ['many directives', `{ whoami ${'@skip(if: false) '.repeat(200)} }`],
     ['a hundred root fields', `{ ${'whoami '.repeat(100)} }`],
-    ['fragments that double', `{ ...F0 } ${Array.from({ length: 40 }, (_, index) => `fragment F${index} on Query { ${index < 39 ? `...F${index + 1} ...F${index + 1}` : 'whoami'} }`).join(' ')}`],
+    [
+      'fragments that double',
+      `{ ...F0 } ${Array.from({ length: 40 }, (_, index) => `fragment F${index} on Query { ${index < 39 ? `...F${index + 1} ...F${index + 1}` : 'whoami'} }`).join(' ')}`,
+    ],
   ])('a flood of %s is refused fast', async (_what, query) => {
     await ask({ query: '{ whoami }' });
     const startedMs = performance.now();
@@ -245,7 +267,9 @@ describe('limits', () => {
   });
 
   test('keys that reach for a prototype are left out of what is read', async () => {
-    const { answer } = await ask('{"query":"query($t: String) { echo(text: $t) }","variables":{"t":"x","__proto__":{"polluted":true}}}');
+    const { answer } = await ask(
+      '{"query":"query($t: String) { echo(text: $t) }","variables":{"t":"x","__proto__":{"polluted":true}}}',
+    );
     expect(answer.data).toEqual({ echo: 'x' });
     expect(Object.prototype).not.toHaveProperty('polluted');
   });
@@ -253,7 +277,10 @@ describe('limits', () => {
   test('rates are kept per user when they are on', async () => {
     const limited = await startSmallServer({ settings: { hasRateLimits: true } });
     try {
-      const verb = (key: string | null) => ({ query: 'mutation($i: VerbInput!) { subscribe(input: $i) { ok } }', variables: { i: { idempotencyKey: key } } });
+      const verb = (key: string | null) => ({
+        query: 'mutation($i: VerbInput!) { subscribe(input: $i) { ok } }',
+        variables: { i: { idempotencyKey: key } },
+      });
       for (let sent = 0; sent < 10; sent += 1) expect((await ask(verb(`key-${sent}`), TOKEN, limited)).status).toBe(200);
       const refused = await ask(verb('key-10'), TOKEN, limited);
       expect([refused.status, refused.error['code']]).toEqual([429, 'RATE_LIMITED']);
@@ -286,7 +313,12 @@ describe('card data', () => {
     ['a variable', '/graphql', json, JSON.stringify({ query: '{ whoami }', variables: { a: { b: [CARD] } } })],
     ['a number', '/graphql', json, '{"query":"{ whoami }","variables":{"a":4242424242424242}}'],
     ['escapes', '/graphql', json, `{"query":"{ whoami }","variables":{"a":"${escaped}"}}`],
-    ['digits of another script', '/graphql', json, JSON.stringify({ query: '{ whoami }', variables: { a: '４２４２４２４２４２４２４２４２' } })],
+    [
+      'digits of another script',
+      '/graphql',
+      json,
+      JSON.stringify({ query: '{ whoami }', variables: { a: '４２４２４２４２４２４２４２４２' } }),
+    ],
     ['a literal', '/graphql', json, JSON.stringify({ query: `{ echo(text: "${CARD}") }` })],
     ['the operation name', '/graphql', json, JSON.stringify({ query: '{ whoami }', operationName: CARD })],
     ['extensions', '/graphql', json, JSON.stringify({ query: '{ whoami }', extensions: { a: CARD } })],
@@ -297,13 +329,26 @@ describe('card data', () => {
     ['a header', '/graphql', { ...json, 'x-note': CARD }, '{"query":"{ whoami }"}'],
     ['a cookie', '/graphql', { ...json, cookie: 'card=4242424242424242' }, '{"query":"{ whoami }"}'],
     ['the request id', '/graphql', { ...json, 'x-request-id': '4242424242424242' }, '{"query":"{ whoami }"}'],
-    ['the query string', `/graphql?query=%7Bwhoami%7D&note=${encodeURIComponent(CARD)}`, { 'apollo-require-preflight': '1' }, undefined],
-    ['variables in the query string', `/graphql?query=%7Bwhoami%7D&variables=${encodeURIComponent(JSON.stringify({ cvc: '123' }))}`, {}, undefined],
+    [
+      'the query string',
+      `/graphql?query=%7Bwhoami%7D&note=${encodeURIComponent(CARD)}`,
+      { 'apollo-require-preflight': '1' },
+      undefined,
+    ],
+    [
+      'variables in the query string',
+      `/graphql?query=%7Bwhoami%7D&variables=${encodeURIComponent(JSON.stringify({ cvc: '123' }))}`,
+      {},
+      undefined,
+    ],
   ])('in %s is refused, and stands nowhere afterwards', async (_what, path, headers, body) => {
     server.logged.length = 0;
     const { status, text } = await raw(path, headers, body);
     const answer = JSON.parse(text) as Answer;
-    expect([status, answer.errors?.[0]?.extensions]).toEqual([400, { code: 'BAD_USER_INPUT', reason: 'CARD_DATA', requestId: expect.any(String) }]);
+    expect([status, answer.errors?.[0]?.extensions]).toEqual([
+      400,
+      { code: 'BAD_USER_INPUT', reason: 'CARD_DATA', requestId: expect.any(String) },
+    ]);
     expect(text + server.logged.join('')).not.toMatch(/4242|４２/);
     expect(server.logged).toHaveLength(1);
   });
@@ -333,7 +378,11 @@ describe('the router', () => {
   afterAll(() => guarded.stop(0));
 
   test('entities and the SDL are refused without its proof', async () => {
-    for (const asked of [{ query, variables }, { query: '{ _service { sdl } }' }, { query: '{ ...F } fragment F on Query { x: _service { sdl } }' }]) {
+    for (const asked of [
+      { query, variables },
+      { query: '{ _service { sdl } }' },
+      { query: '{ ...F } fragment F on Query { x: _service { sdl } }' },
+    ]) {
       for (const headers of [{}, TOKEN, { 'x-router-authorization': 'wrong' }, { 'x-router-authorization': '' }]) {
         const { status, error } = await ask(asked, headers as Record<string, string>, guarded);
         expect([status, error['code']]).toEqual([403, 'FORBIDDEN']);
@@ -348,7 +397,10 @@ describe('the router', () => {
   });
 
   test("Hive Gateway's signature is its proof, for what it signed alone", async () => {
-    const sign = (text: string) => createHmac('sha256', secrets[0] ?? '').update(text).digest('base64');
+    const sign = (text: string) =>
+      createHmac('sha256', secrets[0] ?? '')
+        .update(text)
+        .digest('base64');
     const stable = JSON.stringify({ query, variables: { representations: [{ __typename: 'Tier', id: 'a' }] } });
     const signed = { query, variables, extensions: { 'hmac-signature': sign(stable) } };
     expect((await ask(signed, {}, guarded)).answer.data).toEqual({ _entities: [{ name: 'Tier a' }] });

@@ -40,11 +40,11 @@ test('an operation dearer than the burst takes all of it rather than waiting for
 });
 
 test.each`
-  field                            | perWindow | windowMs
-  ${'subscribe'}                   | ${10}     | ${60_000}
-  ${'refund'}                      | ${10}     | ${60_000}
-  ${'startPaymentMethodSetup'}     | ${10}     | ${3_600_000}
-  ${'completePaymentMethodSetup'}  | ${10}     | ${3_600_000}
+  field                           | perWindow | windowMs
+  ${'subscribe'}                  | ${10}     | ${60_000}
+  ${'refund'}                     | ${10}     | ${60_000}
+  ${'startPaymentMethodSetup'}    | ${10}     | ${3_600_000}
+  ${'completePaymentMethodSetup'} | ${10}     | ${3_600_000}
 `('$field may be sent $perWindow times in $windowMs ms', ({ field, perWindow, windowMs }) => {
   for (let sent = 0; sent < Number(perWindow); sent += 1) expect(verb(String(field))).toBeNull();
   const waitMs = verb(String(field));

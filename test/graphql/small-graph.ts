@@ -34,7 +34,7 @@ export const SMALL_SDL = `
   }
   input VerbInput { idempotencyKey: String, note: String, list: [Int!] }
   type Payload { ok: Boolean, replay: Boolean }
-  type Subscription { count(to: Int!): Int! beats: Int! }
+  type Subscription { count(to: Int!): Int! beats: Int! blocks: String! }
   type User { id: ID! handle: String friend: User items(first: Int): ItemConnection! @listSize(slicingArguments: ["first"], sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false, assumedSize: 20) }
   type Tier @key(fields: "id") @cacheControl(maxAge: 300, scope: PUBLIC) { id: ID! name: String perks: [Perk!]! @listSize(assumedSize: 30) }
   type Perk @cost(weight: 2) { key: String }
@@ -56,7 +56,8 @@ const FAILURES: Record<string, () => Error> = {
   canceled: () => Object.assign(new Error('canceling statement due to statement timeout'), { code: '57014' }),
   constraint: () => Object.assign(new Error('duplicate key value violates unique constraint "secret_key"'), { code: '23505' }),
   provider: () => Object.assign(new Error('Invalid API Key provided: sk_test_****secret'), { type: 'StripeAuthenticationError' }),
-  coded: () => new GraphQLError('own code of a library: secret', { extensions: { code: 'SOMETHING_ELSE', stacktrace: ['at secret.ts'] } }),
+  coded: () =>
+    new GraphQLError('own code of a library: secret', { extensions: { code: 'SOMETHING_ELSE', stacktrace: ['at secret.ts'] } }),
 };
 
 async function* beats(): AsyncGenerator<{ beats: number }> {
@@ -64,6 +65,11 @@ async function* beats(): AsyncGenerator<{ beats: number }> {
     yield { beats: beat };
     await new Promise(() => undefined);
   }
+}
+
+/** 1 MiB an item, more than any network buffers. */
+async function* blocks(): AsyncGenerator<{ blocks: string }> {
+  for (;;) yield { blocks: 'x'.repeat(1024 * 1024) };
 }
 
 async function* countTo(to: number): AsyncGenerator<{ count: number }> {
@@ -100,6 +106,7 @@ export const smallSchema = buildSubgraphSchema([
       Subscription: {
         count: { subscribe: (_source: unknown, { to }: { to: number }) => countTo(to) },
         beats: { subscribe: () => beats() },
+        blocks: { subscribe: () => blocks() },
       },
       Tier: { __resolveReference: ({ id }: { id: string }) => ({ id, name: `Tier ${id}` }) },
     },
@@ -150,7 +157,7 @@ export async function startSmallServer({ settings, ...options }: SmallOptions = 
       reads: { readEnd: async () => 0n, readEnds: async () => new Map(), listAfter: async () => [] },
       cursors: new FeedCursors(new Secret('secret')),
     },
-    clock: { now: () => new Date() },
+    machineClock: { now: () => new Date() },
     log: pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) }),
     registry,
     settings: { ...SETTINGS, ...settings },

@@ -35,7 +35,7 @@ export interface TestGraph {
 }
 
 /** Opens accounts for staff, and nothing else: verbs belong to the use cases. */
-export const NO_COMMANDS: Commands = {
+const NO_COMMANDS: Commands = {
   subscribe: refuse,
   purchase: refuse,
   cancelSubscription: refuse,

@@ -37,6 +37,7 @@ const POLICIES: Record<string, Policy> = {
   'Mutation.setDefaultPaymentMethod': 'signed in',
   'Mutation.removePaymentMethod': 'signed in',
   'Mutation.refund': 'staff',
+  'Subscription.paymentStatusChanged': 'signed in',
   'User.id': 'anybody',
   'User.displayTier': 'anybody',
   'User.subscriptions': 'open account',
@@ -80,6 +81,7 @@ const WITH_ITS_OBJECT = [
   'StateConflictError',
   'PaymentDeclinedError',
   'TryAgainError',
+  'PaymentStatusUpdate',
   'Money',
   'PageInfo',
 ];

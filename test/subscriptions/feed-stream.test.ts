@@ -19,7 +19,12 @@ const clock = { now: () => new Date(nowMs) };
 
 beforeAll(async () => {
   database = await testDatabase();
-  reader = new Reader({ connection: pgConfig(database.options), maxConnections: 4, statementTimeoutMs: 5_000, usesNamedStatements: true });
+  reader = new Reader({
+    connection: pgConfig(database.options),
+    maxConnections: 4,
+    statementTimeoutMs: 5_000,
+    usesNamedStatements: true,
+  });
   reads = feedReads(reader);
   feed = new FeedWriter(database.ownerPool);
 });
@@ -38,7 +43,7 @@ afterEach(async () => {
 
 function stream(userId: string, request: Partial<FeedRequest> = {}, from: FeedReads = reads): FeedStream {
   const made = new FeedStream(
-    { hub, reads: from, clock, report: () => undefined },
+    { hub, reads: from, clock, machineClock: clock, report: () => undefined },
     { userId, after: null, wants: () => true, heartbeatMs: null, expiresAt: new Date(nowMs + 3_600_000), ...request },
   );
   open.push(made);
@@ -157,8 +162,9 @@ test('every stream says RECONNECT and ends when the process drains', async () =>
   const live = stream('draining');
   expect(await take(live, 1)).toEqual(['READY 0']);
   const rest = take(live, 2);
-  hub.drain();
+  const drained = hub.drain(5_000);
   expect(await rest).toEqual(['RECONNECT 0', 'end']);
+  await drained;
   expect(hub.openStreams).toBe(0);
 });
 
@@ -174,7 +180,10 @@ test('a stream that is left while it waits ends at once and is forgotten', async
 
 test('a stream outlives a table that cannot be read for a while', async () => {
   let isBroken = false;
-  const shaky: FeedReads = { ...reads, listAfter: (...asked) => (isBroken ? Promise.reject(new Error('away')) : reads.listAfter(...asked)) };
+  const shaky: FeedReads = {
+    ...reads,
+    listAfter: (...asked) => (isBroken ? Promise.reject(new Error('away')) : reads.listAfter(...asked)),
+  };
   const live = stream('shaky', {}, shaky);
   expect(await take(live, 1)).toEqual(['READY 0']);
   isBroken = true;
@@ -188,7 +197,9 @@ test('a resume at every place gives every later change once and in order', async
   await feed.addMany('resume', 250);
   for (const after of [0n, 1n, 99n, 100n, 101n, 200n, 249n, 250n]) {
     const items = await take(stream('resume', { after }), 251 - Number(after));
-    expect(items.slice(1)).toEqual(Array.from({ length: 250 - Number(after) }, (_, index) => `CHANGE ${Number(after) + index + 1}`));
+    expect(items.slice(1)).toEqual(
+      Array.from({ length: 250 - Number(after) }, (_, index) => `CHANGE ${Number(after) + index + 1}`),
+    );
   }
 });
 
@@ -215,8 +226,15 @@ test('wake-ups travel between processes by notification, and survive the loss of
     expect(await take(live, 1)).toEqual(['READY 0']);
     const first = take(live, 1);
     const sequence = await feed.add('far');
-    for (const junk of ['', 'no', '{}', '[1]', '[["far"]]', '[["far","x"]]']) await database.ownerPool.query('select pg_notify($1, $2)', [FEED_WAKE_CHANNEL, junk]);
-    await database.ownerPool.query('select pg_notify($1, $2)', [FEED_WAKE_CHANNEL, JSON.stringify([['far', Number(sequence)], ['x', 1]])]);
+    for (const junk of ['', 'no', '{}', '[1]', '[["far"]]', '[["far","x"]]'])
+      await database.ownerPool.query('select pg_notify($1, $2)', [FEED_WAKE_CHANNEL, junk]);
+    await database.ownerPool.query('select pg_notify($1, $2)', [
+      FEED_WAKE_CHANNEL,
+      JSON.stringify([
+        ['far', Number(sequence)],
+        ['x', 1],
+      ]),
+    ]);
     expect(await first).toEqual(['CHANGE 1']);
     const second = take(live, 1);
     await database.ownerPool.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'wakes'");

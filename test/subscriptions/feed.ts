@@ -20,7 +20,10 @@ export class FeedWriter {
     const client = await this.pool.connect();
     try {
       await client.query('begin');
-      await client.query('insert into customer (bucket, user_id) values ($1, $2) on conflict do nothing', [bucketOfUser(userId), userId]);
+      await client.query('insert into customer (bucket, user_id) values ($1, $2) on conflict do nothing', [
+        bucketOfUser(userId),
+        userId,
+      ]);
       const counted = await client.query<{ feed_seq: bigint }>(
         'update customer set feed_seq = feed_seq + 1 where bucket = $1 and user_id = $2 returning feed_seq',
         [bucketOfUser(userId), userId],
@@ -29,7 +32,14 @@ export class FeedWriter {
       await client.query(
         `insert into feed_entry (bucket, user_id, seq, at, change, subject_id, version, status, previous_status)
          values ($1, $2, $3, $4, 'payment_status', $5, 1, $6, 'pending')`,
-        [bucketOfUser(userId), userId, sequence, change.at ?? new Date(), change.subjectId ?? this.transactionId(userId), change.status ?? 'succeeded'],
+        [
+          bucketOfUser(userId),
+          userId,
+          sequence,
+          change.at ?? new Date(),
+          change.subjectId ?? this.transactionId(userId),
+          change.status ?? 'succeeded',
+        ],
       );
       await client.query('commit');
       return sequence;

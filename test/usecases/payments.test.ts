@@ -88,10 +88,9 @@ async function click(url: string, how: 'complete' | 'fail'): Promise<void> {
   const buttons = [...page.matchAll(/<button[^>]*name="([^"]+)"[^>]*value="([^"]+)"/g)];
   const button = buttons.find(([, , value]) => value?.startsWith(how === 'complete' ? 'succ' : 'fail') || value?.startsWith(how));
   if (!button?.[1] || !button[2]) throw new Error(`no button to ${how}: ${page}`);
-  const hidden: [string, string][] = [...page.matchAll(/<input[^>]*name="([^"]+)"[^>]*value="([^"]*)"/g)].map(([, name, value]) => [
-    name ?? '',
-    value ?? '',
-  ]);
+  const hidden: [string, string][] = [...page.matchAll(/<input[^>]*name="([^"]+)"[^>]*value="([^"]*)"/g)].map(
+    ([, name, value]) => [name ?? '', value ?? ''],
+  );
   const answer = await fetch(new URL(action, url), {
     method: 'POST',
     redirect: 'manual',

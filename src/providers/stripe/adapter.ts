@@ -51,7 +51,9 @@ export function stripeProvider(options: StripeOptions): PaymentProvider {
     maxNetworkRetries: 0,
     telemetry: false,
     httpAgent: base?.protocol === 'http:' ? new HttpAgent(agentOptions) : new HttpsAgent(agentOptions),
-    ...(base ? { host: base.hostname, port: base.port || (base.protocol === 'http:' ? 80 : 443), protocol: protocolOf(base) } : {}),
+    ...(base
+      ? { host: base.hostname, port: base.port || (base.protocol === 'http:' ? 80 : 443), protocol: protocolOf(base) }
+      : {}),
   });
 
   /** Runs one call and turns its end into a class of answer. */
@@ -142,7 +144,9 @@ export function stripeProvider(options: StripeOptions): PaymentProvider {
         return { fact: { objectId: method.id }, requestId: method.lastResponse.requestId };
       });
       // Refused means: not attached any more, or gone. That is what was wanted.
-      return answer.kind === 'refused' ? { kind: 'fact', fact: { objectId: methodObjectId }, requestId: answer.requestId } : answer;
+      return answer.kind === 'refused'
+        ? { kind: 'fact', fact: { objectId: methodObjectId }, requestId: answer.requestId }
+        : answer;
     },
 
     charge: async (request) => {
@@ -172,7 +176,8 @@ export function stripeProvider(options: StripeOptions): PaymentProvider {
       return isAsAsked ? answer : { kind: 'unknown', reason: 'mismatch', isReplay: false, requestId };
     },
 
-    readPayment: (paymentObjectId) => callPayment(() => stripe.paymentIntents.retrieve(paymentObjectId, { expand: PAYMENT_EXPAND })),
+    readPayment: (paymentObjectId) =>
+      callPayment(() => stripe.paymentIntents.retrieve(paymentObjectId, { expand: PAYMENT_EXPAND })),
 
     findPayment: ({ customerObjectId, intentRef, since }) =>
       call(async () => {
@@ -195,7 +200,11 @@ export function stripeProvider(options: StripeOptions): PaymentProvider {
 
     cancelPayment: ({ idempotencyKey, paymentObjectId }) =>
       callPayment(() =>
-        stripe.paymentIntents.cancel(paymentObjectId, { cancellation_reason: 'abandoned', expand: PAYMENT_EXPAND }, { idempotencyKey }),
+        stripe.paymentIntents.cancel(
+          paymentObjectId,
+          { cancellation_reason: 'abandoned', expand: PAYMENT_EXPAND },
+          { idempotencyKey },
+        ),
       ),
 
     refund: async (request) => {
@@ -214,7 +223,8 @@ export function stripeProvider(options: StripeOptions): PaymentProvider {
       });
       if (answer.kind !== 'fact') return answer;
       const { fact, requestId } = answer;
-      const isAsAsked = fact.amountMinor === request.amountMinor && fact.currency === request.currency && fact.refundRef === request.refundRef;
+      const isAsAsked =
+        fact.amountMinor === request.amountMinor && fact.currency === request.currency && fact.refundRef === request.refundRef;
       return isAsAsked ? answer : { kind: 'unknown', reason: 'mismatch', isReplay: false, requestId };
     },
 
@@ -222,7 +232,11 @@ export function stripeProvider(options: StripeOptions): PaymentProvider {
 
     findRefund: ({ paymentObjectId, refundRef }) =>
       call(async () => {
-        const list = await stripe.refunds.list({ payment_intent: paymentObjectId, limit: PAGE, expand: ['data.balance_transaction'] });
+        const list = await stripe.refunds.list({
+          payment_intent: paymentObjectId,
+          limit: PAGE,
+          expand: ['data.balance_transaction'],
+        });
         const found = list.data.find((refund) => refund.metadata?.['refund_id'] === refundRef);
         return { fact: found ? refundOf(found) : null, requestId: list.lastResponse.requestId };
       }),
@@ -250,7 +264,10 @@ export function stripeProvider(options: StripeOptions): PaymentProvider {
           startingAfter = list.data.at(-1)?.id;
           if (!list.has_more || startingAfter === undefined) break;
         }
-        return { fact: events.reverse().map((event) => ({ event: eventOf(event), raw: JSON.stringify(event) })), requestId: undefined };
+        return {
+          fact: events.reverse().map((event) => ({ event: eventOf(event), raw: JSON.stringify(event) })),
+          requestId: undefined,
+        };
       }),
   };
 }
@@ -265,7 +282,8 @@ function openEvent(
 ): ProviderEvent | null {
   const signature = headers['stripe-signature'];
   const signedAt = Number(/(?:^|,)t=(\d{1,12})(?:,|$)/.exec(signature ?? '')?.[1]);
-  if (signature === undefined || !Number.isFinite(signedAt) || signedAt > now.getTime() / 1000 + SIGNATURE_FUTURE_SECONDS) return null;
+  if (signature === undefined || !Number.isFinite(signedAt) || signedAt > now.getTime() / 1000 + SIGNATURE_FUTURE_SECONDS)
+    return null;
   for (const secret of secrets) {
     try {
       const event = stripe.webhooks.constructEvent(

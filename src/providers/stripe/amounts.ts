@@ -16,7 +16,10 @@ const LAST_DIGIT_ZERO = new Set(['BHD', 'JOD', 'KWD', 'OMR', 'TND']);
 export function toStripeAmount(minor: bigint, currency: string): number {
   const divided = DIVIDED[currency];
   invariant(divided === undefined || minor % divided === 0n, 'an amount is a multiple of the currency step', { minor, currency });
-  invariant(!LAST_DIGIT_ZERO.has(currency) || minor % 10n === 0n, 'the last digit of a three-decimal amount is 0', { minor, currency });
+  invariant(!LAST_DIGIT_ZERO.has(currency) || minor % 10n === 0n, 'the last digit of a three-decimal amount is 0', {
+    minor,
+    currency,
+  });
   const amount = divided === undefined ? minor * (TIMES[currency] ?? 1n) : minor / divided;
   invariant(amount > 0n && amount <= 99_999_999n, 'an amount is within what Stripe takes', { minor, currency });
   return Number(amount);

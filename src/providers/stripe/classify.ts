@@ -32,7 +32,8 @@ export function classifyTrouble(error: unknown): Trouble {
   if (status === 409 || error.code === 'idempotency_key_in_use' || error.code === 'lock_timeout') {
     return { kind: 'unknown', reason: 'in_flight', isReplay: false, requestId };
   }
-  if (status >= 400 && status < 500) return { kind: 'refused', code: error.code ?? error.type, message: error.message, requestId };
+  if (status >= 400 && status < 500)
+    return { kind: 'refused', code: error.code ?? error.type, message: error.message, requestId };
   return { kind: 'unknown', reason: 'server_error', isReplay: error.headers?.[REPLAYED] === 'true', requestId };
 }
 

@@ -141,7 +141,8 @@ export function refundOf(refund: Stripe.Refund): RefundFact {
   }
   return {
     objectId: refund.id,
-    status: refund.status === 'succeeded' || refund.status === 'failed' || refund.status === 'canceled' ? refund.status : 'pending',
+    status:
+      refund.status === 'succeeded' || refund.status === 'failed' || refund.status === 'canceled' ? refund.status : 'pending',
     amountMinor: fromStripeAmount(refund.amount, refund.currency),
     currency: refund.currency.toUpperCase(),
     refundRef: refund.metadata?.['refund_id'] ?? null,
@@ -221,7 +222,13 @@ export function recordOf(
 export function eventOf(event: Stripe.Event): ProviderEvent {
   const object = event.data.object;
   const objectId = 'id' in object && typeof object.id === 'string' ? object.id : null;
-  return { eventId: event.id, type: event.type, objectKind: objectKindOf(event.type), objectId, createdAt: new Date(event.created * 1000) };
+  return {
+    eventId: event.id,
+    type: event.type,
+    objectKind: objectKindOf(event.type),
+    objectId,
+    createdAt: new Date(event.created * 1000),
+  };
 }
 
 /** What an event of this type is about. Events of charges say nothing that those of their payment do not. */
