@@ -134,7 +134,7 @@ test("a user changes none of another user's rows, can not give own rows away, an
         .then(() => client.query(`update ${table} set bucket = bucket where user_id = $1`, [ben.userId]))
         .then(({ rowCount }) => rowCount)
         .catch((error: unknown) => (error instanceof pg.DatabaseError ? error.code : null))
-        .finally(() => client.query('rollback to savepoint attempt'));
+        .finally(async () => void (await client.query('rollback to savepoint attempt')));
       expect([table, [0, REFUSED].includes(updated ?? -1)]).toEqual([table, true]);
       expect([table, await attempt(client, `delete from ${table} where user_id = $1`, [ben.userId])]).toEqual([table, REFUSED]);
     }
