@@ -5,11 +5,13 @@
  *
  * What dies by itself is started again; what we started goes when we go, even when we are killed.
  */
+import { readFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import pg from 'pg';
 import { readSandboxClock } from '../platform/clock.js';
-import { socketDatabaseUrl } from '../platform/database-options.js';
+import { pgConfig, socketDatabaseUrl } from '../platform/database-options.js';
 import { embeddedPostgresAddress, startEmbeddedPostgres } from '../platform/embedded-postgres.js';
 import { requireFreePort, type ListenAddress } from '../platform/http-listen.js';
 import { OneLineError } from '../platform/one-line-error.js';
@@ -19,11 +21,15 @@ import { databaseOptions, readSettings, SANDBOX_ISSUER, type Settings } from '..
 import type { Shutdown } from '../platform/shutdown.js';
 import { moveStandInClock } from '../platform/stand-in-clock.js';
 import { startChild, Supervised } from '../platform/supervised.js';
+import { isCatalogueEmpty } from '../store/catalogue.store.js';
 import { migrate } from '../store/migrate.js';
+import { publishCatalogue, readCatalogue } from '../usecases/publish-catalogue.js';
 
 /** A process that is not ready by then is not going to be. */
 const READY_LIMIT_MS = 60_000;
 const POLL_MS = 50;
+/** What is sold at first; `npm run catalogue` publishes another. */
+const CATALOGUE_FILE = 'data/catalogue.json';
 const LOOPBACK = '127.0.0.1';
 
 /** A process that the launcher keeps running. */
@@ -41,21 +47,37 @@ runProcess(async (shutdown) => {
   const ours = oursOf(settings);
   for (const part of [...ours, ...standIns]) await requireFreePort(part);
 
+  if (settings.auth.issuer === SANDBOX_ISSUER) prepareSandboxIssuer(settings.dataDir);
+  const sandboxNow = settings.isSandbox ? readSandboxClock(settings.dataDir) : null;
+  // The stand-ins need no database: both take their time at once.
+  const [env] = await Promise.all([
+    prepareDatabase(settings, sandboxNow ?? new Date(), shutdown),
+    startAll(standIns, { ...process.env }, shutdown),
+  ]);
+  if (settings.isSandbox) await moveStandInClock(settings.sandboxStripePort, sandboxNow);
+  await startAll(ours, env, shutdown);
+  console.log(await welcome(settings));
+});
+
+/** Starts the embedded server where it is wanted, migrates, seeds the catalogue. @returns the environment that leads our processes there */
+async function prepareDatabase(settings: Settings, now: Date, shutdown: Shutdown): Promise<NodeJS.ProcessEnv> {
   const env: NodeJS.ProcessEnv = { ...process.env };
   if (!settings.database) {
     await keepDatabase(settings, shutdown);
     env['DATABASE_URL'] = socketDatabaseUrl(embeddedPostgresAddress(settings.dataDir), 'postgres');
   }
-  const sandboxNow = settings.isSandbox ? readSandboxClock(settings.dataDir) : null;
-  await migrate(databaseOptions(settings), sandboxNow ?? new Date());
-  await runOnce('the catalogue', 'tools/catalogue.js', env);
-  if (settings.auth.issuer === SANDBOX_ISSUER) prepareSandboxIssuer(settings.dataDir);
-
-  await startAll(standIns, env, shutdown);
-  if (settings.isSandbox) await moveStandInClock(settings.sandboxStripePort, sandboxNow);
-  await startAll(ours, env, shutdown);
-  console.log(await welcome(settings));
-});
+  const database = databaseOptions(settings);
+  await migrate(database, now);
+  const client = new pg.Client(pgConfig(database));
+  await client.connect();
+  try {
+    // Seeded once; from then on it is changed by its command alone, or a start would undo what was published.
+    if (await isCatalogueEmpty(client)) await publishCatalogue(client, readCatalogue(await readFile(CATALOGUE_FILE, 'utf8')), now);
+  } finally {
+    await client.end();
+  }
+  return env;
+}
 
 function standInsOf({ sandboxStripePort, usersPort }: Settings): Part[] {
   return [
@@ -91,11 +113,6 @@ async function keepDatabase({ dataDir }: Settings, shutdown: Shutdown): Promise<
   });
   shutdown.add('PostgreSQL', () => database.stop());
   await database.start();
-}
-
-async function runOnce(name: string, file: string, env: NodeJS.ProcessEnv): Promise<void> {
-  const how = await startChild(pathOf(file), env).ended;
-  if (how !== 'exit code 0') throw new OneLineError(`Publishing ${name} failed (${how}); what it said is above.`);
 }
 
 /** Starts them together and waits until each is ready. @throws OneLineError when one ends first or takes too long */

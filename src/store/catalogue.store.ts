@@ -16,6 +16,12 @@ from price`;
 
 type PriceRow = Omit<PricedSubject['price'], 'amountMinor'> & { subjectId: string; amountMinor: string };
 
+/** Whether nothing was ever published. */
+export async function isCatalogueEmpty(client: pg.ClientBase): Promise<boolean> {
+  const { rowCount } = await client.query('select from tier limit 1');
+  return rowCount === 0;
+}
+
 /** Every price ever published. */
 export async function readPrices(client: pg.ClientBase): Promise<PricedSubject[]> {
   const { rows } = await client.query<PriceRow>(READ_PRICES);
