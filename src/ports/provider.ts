@@ -127,6 +127,8 @@ export interface MethodFact {
 /** How the adding of a payment method stands at the provider. */
 export interface SetupFact {
   objectId: string;
+  /** Public id of our setup (set_...), from metadata; null for one that is not ours. */
+  setupRef: string | null;
   status: 'open' | 'requires_action' | 'succeeded' | 'declined' | 'canceled';
   method: MethodFact | null;
   nextAction: ProviderNextAction | null;

@@ -5,7 +5,7 @@
 import type { TransactionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { decideDispute, type DisputeStatus } from '../domain/dispute/dispute.js';
-import { disputeLost, disputeReinstated, disputeWithdrawn } from '../domain/ledger/journals.js';
+import { disputeLost, disputeReinstated, disputeWithdrawn, type Movement } from '../domain/ledger/journals.js';
 import { splitAfterPartialRefund, unearnedOn } from '../domain/ledger/revenue.js';
 import { entitledUntilFor, hasEnded, type SubscriptionStatus } from '../domain/subscription/subscription.js';
 import { isoDay } from '../domain/time/periods.js';
@@ -86,7 +86,7 @@ async function withdraw(
   if (recordId === null) return;
   await postJournal(uow, {
     sourceId: recordId,
-    movements: disputeWithdrawn(-record.grossMinor, record.feeMinor, record.currency),
+    movements: withdrawal(row, charge, record),
     userId: charge.userId,
     invoiceId: charge.invoiceId,
     effectiveAt: record.occurredAt,
@@ -108,12 +108,23 @@ async function reinstate(
   if (recordId === null) return;
   await postJournal(uow, {
     sourceId: recordId,
-    movements: disputeReinstated(record.grossMinor, record.feeMinor < 0n ? -record.feeMinor : 0n, record.currency),
+    movements: reinstatement(row, charge, record),
     userId: charge.userId,
     invoiceId: charge.invoiceId,
     effectiveAt: record.occurredAt,
     providerAccountId: charge.providerAccountId,
   });
+}
+
+/** The amount in the charge's currency, as the dispute has it; the fee in the currency of the provider's books. */
+function withdrawal(row: DisputeRow, charge: TransactionRow, record: ProviderRecordFact): Movement[] {
+  return [...disputeWithdrawn(row.amount, 0n, charge.currency), ...disputeWithdrawn(0n, record.feeMinor, record.currency)];
+}
+
+/** The same the other way; a fee is given back only where the provider says so. */
+function reinstatement(row: DisputeRow, charge: TransactionRow, record: ProviderRecordFact): Movement[] {
+  const feeReturned = record.feeMinor < 0n ? -record.feeMinor : 0n;
+  return [...disputeReinstated(row.amount, 0n, charge.currency), ...disputeReinstated(0n, feeReturned, record.currency)];
 }
 
 async function insertLine(

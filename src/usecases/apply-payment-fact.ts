@@ -43,7 +43,7 @@ import {
 } from '../store/subscriptions.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import { bookRecord } from './book-record.js';
-import { newId, type Cashier } from './cashier.js';
+import { findingId, newId, type Cashier } from './cashier.js';
 import { requestRefund } from './request-refund.js';
 import { scheduleOf } from './revenue.js';
 
@@ -188,7 +188,7 @@ async function succeed(
       reason: 'requested',
       note: 'Given up by the customer before it was paid.',
       requestedBy: 'system',
-      cause: 'timeout',
+      cause: 'user',
       endSubscription: true,
     });
   }
@@ -357,9 +357,9 @@ async function bookOrphan(uow: UnitOfWork, cashier: Cashier, { attempt, intent }
   if (!record) return;
   const id = await bookRecord(uow, cashier, { owner: attempt, record, ourRef: intent.id, matchedId: null, isForeign: false });
   if (id === null) return;
-  const findingId = newId(cashier, 'txn', attempt.bucket);
+  const orphanId = findingId('missing_here_orphan', id, uow.now);
   await recordFinding(uow, {
-    id: findingId,
+    id: orphanId,
     providerAccountId: attempt.providerAccountId,
     kind: 'missing_here_orphan',
     severity: 1,
@@ -371,7 +371,7 @@ async function bookOrphan(uow: UnitOfWork, cashier: Cashier, { attempt, intent }
     subjectId: attempt.id,
   });
   await postJournal(uow, {
-    sourceId: findingId,
+    sourceId: orphanId,
     movements: orphanReceipt(record.grossMinor, record.currency),
     userId: attempt.userId,
     invoiceId: null,
@@ -388,7 +388,7 @@ async function open(
   theirsMinor: bigint,
 ): Promise<void> {
   await recordFinding(uow, {
-    id: newId(cashier, 'txn', attempt.bucket),
+    id: findingId(kind, attempt.id, uow.now),
     providerAccountId: attempt.providerAccountId,
     kind,
     severity: 1,

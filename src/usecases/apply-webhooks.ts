@@ -20,7 +20,7 @@ import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { keyBucket } from '../platform/json.js';
 import { applyDisputeFact } from './apply-dispute-fact.js';
 import { applySetupFact } from './complete-setup.js';
-import { newId, own, type Cashier } from './cashier.js';
+import { findingId, newId, own, type Cashier } from './cashier.js';
 import { SYSTEM_USER } from './receive-webhook.js';
 import { requestRefund } from './request-refund.js';
 import { readPayment, recordPayment } from './send-payment.js';
@@ -78,7 +78,7 @@ async function applyObject(cashier: Cashier, events: ClaimedWebhook[]): Promise<
 async function park(uow: UnitOfWork, cashier: Cashier, event: ClaimedWebhook): Promise<void> {
   await settleWebhooks(uow, [event], { status: 'parked' });
   await recordFinding(uow, {
-    id: newId(cashier, 'whe', event.bucket),
+    id: findingId('webhook_parked', event.id, uow.now),
     providerAccountId: event.providerAccountId,
     kind: 'webhook_parked',
     severity: 2,
@@ -108,9 +108,9 @@ async function fetchAndApply(
       return whenFact(await provider.readDispute(objectId), (fact) => applyDispute(cashier, fact));
     case 'setup':
       return whenFact(await provider.readSetup(objectId), async (fact) => {
-        const ref = await lookUp(cashier, objectId);
-        if (ref?.kind !== 'payment_method_setup') return 'again';
-        const setup = await inTx(cashier.tx, own(SYSTEM_USER), (uow) => loadSetup(uow, ref.id));
+        if (fact.setupRef === null) return 'ignored';
+        const setupId = parsePublicId('set', fact.setupRef);
+        const setup = setupId && (await inTx(cashier.tx, own(SYSTEM_USER), (uow) => loadSetup(uow, setupId)));
         if (!setup) return 'again';
         await inTx(cashier.tx, own(setup.userId), (uow) => applySetupFact(uow, cashier, setup.id, fact));
         return 'done';
@@ -125,6 +125,7 @@ async function whenFact<Fact>(called: Called<Fact>, apply: (fact: Fact) => Promi
 /** The object may be one that we know by its id, or one whose own unit of work is not committed yet: then again later. */
 async function applyPayment(cashier: Cashier, fact: PaymentFact): Promise<Outcome> {
   const ref = await lookUp(cashier, fact.objectId);
+  if (ref === null && fact.intentRef === null) return 'ignored';
   const intentId = ref?.kind === 'payment_intent' ? ref.id : fact.intentRef && parsePublicId('pin', fact.intentRef);
   if (!intentId) return 'again';
   const held = await inTx(cashier.tx, own(SYSTEM_USER), async (uow) => {
@@ -160,7 +161,7 @@ async function applyRefund(cashier: Cashier, fact: RefundFact): Promise<Outcome>
 async function adoptRefund(cashier: Cashier, fact: RefundFact): Promise<Outcome> {
   const chargeId = await findCharge(cashier, fact.chargeId, fact.paymentObjectId);
   const charge = chargeId === null ? null : await inTx(cashier.tx, own(SYSTEM_USER), (uow) => loadTransaction(uow, chargeId));
-  if (!charge || chargeId === null) return 'again';
+  if (!charge || chargeId === null) return unlessForeign(cashier, fact.paymentObjectId);
   return inTx(cashier.tx, own(charge.userId), async (uow): Promise<Outcome> => {
     await lockCustomer(uow, charge.userId);
     if (await findRef(uow, fact.objectId, cashier.provider.accountId)) return 'again';
@@ -192,8 +193,9 @@ async function adoptRefund(cashier: Cashier, fact: RefundFact): Promise<Outcome>
 async function applyDispute(cashier: Cashier, fact: DisputeFact): Promise<Outcome> {
   const chargeId = await findCharge(cashier, fact.chargeId, fact.paymentObjectId);
   const charge = chargeId === null ? null : await inTx(cashier.tx, own(SYSTEM_USER), (uow) => loadTransaction(uow, chargeId));
+  if (!charge || chargeId === null) return unlessForeign(cashier, fact.paymentObjectId);
   // The charge must be in the books before it can be disputed.
-  if (!charge || chargeId === null || charge.status !== 'succeeded') return 'again';
+  if (charge.status !== 'succeeded') return 'again';
   await inTx(cashier.tx, own(charge.userId), async (uow) => {
     await lockCustomer(uow, charge.userId);
     await applyDisputeFact(uow, cashier, chargeId, fact);
@@ -213,6 +215,13 @@ async function findCharge(
   if (payment?.kind !== 'payment_intent') return null;
   const attempt = await inTx(cashier.tx, own(SYSTEM_USER), (uow) => loadLatestAttempt(uow, payment.id));
   return attempt?.id ?? null;
+}
+
+/** An account may serve others too: what bears no mark of ours is theirs. What does will be known once its own unit of work is committed. */
+async function unlessForeign(cashier: Cashier, paymentObjectId: string | null): Promise<Outcome> {
+  if (paymentObjectId === null) return 'ignored';
+  const called = await cashier.provider.readPayment(paymentObjectId);
+  return called.kind === 'fact' && called.fact.intentRef === null ? 'ignored' : 'again';
 }
 
 function lookUp(cashier: Cashier, objectId: string) {

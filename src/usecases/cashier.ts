@@ -1,5 +1,6 @@
 /** What every use case that moves money is given, and the few things they all do alike. */
-import { makeId, type Id, type IdPrefix } from '../domain/ids.js';
+import { deriveId, makeId, type Id, type IdPrefix } from '../domain/ids.js';
+import { sha256 } from '../platform/json.js';
 import type { Scope, Transactor } from '../store/unit-of-work.js';
 import type { PaymentProvider } from '../ports/provider.js';
 import type { Actor, Refusal, RefusalCode } from './contract.js';
@@ -37,6 +38,14 @@ export interface Cashier {
 export function newId<K extends IdPrefix>(cashier: Pick<Cashier, 'tx'>, kind: K, bucket: number): Id<K> {
   return makeId(kind, bucket, cashier.tx.clock.now().getTime(), cashier.tx.random.bytes(8));
 }
+
+/** The id of a finding: the same for the same kind and subject on one day, so that a repeat meets the row that is there. */
+export function findingId(kind: string, subjectId: string, at: Date): string {
+  const day = Math.floor(at.getTime() / DAY_MS) * DAY_MS;
+  return deriveId('txn', subjectId, sha256(`${kind} ${subjectId}`).toString('hex'), day);
+}
+
+const DAY_MS = 86_400_000;
 
 /** The scope of a unit of work on somebody's own behalf. */
 export function own(userId: string): Scope {

@@ -137,7 +137,7 @@ async function recordAbsence(cashier: Cashier, claimed: ClaimedPayment, cause: T
         isInInbox: await isMentioned(uow, [attempt.providerObjectId ?? '', claimed.request.intentRef]),
       });
     if (isAbsent) {
-      await endNotExecuted(uow, cashier, payment, null, cause === 'user' ? 'timeout' : cause);
+      await endNotExecuted(uow, cashier, payment, null, cause);
       return;
     }
     const nextMs =

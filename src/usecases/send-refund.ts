@@ -38,7 +38,7 @@ import { recordFinding, recordRef } from '../store/provider.store.js';
 import { loadSubscription, revokeGrants, setPurchaseStatus } from '../store/subscriptions.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { bookRecord } from './book-record.js';
-import { newId, own, type Cashier } from './cashier.js';
+import { findingId, own, type Cashier } from './cashier.js';
 import { endSubscription } from './end-subscription.js';
 import { scheduleOf } from './revenue.js';
 import { earlier, type PaymentRef } from './send-payment.js';
@@ -155,7 +155,7 @@ async function recordRefund(cashier: Cashier, claimed: ClaimedRefund, called: Ca
     const refund = await loadRefund(uow, claimed.id);
     invariant(refund !== null, 'a claimed refund is there', { id: claimed.id });
     const isOurs = refund.version === claimed.refund.version;
-    const cause: TransactionCause = refund.requestedBy.startsWith('staff:') ? 'staff' : 'user';
+    const cause = causeOf(refund);
     switch (called.kind) {
       case 'fact': {
         const applied = await applyRefundFact(uow, cashier, refund, called.fact, cause);
@@ -218,13 +218,13 @@ export async function applyRefundFact(
     ...(to === 'pending' ? {} : { settledAt: uow.now }),
   });
   for (const record of fact.records) {
-    const isForeign = record.currency !== refund.currency;
     await bookRecord(uow, cashier, {
       owner: { bucket, userId, providerAccountId },
       record,
       ourRef: null,
       matchedId: refund.id,
-      isForeign,
+      // A refund is posted in the currency of its charge, whatever the provider settles in.
+      isForeign: false,
     });
   }
   const journal = { sourceId: refund.id, userId, invoiceId: charge.invoiceId, providerAccountId };
@@ -318,6 +318,11 @@ async function becomeUnknown(uow: UnitOfWork, cashier: Cashier, refund: RefundRo
   cashier.events.statusChanged('refund', 'unknown');
 }
 
+/** Whose request a refund's own steps go back to. */
+function causeOf(refund: RefundRow): TransactionCause {
+  return refund.requestedBy.startsWith('staff:') ? 'staff' : 'user';
+}
+
 async function putOff(uow: UnitOfWork, cashier: Cashier, refund: RefundRow, afterMs: number | null): Promise<void> {
   if (refund.nextActionAt === null) return;
   const jitter = 1 + cashier.tx.random.fraction();
@@ -347,7 +352,7 @@ async function recordAbsence(cashier: Cashier, claimed: ClaimedRefund): Promise<
         isInInbox: false,
       });
     if (isAbsent) {
-      await cancel(uow, cashier, refund, 'timeout');
+      await cancel(uow, cashier, refund, causeOf(refund));
       return;
     }
     const nextMs = first === null ? deadline + ABSENCE_BOUND_MS : uow.now.getTime() + LISTING_PAUSE_MS;
@@ -386,7 +391,7 @@ async function finding(
 ): Promise<void> {
   const attempt = await loadAttempt(uow, refund.paymentAttemptId);
   await recordFinding(uow, {
-    id: newId(cashier, 'txn', refund.bucket),
+    id: findingId(kind, refund.id, uow.now),
     providerAccountId: attempt?.providerAccountId ?? cashier.provider.accountId,
     kind,
     severity,

@@ -47,7 +47,9 @@ test('a database just migrated has partitions for the present step and three mor
 });
 
 test('keeping partitions again at the same instant makes nothing', async () => {
-  expect(await keepPartitions(client, new Date())).toEqual([]);
+  const now = new Date();
+  await keepPartitions(client, now);
+  expect(await keepPartitions(client, now)).toEqual([]);
 });
 
 test.each([1, 2, 40, 400, 4000])('a clock that jumps %i days finds a place for every day on the way', async (days) => {
@@ -104,7 +106,9 @@ test('old partitions go, the ones within their time stay, and an unpublished out
 
 test('migrating an up-to-date database, by several at once, does nothing', async () => {
   const other = await testDatabase();
-  const done = await Promise.all([1, 2, 3].map(() => migrate(other.options, new Date())));
+  const now = new Date();
+  await migrate(other.options, now);
+  const done = await Promise.all([1, 2, 3].map(() => migrate(other.options, now)));
   expect(done).toEqual([1, 2, 3].map(() => ({ migrations: [], partitions: [] })));
   await other.drop();
 });

@@ -90,6 +90,7 @@ export function setupOf(setup: Stripe.SetupIntent, thrown: StripeDecline | null 
   const status = setupStatus(setup.status, Boolean(error));
   return {
     objectId: setup.id,
+    setupRef: setup.metadata?.['setup_id'] ?? null,
     status,
     method: method ? methodOf(method) : null,
     nextAction: status === 'requires_action' || status === 'open' ? nextActionOf(setup.next_action, setup.client_secret) : null,
