@@ -270,6 +270,7 @@ grant usage on schema public to pay_app, pay_worker, pay_reader;
 grant select on all tables in schema public to pay_reader;
 grant select, insert, update on all tables in schema public to pay_app, pay_worker;
 revoke insert, update on provider_account, feature, tier, tier_feature, product, price, ledger_account from pay_app, pay_worker;   -- the catalogue and the chart are changed by a command, as the owner
+revoke insert, update on migrations from pay_app, pay_worker;    -- TypeORM's record of what has run
 grant delete on idempotency_key, webhook_inbox, provider_ref to pay_worker;
 do $$                                                          -- append-only by grants
 declare t text;

@@ -12,7 +12,6 @@ export type IdPrefix = (typeof ID_PREFIXES)[number];
 export type Id<Kind extends IdPrefix> = string & { readonly [brand]: Kind };
 export type TierId = Id<'tier'>;
 export type PriceId = Id<'price'>;
-export type ProductId = Id<'prod'>;
 export type SubscriptionId = Id<'sub'>;
 /** Names a charge, refund, dispute or reversal; an attempt, refund or dispute row shares the id of its transaction. */
 export type TransactionId = Id<'txn'>;

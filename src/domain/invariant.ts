@@ -13,8 +13,3 @@ export class InvariantBroken extends Error {
 export function invariant(holds: boolean, message: string, facts: Record<string, unknown> = {}): asserts holds {
   if (!holds) throw new InvariantBroken(message, facts);
 }
-
-/** Closes a switch over a union: a new case does not compile until it is handled. @throws InvariantBroken when reached. */
-export function assertNever(value: never): never {
-  throw new InvariantBroken('an impossible case was reached', { value });
-}

@@ -8,7 +8,7 @@ import {
 import type { GraphQLFormattedError, GraphQLSchema } from 'graphql';
 import type { Logger } from '../platform/log.js';
 import type { GraphContext } from '../resolvers/context.js';
-import { statusWithoutData } from './errors.js';
+import { RETRY_AFTER_S, statusWithoutData } from './errors.js';
 import { LIMITS } from './limits.js';
 import type { PersistedQueries } from './persisted-queries.js';
 import type { RequestScope } from './request-scope.js';
@@ -41,7 +41,6 @@ export function makeApollo({
     allowBatchedHttpRequests: false,
     stopOnTerminationSignals: false,
     parseOptions: { maxTokens: LIMITS.tokens },
-    status400ForVariableCoercionErrors: true,
     persistedQueries: { cache: persisted },
     logger,
     formatError: (_formatted, error) => format(error, scope.current?.requestId ?? ''),
@@ -67,6 +66,7 @@ function finishingTouches(scope: RequestScope): ApolloServerPlugin<GraphContext>
           const isEmpty = Object.values(result.data ?? {}).every((field) => field === null);
           const status = isEmpty ? statusWithoutData(codes) : null;
           if (status !== null) response.http.status ??= status;
+          if (status === 503) response.http.headers.set('retry-after', String(RETRY_AFTER_S));
           const state = scope.current;
           if (!state) return;
           state.outcome = codes.length === 0 ? 'ok' : isEmpty ? 'failed' : 'partial';

@@ -29,7 +29,11 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
 const OPEN_EXTENSIONS = ['limit', 'actual', 'maximum', 'retryAfterMs', 'reason'] as const;
 
 /** HTTP status of an answer without any data, by what went wrong while resolving. Field-level codes keep 200. */
-const STATUS_WITHOUT_DATA: Partial<Record<ErrorCode, number>> = { SERVICE_UNAVAILABLE: 503, TIMEOUT: 504, INTERNAL_SERVER_ERROR: 500 };
+const STATUS_WITHOUT_DATA: Partial<Record<ErrorCode, number>> = {
+  SERVICE_UNAVAILABLE: 503,
+  TIMEOUT: 504,
+  INTERNAL_SERVER_ERROR: 500,
+};
 
 /** Other libraries' words for our codes. */
 const SAME_AS: Readonly<Record<string, ErrorCode>> = { UNAUTHORIZED: 'FORBIDDEN' };
@@ -39,11 +43,16 @@ export const RETRY_AFTER_S = 2;
 
 /** The request as a whole is refused because a limit is passed. HTTP 400. */
 export function tooComplex(breach: LimitBreach): GraphQLError {
-  return refusal('OPERATION_TOO_COMPLEX', 400, `The operation passes the limit "${breach.limit}": ${breach.actual} of ${breach.maximum}.`, {
-    limit: breach.limit,
-    actual: breach.actual,
-    maximum: breach.maximum,
-  });
+  return refusal(
+    'OPERATION_TOO_COMPLEX',
+    400,
+    `The operation passes the limit "${breach.limit}": ${breach.actual} of ${breach.maximum}.`,
+    {
+      limit: breach.limit,
+      actual: breach.actual,
+      maximum: breach.maximum,
+    },
+  );
 }
 
 /** The caller asks for too much over time. HTTP 429 with Retry-After. */
@@ -55,14 +64,21 @@ export function rateLimited(retryAfterMs: number): GraphQLError {
 
 /** Card data was met somewhere in the request. HTTP 400. */
 export function cardDataRefused(): GraphQLError {
-  return refusal('BAD_USER_INPUT', 400, 'The request holds what looks like card data; card data must only be sent to the payment provider.', {
-    reason: 'CARD_DATA',
-  });
+  return refusal(
+    'BAD_USER_INPUT',
+    400,
+    'The request holds what looks like card data; card data must only be sent to the payment provider.',
+    {
+      reason: 'CARD_DATA',
+    },
+  );
 }
 
 /** A token that is bad or expired. HTTP 401. */
 export function unauthenticated(): GraphQLError {
-  return refusal('UNAUTHENTICATED', 401, 'The access token is not valid or has expired.', {}, [['www-authenticate', 'Bearer error="invalid_token"']]);
+  return refusal('UNAUTHENTICATED', 401, 'The access token is not valid or has expired.', {}, [
+    ['www-authenticate', 'Bearer error="invalid_token"'],
+  ]);
 }
 
 /** The caller is not the router. HTTP 403. */
@@ -77,7 +93,9 @@ export function timedOut(): GraphQLError {
 
 /** The process is going away. HTTP 503 with Retry-After. */
 export function draining(): GraphQLError {
-  return refusal('SERVICE_UNAVAILABLE', 503, 'The server is going away: send the request again.', {}, [['retry-after', String(RETRY_AFTER_S)]]);
+  return refusal('SERVICE_UNAVAILABLE', 503, 'The server is going away: send the request again.', {}, [
+    ['retry-after', String(RETRY_AFTER_S)],
+  ]);
 }
 
 /** A request that is not GraphQL over HTTP: unreadable JSON (400), too big (413), wrong media type (415). */
@@ -93,7 +111,10 @@ export function unreadableDocument({ message, source, positions }: GraphQLError)
 
 /** The document does not fit the schema. HTTP 400. */
 export function invalidDocument({ message, nodes }: GraphQLError): GraphQLError {
-  return new GraphQLError(message, { ...(nodes && { nodes }), extensions: { code: 'GRAPHQL_VALIDATION_FAILED', ...asHttp(400) } });
+  return new GraphQLError(message, {
+    ...(nodes && { nodes }),
+    extensions: { code: 'GRAPHQL_VALIDATION_FAILED', ...asHttp(400) },
+  });
 }
 
 /** The document holds several operations and the request does not say which, or names one that is not there. HTTP 400. */
@@ -153,17 +174,28 @@ export function formatResult(
   { data, errors, extensions }: LooseResult,
   format: (error: GraphQLError) => GraphQLFormattedError,
 ): FormattedExecutionResult {
-  return { ...(errors && { errors: errors.map(format) }), ...(data !== undefined && { data }), ...(extensions && { extensions }) };
+  return {
+    ...(errors && { errors: errors.map(format) }),
+    ...(data !== undefined && { data }),
+    ...(extensions && { extensions }),
+  };
 }
 
 /** The one formatter of errors, for every transport. */
-export function formatError(thrown: unknown, requestId: string, { redact, count, report }: ErrorFormatting): GraphQLFormattedError {
+export function formatError(
+  thrown: unknown,
+  requestId: string,
+  { redact, count, report }: ErrorFormatting,
+): GraphQLFormattedError {
   const error = thrown instanceof GraphQLError ? thrown : new GraphQLError(String(thrown), { originalError: asError(thrown) });
   const code = codeOf(error);
   count(code);
   const isOurFault = code === 'INTERNAL_SERVER_ERROR' || (code === 'SERVICE_UNAVAILABLE' && error.originalError !== undefined);
   if (isOurFault) report(rootCause(error), { requestId, path: (error.path ?? []).join('.'), code });
-  const open = OPEN_EXTENSIONS.filter((name) => error.extensions[name] !== undefined).map((name) => [name, error.extensions[name]]);
+  const open = OPEN_EXTENSIONS.filter((name) => error.extensions[name] !== undefined).map((name) => [
+    name,
+    error.extensions[name],
+  ]);
   return {
     message: redact(messageOf(error, code)),
     ...(error.locations && { locations: error.locations }),
@@ -193,7 +225,9 @@ function messageOf(error: GraphQLError, code: ErrorCode): string {
 
 /** graphql-js throws these without a code: a variable's value does not fit its type. */
 function isBadVariable(error: GraphQLError): boolean {
-  return error.nodes?.length === 1 && error.nodes[0]?.kind === Kind.VARIABLE_DEFINITION && error.message.startsWith('Variable "$');
+  return (
+    error.nodes?.length === 1 && error.nodes[0]?.kind === Kind.VARIABLE_DEFINITION && error.message.startsWith('Variable "$')
+  );
 }
 
 /** SQLSTATE classes and network errors that mean "not now" rather than "never"; null for every other cause. */
@@ -201,7 +235,8 @@ function databaseCode(cause: unknown): ErrorCode | null {
   const code = isRecord(cause) && typeof cause['code'] === 'string' ? cause['code'] : '';
   if (code === '57014') return 'TIMEOUT'; // query_canceled: statement_timeout
   if (/^(08...|57P0[1-5]|53...|25006)$/.test(code)) return 'SERVICE_UNAVAILABLE'; // connection, shutdown, resources, read-only replica
-  if (/^(ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)$/.test(code) && isFromSocket(cause)) return 'SERVICE_UNAVAILABLE';
+  if (/^(ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)$/.test(code) && isFromSocket(cause))
+    return 'SERVICE_UNAVAILABLE';
   const text = cause instanceof Error ? cause.message : '';
   return /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/.test(text)
     ? 'SERVICE_UNAVAILABLE'

@@ -14,7 +14,7 @@ export interface GraphMetrics {
   socketsOpen: Gauge;
   socketCloses: Counter<'code'>;
   cardDataBlocked: Counter<'surface'>;
-  authFailures: Counter<'reason'>;
+  authFailures: Counter<'transport'>;
 }
 
 /** Registers the metrics of the graph. `openStreams` and `openSockets` are asked at each scrape. */
@@ -78,7 +78,7 @@ export function graphMetrics(registry: Registry, counts: { openStreams: () => nu
     authFailures: new Counter({
       name: 'auth_failures_total',
       help: 'Requests with a bad or expired token, by transport.',
-      labelNames: ['reason'],
+      labelNames: ['transport'],
       registers,
     }),
   };

@@ -15,6 +15,7 @@ import {
   draining,
   formatResult,
   httpOf,
+  statusWithoutData,
   timedOut,
   unauthenticated,
   unresolvedOperation,
@@ -183,7 +184,12 @@ async function withinBudget<T>(budgetMs: number, work: Promise<T>): Promise<T> {
 /** Answers a request that was refused as a whole. */
 export function refuse(transport: HttpTransport, request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply {
   const shown = transport.format(error, request.id);
-  const { status, headers } = error instanceof GraphQLError ? httpOf(error) : { status: 500, headers: new Map<string, string>() };
+  const code = shown.extensions?.['code'];
+  const { status, headers } =
+    error instanceof GraphQLError
+      ? httpOf(error)
+      : { status: statusWithoutData([code]) ?? 500, headers: new Map<string, string>() };
+  if (code === 'UNAUTHENTICATED') transport.metrics.authFailures.inc({ transport: 'http' });
   transport.metrics.operations.inc({ kind: 'unknown', transport: 'http', outcome: 'refused' });
   for (const [name, value] of headers) void reply.header(name, value);
   const wantsGraphType = (request.headers.accept ?? '').includes('application/graphql-response+json');

@@ -120,7 +120,17 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
 
   let isDraining = false;
   const http: HttpTransport = {
-    ...{ apollo, admission, checker, makeContext, live, persisted, scope, metrics, origins, format, reportCardData },
+    apollo,
+    admission,
+    checker,
+    makeContext,
+    live,
+    persisted,
+    scope,
+    metrics,
+    origins,
+    format,
+    reportCardData,
     isDraining: () => isDraining,
     budgetMs: options.budgetMs ?? BUDGET_MS,
   };
@@ -135,7 +145,14 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
   options.addRoutes?.(app);
 
   const webSockets = new SocketTransport({
-    ...{ admission, checker, live, metrics, machineClock, origins, format, reportCardData },
+    admission,
+    checker,
+    live,
+    metrics,
+    machineClock,
+    origins,
+    format,
+    reportCardData,
     makeRequestId: randomUUID,
     timings: options.socketTimings ?? SOCKET_TIMINGS,
   });

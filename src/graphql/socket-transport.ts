@@ -77,7 +77,12 @@ interface Connection {
 /** All WebSocket connections of one process. */
 export class SocketTransport {
   readonly #options: SocketTransportOptions;
-  readonly #server = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_LIMIT, perMessageDeflate: false, handleProtocols });
+  readonly #server = new WebSocketServer({
+    noServer: true,
+    maxPayload: MESSAGE_LIMIT,
+    perMessageDeflate: false,
+    handleProtocols,
+  });
   readonly #protocol: Server<Connection>;
   readonly #connections = new Set<Connection>();
   readonly #byUser = new Map<string, Set<Connection>>();
@@ -130,8 +135,18 @@ export class SocketTransport {
   }
 
   #open(socket: WebSocket, request: IncomingMessage): void {
-    const connection: Connection = { socket, request, caller: null, missedPongs: 0, unsentCount: 0, unsentSinceMs: 0, expiry: null, isCut: false };
+    const connection: Connection = {
+      socket,
+      request,
+      caller: null,
+      missedPongs: 0,
+      unsentCount: 0,
+      unsentSinceMs: 0,
+      expiry: null,
+      isCut: false,
+    };
     this.#connections.add(connection);
+    const { format, makeRequestId } = this.#options;
     let take: (text: string) => Promise<void> = async () => undefined;
     const closed = this.#protocol.opened(
       {
@@ -156,7 +171,7 @@ export class SocketTransport {
     socket.on('close', (code, reason) => {
       this.#forget(connection);
       this.#options.metrics.socketCloses.inc({ code: String(connection.isCut ? CLOSE.tryAgainLater : code) });
-      void closed(code, reason.toString());
+      closed(code, reason.toString()).catch((error: unknown) => void format(error, makeRequestId())); // logs what a stream could not end with
     });
   }
 
@@ -190,8 +205,8 @@ export class SocketTransport {
   /** The operation is answered with an error and goes no further; any other message ends the connection. */
   #refuseCardData(connection: Connection, text: string): void {
     this.#options.reportCardData('frame', '/graphql');
-    const frame: unknown = JSON.parse(text.startsWith('{') ? text : '{}');
-    if (!isRecord(frame) || frame['type'] !== 'subscribe' || typeof frame['id'] !== 'string' || connection.caller === null) {
+    const frame = readFrame(text);
+    if (frame?.['type'] !== 'subscribe' || typeof frame['id'] !== 'string' || connection.caller === null) {
       return connection.socket.close(CLOSE.badRequest, 'Bad request');
     }
     const error = this.#options.format(cardDataRefused(), this.#options.makeRequestId());
@@ -207,7 +222,8 @@ export class SocketTransport {
       subscribe: (args) => live.subscribe(args),
       onNext: (_context, _id, _payload, args, result): FormattedExecutionResult =>
         formatResult(result, (error) => format(error, requestIdOf(args.contextValue) ?? makeRequestId())),
-      onError: (_context, _id, _payload, errors): GraphQLFormattedError[] => errors.map((error) => format(error, makeRequestId())),
+      onError: (_context, _id, _payload, errors): GraphQLFormattedError[] =>
+        errors.map((error) => format(error, makeRequestId())),
     });
   }
 
@@ -215,7 +231,7 @@ export class SocketTransport {
   async #connect({ extra: connection, connectionParams }: Context<Record<string, unknown>, Connection>): Promise<boolean> {
     const caller = await this.#identify(connection.request, connectionParams ?? {});
     if (!caller?.actor || !caller.expiresAt) {
-      this.#options.metrics.authFailures.inc({ reason: 'socket' });
+      this.#options.metrics.authFailures.inc({ transport: 'ws' });
       return false;
     }
     if (connection.socket.readyState !== connection.socket.OPEN) return false;
@@ -240,7 +256,13 @@ export class SocketTransport {
 
   async #identify(request: IncomingMessage, params: Record<string, unknown>): Promise<Caller | null> {
     const inner = isRecord(params['connectionParams']) ? params['connectionParams'] : {};
-    const given = [request.headers.authorization, params['Authorization'], params['authorization'], params['token'], inner['token']];
+    const given = [
+      request.headers.authorization,
+      params['Authorization'],
+      params['authorization'],
+      params['token'],
+      inner['token'],
+    ];
     const text = given.find((value) => typeof value === 'string' && value !== '');
     if (typeof text !== 'string') return null;
     const header = request.headers[ROUTER_HEADER];
@@ -295,6 +317,16 @@ export class SocketTransport {
         socket.close(CLOSE.tryAgainLater, 'Reads too slowly');
       }
     }
+  }
+}
+
+/** The message in a frame; null when it is no JSON object. */
+function readFrame(text: string): Record<string, unknown> | null {
+  try {
+    const frame: unknown = JSON.parse(text);
+    return isRecord(frame) ? frame : null;
+  } catch {
+    return null;
   }
 }
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
 import type { FastifyReply } from 'fastify';
-import type { ExecutionResult, FormattedExecutionResult } from 'graphql';
+import { GraphQLError, type ExecutionResult, type FormattedExecutionResult } from 'graphql';
 
 /** A comment this often keeps proxies from taking silence for an end. */
 const COMMENT_EVERY_MS = 12_000;
@@ -31,10 +31,16 @@ export async function streamEvents(
   stream.flushHeaders();
   const items = Symbol.asyncIterator in results ? results : onlyOne(results);
   const comments = setInterval(() => void stream.write(':\n\n'), COMMENT_EVERY_MS);
-  const leave = (): void => void items.return();
+  const send = (result: ExecutionResult): Promise<void> =>
+    write(stream, `event: next\ndata: ${JSON.stringify(format(result))}\n\n`);
+  const leave = (): void => void items.return().catch(() => undefined);
   stream.once('close', leave);
+  if (stream.destroyed) leave(); // gone before we listened
   try {
-    for await (const result of items) await write(stream, `event: next\ndata: ${JSON.stringify(format(result))}\n\n`);
+    for await (const result of items) await send(result);
+    await write(stream, 'event: complete\ndata:\n\n');
+  } catch (error) {
+    await send({ errors: [error instanceof GraphQLError ? error : new GraphQLError('', { originalError: error as Error })] });
     await write(stream, 'event: complete\ndata:\n\n');
   } finally {
     clearInterval(comments);

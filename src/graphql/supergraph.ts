@@ -65,9 +65,15 @@ export function makeRouter({ subgraphs, secret }: RouterOptions): { server: Serv
 
 function liveUpdates(path: string): { kind: string; location: string; options: object } {
   // A connection of a user who has left is closed at once: one is kept per token, so another user's stream cannot take it over.
-  return { kind: 'ws', location: path, options: { connectionParams: { token: '{context.headers.authorization}' }, lazyCloseTimeout: 0 } };
+  return {
+    kind: 'ws',
+    location: path,
+    options: { connectionParams: { token: '{context.headers.authorization}' }, lazyCloseTimeout: 0 },
+  };
 }
 
 function headersOf(request: Request, names: readonly string[]): Record<string, string> {
-  return Object.fromEntries(names.flatMap((name) => (request.headers.get(name) === null ? [] : [[name, request.headers.get(name) ?? '']])));
+  return Object.fromEntries(
+    names.flatMap((name) => (request.headers.get(name) === null ? [] : [[name, request.headers.get(name) ?? '']])),
+  );
 }

@@ -2,6 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { parse, print } from 'graphql';
 
 /** What the page is made with. */
 export interface PlaygroundOptions {
@@ -112,7 +113,7 @@ export async function playgroundPage({ tokens }: PlaygroundOptions): Promise<Pla
   // Loaded here, because the editor's scripts are several megabytes.
   const { renderGraphiQL } = await import('@graphql-yoga/render-graphiql');
   const tabs = playgroundTabs().map(({ role, query, variables }) => ({
-    query,
+    query: laidOut(query),
     variables: JSON.stringify(variables, null, 2),
     headers: headersFor(tokens[role]),
   }));
@@ -137,9 +138,15 @@ export async function playgroundPage({ tokens }: PlaygroundOptions): Promise<Pla
   };
 }
 
-/** The headers editor shows this text; outside the sandbox with a place to put a token. */
+/** One field a line below the comment that opens the text. */
+function laidOut(query: string): string {
+  const [comment = ''] = query.split('\n', 1);
+  return `${comment}\n${print(parse(query))}\n`;
+}
+
+/** The text of the headers editor; outside the sandbox with a place to put a token (empty counts as none). */
 function headersFor(token: string | undefined): string {
-  return JSON.stringify({ authorization: `Bearer ${token ?? '(a token)'}` }, null, 2);
+  return JSON.stringify({ authorization: token === undefined ? '' : `Bearer ${token}` }, null, 2);
 }
 
 /** The editor keeps its tabs in the browser; tabs with tokens of an earlier sandbox would only be refused. */

@@ -1,4 +1,5 @@
 /** What the gateway serves besides the graph: webhooks in, health, metrics and the playground. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Counter, type Registry } from 'prom-client';
 import type { ProviderName } from '../ports/provider.js';
@@ -52,7 +53,10 @@ export function addOpsRoutes(app: FastifyInstance, { checks, isDraining, registr
     const degraded = await degradedOf(checks);
     const isReady = !isDraining() && !degraded.some((name) => checks[name]?.isVital);
     const status = isDraining() ? 'draining' : isReady ? (degraded.length > 0 ? 'degraded' : 'ok') : 'unavailable';
-    return reply.code(isReady ? 200 : 503).header('cache-control', 'no-store').send({ status, degraded });
+    return reply
+      .code(isReady ? 200 : 503)
+      .header('cache-control', 'no-store')
+      .send({ status, degraded });
   });
   app.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
 }
@@ -64,7 +68,7 @@ async function degradedOf(checks: HealthChecks): Promise<string[]> {
 }
 
 async function isHealthy(check: (() => Promise<void>) | undefined): Promise<boolean> {
-  const late = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), CHECK_LIMIT_MS).unref());
+  const late = delay(CHECK_LIMIT_MS, false, { ref: false });
   const outcome = Promise.resolve(check?.()).then(
     () => true,
     () => false,
@@ -89,7 +93,9 @@ function addWebhooks(app: FastifyInstance, { receiveWebhook, webhookProviders, r
   void app.register(async (webhooks) => {
     webhooks.removeAllContentTypeParsers();
     // The signature covers the bytes as they came, so nothing is parsed here.
-    webhooks.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: WEBHOOK_LIMIT }, (_request, body, done) => done(null, body));
+    webhooks.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: WEBHOOK_LIMIT }, (_request, body, done) =>
+      done(null, body),
+    );
     for (const provider of webhookProviders) {
       const take = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
         try {
@@ -104,9 +110,9 @@ function addWebhooks(app: FastifyInstance, { receiveWebhook, webhookProviders, r
           return reply.code(503).send({});
         }
       };
-      const refuse = (_error: unknown, _request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+      const refuse = (_error: unknown, _request: FastifyRequest, reply: FastifyReply): void => {
         rejected.inc({ provider, reason: 'refused' });
-        return reply.code(400).send({});
+        void reply.code(400).send({});
       };
       webhooks.post(`/webhooks/${provider}`, { errorHandler: refuse }, take);
     }

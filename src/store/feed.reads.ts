@@ -86,8 +86,6 @@ export function feedReads(reader: Reader): FeedReads {
 
 /** The channel on which the relay tells every gateway whose feed has grown: JSON, a list of [user id, sequence]. */
 export const FEED_WAKE_CHANNEL = 'feed_wake';
-/** Most pairs in one notification: a payload must stay under 8,000 bytes, and a user id has at most 64 characters. (PostgreSQL, NOTIFY) */
-export const WAKES_PER_NOTIFICATION = 50;
 
 /** "The feed of this user reaches at least this far." */
 export interface FeedWake {

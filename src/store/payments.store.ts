@@ -1,5 +1,4 @@
 /** Intents, attempts and the lines of the user's money history. Every status change is conditional on the version that was read. */
-import { In } from 'typeorm';
 import {
   bucketOf,
   type InvoiceId,
@@ -22,9 +21,6 @@ import { statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
 export type { DisputeRow, PaymentAttemptRow, PaymentIntentRow, RefundRow, TransactionRow };
-
-/** Statuses of an attempt that may still take money, or has. */
-const OPEN = ['created', 'sent', 'unknown', 'requires_action', 'processing', 'succeeded'];
 
 /** What a first attempt needs: intent, attempt and transaction are written together, before any call. */
 export interface NewAttempt {
@@ -191,11 +187,6 @@ export async function loadAttempt(uow: UnitOfWork, id: string): Promise<PaymentA
 /** One intent by id. */
 export async function loadIntent(uow: UnitOfWork, id: string): Promise<PaymentIntentRow | null> {
   return uow.manager.findOneBy(PaymentIntentRow, { bucket: bucketOf(id), id });
-}
-
-/** The attempt of an intent that is open or succeeded: at most one (fence 3); null when all failed. */
-export async function loadOpenAttempt(uow: UnitOfWork, intentId: string): Promise<PaymentAttemptRow | null> {
-  return uow.manager.findOneBy(PaymentAttemptRow, { bucket: bucketOf(intentId), paymentIntentId: intentId, status: In(OPEN) });
 }
 
 /** The newest attempt of an intent, whatever became of it. */

@@ -10,7 +10,9 @@ import { loadDotEnv, readSettings } from '../platform/settings.js';
 const LOOPBACK = '127.0.0.1';
 
 new Command('supergraph')
-  .description('Composes this subgraph with the users stand-in and serves both by a router (SUPERGRAPH_PORT). Start them first: npm start.')
+  .description(
+    'Composes this subgraph with the users stand-in and serves both by a router (SUPERGRAPH_PORT). Start them first: npm start.',
+  )
   .parse();
 
 runProcess(async (shutdown) => {
@@ -18,21 +20,26 @@ runProcess(async (shutdown) => {
   const { port, usersPort, supergraphPort, routerSecrets } = readSettings(process.env);
   const usersUrl = `http://${LOOPBACK}:${usersPort}/graphql`;
   const subgraphs: Subgraph[] = [
-    { name: 'monetization', url: `http://${LOOPBACK}:${port}/graphql`, sdl: await readFile('schema/schema.graphql', 'utf8'), hasLiveUpdates: true },
+    {
+      name: 'monetization',
+      url: `http://${LOOPBACK}:${port}/graphql`,
+      sdl: await readFile('schema/schema.graphql', 'utf8'),
+      hasLiveUpdates: true,
+    },
     { name: 'users', url: usersUrl, sdl: await sdlOf(usersUrl), hasLiveUpdates: false },
   ];
-  const { server, stop } = makeRouter({ subgraphs, secret: routerSecrets[0] ?? null });
+  const router = makeRouter({ subgraphs, secret: routerSecrets[0] ?? null });
   const url = await listenOn(
     {
       listen: ({ host, port: asked }) =>
         new Promise((resolve, reject) => {
-          server.once('error', reject);
-          server.listen({ host, port: asked }, () => resolve(`http://${host}:${asked}`));
+          router.server.once('error', reject);
+          router.server.listen({ host, port: asked }, () => resolve(`http://${host}:${asked}`));
         }),
     },
     { host: LOOPBACK, port: supergraphPort, setting: 'SUPERGRAPH_PORT' },
   );
-  shutdown.add('router', stop);
+  shutdown.add('router', () => router.stop());
   console.log(`The supergraph is served on ${url}/graphql; live updates come as server-sent events.`);
 });
 

@@ -3,7 +3,7 @@ import { inTx } from '../store/unit-of-work.js';
 import { own, type Cashier } from './cashier.js';
 import { SYSTEM_USER } from './receive-webhook.js';
 
-/** Most changes carried at once: their names stay well under the 8,000 bytes a NOTIFY may have. */
+/** Most users told at once: a NOTIFY carries under 8,000 bytes, and a user id has at most 64 characters (PostgreSQL, NOTIFY). */
 const BATCH = 50;
 
 /**

@@ -39,7 +39,11 @@ beforeAll(async () => {
     log: pino({ level: 'silent' }),
     registry: new Registry(),
     settings: {
-      ...{ host: '127.0.0.1', port: 0, environment: 'production', hasRateLimits: false, routerSecrets: [secret] },
+      host: '127.0.0.1',
+      port: 0,
+      environment: 'production',
+      hasRateLimits: false,
+      routerSecrets: [secret],
       corsOrigins: { origins: [], includesLoopback: false },
     },
   });
@@ -64,7 +68,11 @@ function subgraphs(): Subgraph[] {
 }
 
 async function ask(query: string, headers: Record<string, string> = {}): Promise<unknown> {
-  const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify({ query }) });
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({ query }),
+  });
   return response.json();
 }
 
@@ -72,20 +80,37 @@ test('a page of one user is answered by both subgraphs', async () => {
   await graph.rows.customer('ana');
   const subscriptionId = await graph.rows.subscription('ana', PLUS);
   await graph.rows.transaction('ana', { subscription_id: subscriptionId });
-  const answer = await ask('{ viewer { handle currentSubscription { tier { name } } transactions(first: 5) { nodes { status } } } }', {
-    authorization: 'Bearer ana',
+  const answer = await ask(
+    '{ viewer { handle currentSubscription { tier { name } } transactions(first: 5) { nodes { status } } } }',
+    {
+      authorization: 'Bearer ana',
+    },
+  );
+  expect(answer).toEqual({
+    data: {
+      viewer: {
+        handle: '@ana',
+        currentSubscription: { tier: { name: 'Plus' } },
+        transactions: { nodes: [{ status: 'SUCCEEDED' }] },
+      },
+    },
   });
-  expect(answer).toEqual({ data: { viewer: { handle: '@ana', currentSubscription: { tier: { name: 'Plus' } }, transactions: { nodes: [{ status: 'SUCCEEDED' }] } } } });
 });
 
 test('without a token there is no viewer, and the catalogue all the same', async () => {
   expect(await ask('{ viewer { handle } }')).toEqual({ data: { viewer: null } });
-  expect(await ask('{ tiers { key } }')).toMatchObject({ data: { tiers: expect.arrayContaining([{ key: expect.any(String) }]) } });
+  expect(await ask('{ tiers { key } }')).toMatchObject({
+    data: { tiers: expect.arrayContaining([{ key: expect.any(String) }]) },
+  });
 });
 
 test('the subgraph refuses entities to whoever is not the router', async () => {
   const body = JSON.stringify({ query: '{ _service { sdl } }' });
-  const response = await fetch(`${server.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+  const response = await fetch(`${server.url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body,
+  });
   expect(response.status).toBe(403);
 });
 
@@ -138,6 +163,12 @@ async function* itemsOf(response: Response): AsyncGenerator<Item, undefined> {
 
 test('what does not fit together is named', () => {
   const [ours, theirs] = subgraphs();
-  const clash = { ...theirs, name: 'users', url: 'http://x/graphql', hasLiveUpdates: false, sdl: USERS_TYPE_DEFS.replace('id: ID!', 'id: Int!') };
+  const clash = {
+    ...theirs,
+    name: 'users',
+    url: 'http://x/graphql',
+    hasLiveUpdates: false,
+    sdl: USERS_TYPE_DEFS.replace('id: ID!', 'id: Int!'),
+  };
   expect(() => composeSupergraph(ours ? [ours, clash] : [])).toThrow(/do not compose/);
 });

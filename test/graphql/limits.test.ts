@@ -10,7 +10,13 @@ interface Asked {
 }
 
 function measure(source: string, { variables = {}, audience = 'customer', operationName }: Asked = {}) {
-  return measureOperation({ schema: smallSchema, document: parse(source), operationName: operationName ?? null, variables, audience });
+  return measureOperation({
+    schema: smallSchema,
+    document: parse(source),
+    operationName: operationName ?? null,
+    variables,
+    audience,
+  });
 }
 
 function costOf(source: string, asked: Asked = {}): number {
@@ -19,26 +25,27 @@ function costOf(source: string, asked: Asked = {}): number {
   return measured.cost;
 }
 
-const repeat = (count: number, text: (index: number) => string): string => Array.from({ length: count }, (_, index) => text(index)).join(' ');
+const repeat = (count: number, text: (index: number) => string): string =>
+  Array.from({ length: count }, (_, index) => text(index)).join(' ');
 
 test.each`
-  what                                               | source                                                                                       | cost
-  ${'a scalar'}                                      | ${'{ whoami }'}                                                                              | ${0}
-  ${'an object'}                                     | ${'{ viewer { handle } }'}                                                                   | ${1}
-  ${'introspection'}                                 | ${'{ __schema { types { name } } __typename }'}                                              | ${0}
-  ${'objects of the catalogue'}                      | ${'{ tiers { name } }'}                                                                      | ${0}
-  ${'a list in a list, with a weight on the type'}   | ${'{ tiers { perks { key } } }'}                                                             | ${10 * 30 * 2}
-  ${'a connection without a page size'}              | ${'{ items { nodes { id } } }'}                                                              | ${1 + 20}
-  ${'a connection with a page size'}                 | ${'{ items(first: 5) { nodes { id } } }'}                                                    | ${1 + 5}
-  ${'edges and nodes of one connection'}             | ${'{ items(last: 5) { edges { node { id } } nodes { id } } }'}                               | ${1 + 5 * 2 + 5}
-  ${'a field with a weight'}                         | ${'{ items(first: 5) { nodes { price } } }'}                                                 | ${1 + 5 * (1 + 3)}
-  ${'a list without items'}                          | ${'{ items(first: 0) { nodes { id } } }'}                                                    | ${1}
-  ${'a page of less than nothing'}                   | ${'{ items(first: -5) { nodes { id } } }'}                                                   | ${1}
-  ${'two aliases of one field'}                      | ${'{ a: viewer { id } b: viewer { id } }'}                                                   | ${2}
-  ${'a mutation with a weight'}                      | ${'mutation { subscribe(input: {}) { ok } }'}                                                | ${50}
-  ${'a fragment, wherever it is spread'}             | ${'{ a: viewer { ...F } b: viewer { ...F } } fragment F on User { friend { id } }'}          | ${4}
+  what                                               | source                                                                                                         | cost
+  ${'a scalar'}                                      | ${'{ whoami }'}                                                                                                | ${0}
+  ${'an object'}                                     | ${'{ viewer { handle } }'}                                                                                     | ${1}
+  ${'introspection'}                                 | ${'{ __schema { types { name } } __typename }'}                                                                | ${0}
+  ${'objects of the catalogue'}                      | ${'{ tiers { name } }'}                                                                                        | ${0}
+  ${'a list in a list, with a weight on the type'}   | ${'{ tiers { perks { key } } }'}                                                                               | ${10 * 30 * 2}
+  ${'a connection without a page size'}              | ${'{ items { nodes { id } } }'}                                                                                | ${1 + 20}
+  ${'a connection with a page size'}                 | ${'{ items(first: 5) { nodes { id } } }'}                                                                      | ${1 + 5}
+  ${'edges and nodes of one connection'}             | ${'{ items(last: 5) { edges { node { id } } nodes { id } } }'}                                                 | ${1 + 5 * 2 + 5}
+  ${'a field with a weight'}                         | ${'{ items(first: 5) { nodes { price } } }'}                                                                   | ${1 + 5 * (1 + 3)}
+  ${'a list without items'}                          | ${'{ items(first: 0) { nodes { id } } }'}                                                                      | ${1}
+  ${'a page of less than nothing'}                   | ${'{ items(first: -5) { nodes { id } } }'}                                                                     | ${1}
+  ${'two aliases of one field'}                      | ${'{ a: viewer { id } b: viewer { id } }'}                                                                     | ${2}
+  ${'a mutation with a weight'}                      | ${'mutation { subscribe(input: {}) { ok } }'}                                                                  | ${50}
+  ${'a fragment, wherever it is spread'}             | ${'{ a: viewer { ...F } b: viewer { ...F } } fragment F on User { friend { id } }'}                            | ${4}
   ${'a fragment on a connection, by its page sizes'} | ${'{ a: items(first: 2) { ...F } b: items(first: 7) { ...F } } fragment F on ItemConnection { nodes { id } }'} | ${1 + 2 + 1 + 7}
-  ${'an inline fragment'}                            | ${'{ ... on Query { viewer { ... { friend { id } } } } }'}                                   | ${2}
+  ${'an inline fragment'}                            | ${'{ ... on Query { viewer { ... { friend { id } } } } }'}                                                     | ${2}
 `('the cost of $what is told', ({ source, cost }) => {
   expect(costOf(String(source))).toBe(cost);
 });
@@ -50,7 +57,8 @@ test('page sizes are read from variables and their defaults', () => {
 });
 
 test('entities cost as often as they are asked for', () => {
-  const source = 'query($representations: [_Any!]!) { _entities(representations: $representations) { ... on Tier { perks { key } } } }';
+  const source =
+    'query($representations: [_Any!]!) { _entities(representations: $representations) { ... on Tier { perks { key } } } }';
   const representations = Array.from({ length: 20 }, () => ({ __typename: 'Tier', id: 'a' }));
   expect(costOf(source, { variables: { representations }, audience: 'router' })).toBe(20 * (1 + 30 * 2)); // an entity could be anything, so it weighs 1
 });
@@ -73,7 +81,8 @@ test('a cost beyond all numbers is still a number', () => {
 });
 
 const depth = (levels: number): string => `{ viewer { ${repeat(levels - 2, () => 'friend {')} id ${'}'.repeat(levels - 2)} } }`;
-const chain = (count: number): string => `{ viewer { ...F0 } } ${repeat(count, (index) => `fragment F${index} on User { id ${index + 1 < count ? `...F${index + 1}` : ''} }`)}`;
+const chain = (count: number): string =>
+  `{ viewer { ...F0 } } ${repeat(count, (index) => `fragment F${index} on User { id ${index + 1 < count ? `...F${index + 1}` : ''} }`)}`;
 
 test.each<[string, string, string, Asked?]>([
   ['depth', depth(12), depth(13)],
@@ -82,15 +91,47 @@ test.each<[string, string, string, Asked?]>([
     `{ viewer { ...F } } fragment F on User { ${'friend {'.repeat(10)} id ${'}'.repeat(10)} }`,
     `{ viewer { friend { ...F } } } fragment F on User { ${'friend {'.repeat(10)} id ${'}'.repeat(10)} }`,
   ],
-  ['aliases', `{ ${repeat(15, (index) => `a${index}: whoami`)} viewer { ${repeat(15, (index) => `b${index}: id`)} } }`, `{ ${repeat(15, (index) => `a${index}: whoami`)} viewer { ${repeat(16, (index) => `b${index}: id`)} } }`],
-  ['aliases', `{ viewer { ...F } viewer { ...F } } fragment F on User { ${repeat(15, (index) => `b${index}: id`)} }`, `{ viewer { ...F } viewer { ...F } } fragment F on User { ${repeat(16, (index) => `b${index}: id`)} }`],
-  ['rootFields', `{ ${repeat(20, (index) => `a${index}: whoami`)} }`, `{ ${repeat(20, (index) => `a${index}: whoami`)} __typename }`],
-  ['rootFields', `{ ${'...F '.repeat(4)} } fragment F on Query { ${'whoami '.repeat(5)} }`, `{ ${'...F '.repeat(4)} whoami } fragment F on Query { ${'whoami '.repeat(5)} }`],
-  ['repeatedMutation', `mutation { ${repeat(5, (index) => `a${index}: removePaymentMethod(input: {}) { ok }`)} }`, `mutation { ${repeat(6, (index) => `a${index}: removePaymentMethod(input: {}) { ok }`)} }`],
-  ['repeatedMoneyVerb', 'mutation { subscribe(input: {}) { ok } }', 'mutation { a: subscribe(input: {}) { ok } b: subscribe(input: {}) { ok } }'],
-  ['repeatedMoneyVerb', 'mutation { ...F } fragment F on Mutation { subscribe(input: {}) { ok } }', 'mutation { ...F a: subscribe(input: {}) { ok } } fragment F on Mutation { subscribe(input: {}) { ok } }'],
+  [
+    'aliases',
+    `{ ${repeat(15, (index) => `a${index}: whoami`)} viewer { ${repeat(15, (index) => `b${index}: id`)} } }`,
+    `{ ${repeat(15, (index) => `a${index}: whoami`)} viewer { ${repeat(16, (index) => `b${index}: id`)} } }`,
+  ],
+  [
+    'aliases',
+    `{ viewer { ...F } viewer { ...F } } fragment F on User { ${repeat(15, (index) => `b${index}: id`)} }`,
+    `{ viewer { ...F } viewer { ...F } } fragment F on User { ${repeat(16, (index) => `b${index}: id`)} }`,
+  ],
+  [
+    'rootFields',
+    `{ ${repeat(20, (index) => `a${index}: whoami`)} }`,
+    `{ ${repeat(20, (index) => `a${index}: whoami`)} __typename }`,
+  ],
+  [
+    'rootFields',
+    `{ ${'...F '.repeat(4)} } fragment F on Query { ${'whoami '.repeat(5)} }`,
+    `{ ${'...F '.repeat(4)} whoami } fragment F on Query { ${'whoami '.repeat(5)} }`,
+  ],
+  [
+    'repeatedMutation',
+    `mutation { ${repeat(5, (index) => `a${index}: removePaymentMethod(input: {}) { ok }`)} }`,
+    `mutation { ${repeat(6, (index) => `a${index}: removePaymentMethod(input: {}) { ok }`)} }`,
+  ],
+  [
+    'repeatedMoneyVerb',
+    'mutation { subscribe(input: {}) { ok } }',
+    'mutation { a: subscribe(input: {}) { ok } b: subscribe(input: {}) { ok } }',
+  ],
+  [
+    'repeatedMoneyVerb',
+    'mutation { ...F } fragment F on Mutation { subscribe(input: {}) { ok } }',
+    'mutation { ...F a: subscribe(input: {}) { ok } } fragment F on Mutation { subscribe(input: {}) { ok } }',
+  ],
   ['fragments', chain(50), chain(51)],
-  ['fragmentCycles', chain(3), '{ viewer { ...A } } fragment A on User { friend { ...B } } fragment B on User { friend { ...A } }'],
+  [
+    'fragmentCycles',
+    chain(3),
+    '{ viewer { ...A } } fragment A on User { friend { ...B } } fragment B on User { friend { ...A } }',
+  ],
   ['directives', `{ whoami ${'@include(if: true) '.repeat(50)} }`, `{ whoami ${'@include(if: true) '.repeat(51)} }`],
   ['variableList', 'query($v: [Int!]) { whoami }', 'query($v: [Int!]) { whoami }'],
 ])('the limit of %s lets the largest allowed in and refuses one more', (limit, allowed, refused) => {
@@ -113,7 +154,10 @@ function nested(levels: number): unknown {
 
 test('at most 1,000 entities are resolved at once', () => {
   const source = 'query($representations: [_Any!]!) { _entities(representations: $representations) { __typename } }';
-  const many = (count: number): Asked => ({ variables: { representations: Array(count).fill({ __typename: 'Tier', id: 'a' }) }, audience: 'router' });
+  const many = (count: number): Asked => ({
+    variables: { representations: Array(count).fill({ __typename: 'Tier', id: 'a' }) },
+    audience: 'router',
+  });
   expect(measure(source, many(1_000))).not.toHaveProperty('limit');
   expect(measure(source, many(1_001))).toEqual({ limit: 'entities', actual: 1_001, maximum: 1_000 });
 });
@@ -142,9 +186,12 @@ test('a document of one operation among several is measured by the one that runs
 
 test('fragments that double at every step are measured in no time', () => {
   const source = `{ viewer { ...F0 } } ${repeat(50, (index) => `fragment F${index} on User { ${index < 49 ? `friend { ...F${index + 1} } friend { ...F${index + 1} }` : 'id'} }`)}`;
-  const startedMs = performance.now();
   expect(measure(source)).toMatchObject({ limit: 'depth' });
   const wide = `{ viewer { ...F0 } } ${repeat(50, (index) => `fragment F${index} on User { ${index < 49 ? `...F${index + 1} ...F${index + 1}` : 'friend { id }'} }`)}`;
-  expect(measure(wide)).toMatchObject({ limit: 'cost' });
-  expect(performance.now() - startedMs).toBeLessThan(50);
+  const timesMs = Array.from({ length: 5 }, () => {
+    const startedMs = performance.now();
+    expect(measure(wide)).toMatchObject({ limit: 'cost' });
+    return performance.now() - startedMs;
+  });
+  expect(Math.min(...timesMs)).toBeLessThan(20);
 });

@@ -34,7 +34,7 @@ export const SMALL_SDL = `
   }
   input VerbInput { idempotencyKey: String, note: String, list: [Int!] }
   type Payload { ok: Boolean, replay: Boolean }
-  type Subscription { count(to: Int!): Int! beats: Int! blocks: String! }
+  type Subscription { count(to: Int!): Int! beats: Int! blocks: String! breaks: Int! }
   type User { id: ID! handle: String friend: User items(first: Int): ItemConnection! @listSize(slicingArguments: ["first"], sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false, assumedSize: 20) }
   type Tier @key(fields: "id") @cacheControl(maxAge: 300, scope: PUBLIC) { id: ID! name: String perks: [Perk!]! @listSize(assumedSize: 30) }
   type Perk @cost(weight: 2) { key: String }
@@ -72,6 +72,11 @@ async function* blocks(): AsyncGenerator<{ blocks: string }> {
   for (;;) yield { blocks: 'x'.repeat(1024 * 1024) };
 }
 
+async function* breaks(): AsyncGenerator<{ breaks: number }> {
+  yield { breaks: 1 };
+  throw new Error('secret cause');
+}
+
 async function* countTo(to: number): AsyncGenerator<{ count: number }> {
   for (let count = 1; count <= to; count += 1) yield { count };
 }
@@ -107,6 +112,7 @@ export const smallSchema = buildSubgraphSchema([
         count: { subscribe: (_source: unknown, { to }: { to: number }) => countTo(to) },
         beats: { subscribe: () => beats() },
         blocks: { subscribe: () => blocks() },
+        breaks: { subscribe: () => breaks() },
       },
       Tier: { __resolveReference: ({ id }: { id: string }) => ({ id, name: `Tier ${id}` }) },
     },

@@ -128,6 +128,25 @@ describe('the protocol', () => {
     ]);
   });
 
+  test('a stream that breaks ends with an error that tells nothing, and its connection goes on', async () => {
+    const server = await start();
+    const made = await connected(server);
+    made.subscribe('1', 'subscription { breaks }');
+    const error = await made.message(({ id, type }) => id === '1' && type === 'error');
+    expect(errorOf(error)['code']).toBe('INTERNAL_SERVER_ERROR');
+    expect(JSON.stringify(error)).not.toContain('secret');
+    expect(server.logged.join('')).toContain('secret cause');
+    const response = await fetch(`${server.url}/graphql?query=${encodeURIComponent('subscription { breaks }')}`, {
+      headers: { accept: 'text/event-stream', authorization: 'Bearer ana' },
+    });
+    const text = await response.text();
+    expect(text.match(/^event: (.+)$/gm)).toEqual(['event: next', 'event: next', 'event: complete']);
+    expect(text).toContain('INTERNAL_SERVER_ERROR');
+    expect(text).not.toContain('secret');
+    made.subscribe('2', 'subscription { count(to: 1) }');
+    await made.message(({ id, type }) => id === '2' && type === 'complete');
+  });
+
   test('another subprotocol is refused with 4406, none at all with the same', async () => {
     const server = await start();
     const other = new Wire(new WebSocket(`${server.url.replace('http', 'ws')}/graphql`));
@@ -259,8 +278,11 @@ describe('limits', () => {
     expect(made.socket.readyState).toBe(WebSocket.OPEN);
     made.send({ type: 'ping', payload: { note: '4242424242424242' } });
     expect(await made.closed).toBe(4400);
+    const broken = await connected(server);
+    broken.send('{"note": "4242424242424242"');
+    expect(await broken.closed).toBe(4400);
     expect(server.logged.join('')).not.toContain('4242');
-    expect(await server.registry.getSingleMetricAsString('pan_blocked_total')).toContain('surface="frame"} 2');
+    expect(await server.registry.getSingleMetricAsString('pan_blocked_total')).toContain('surface="frame"} 3');
   });
 
   test('who does not read is closed with 1013', async () => {

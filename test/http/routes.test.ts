@@ -46,7 +46,11 @@ test('a webhook is handed on as the bytes that came, with its headers', async ()
     },
   });
   const body = Buffer.from('{"id":"evt_1",  "ü": "\\u00fc"}\n');
-  const response = await fetch(`${url}/webhooks/stripe`, { method: 'POST', body, headers: { 'stripe-signature': 't=1,v1=x', 'content-type': 'application/json' } });
+  const response = await fetch(`${url}/webhooks/stripe`, {
+    method: 'POST',
+    body,
+    headers: { 'stripe-signature': 't=1,v1=x', 'content-type': 'application/json' },
+  });
   expect([response.status, await response.text()]).toEqual([200, '{}']);
   expect(taken).toEqual(['stripe', body, 't=1,v1=x']);
   expect(await registry.getSingleMetricAsString('webhook_received_total')).toContain('provider="stripe"} 1');
@@ -68,7 +72,10 @@ test('every webhook that is not believed gets the same 400: forged, empty, of an
 
 test('a webhook that could not be stored is asked for again', async () => {
   const reported: unknown[] = [];
-  const { url } = await serve({ receiveWebhook: () => Promise.reject(new Error('database away')), report: (error) => reported.push(error) });
+  const { url } = await serve({
+    receiveWebhook: () => Promise.reject(new Error('database away')),
+    report: (error) => reported.push(error),
+  });
   const response = await fetch(`${url}/webhooks/stripe`, { method: 'POST', body: '{}' });
   expect([response.status, await response.text()]).toEqual([503, '{}']);
   expect(reported).toHaveLength(1);
@@ -82,8 +89,20 @@ test('webhooks of providers that are not connected are unknown, and none are rea
 
 test.each([
   ['all is well', { database: works, provider: works }, false, 200, { status: 'ok', degraded: [] }],
-  ['what can be done without is away', { database: works, provider: fails }, false, 200, { status: 'degraded', degraded: ['provider'] }],
-  ['what nothing works without is away', { database: fails, provider: works }, false, 503, { status: 'unavailable', degraded: ['database'] }],
+  [
+    'what can be done without is away',
+    { database: works, provider: fails },
+    false,
+    200,
+    { status: 'degraded', degraded: ['provider'] },
+  ],
+  [
+    'what nothing works without is away',
+    { database: fails, provider: works },
+    false,
+    503,
+    { status: 'unavailable', degraded: ['database'] },
+  ],
   ['it is on its way out', { database: works, provider: works }, true, 503, { status: 'draining', degraded: [] }],
 ])('the process is ready or says what is degraded: %s', async (_what, { database, provider }, isDraining, status, told) => {
   const { url } = await serve({
@@ -109,11 +128,17 @@ test('metrics are served in the form of Prometheus', async () => {
 
 test('the worker serves health and metrics and nothing else', async () => {
   const ops = await startOpsServer({
-    ...{ checks: {}, isDraining: () => false, registry: new Registry() },
-    ...{ host: '127.0.0.1', port: 0, setting: 'PORT' },
+    checks: {},
+    isDraining: () => false,
+    registry: new Registry(),
+    host: '127.0.0.1',
+    port: 0,
+    setting: 'PORT',
   });
   try {
-    const statuses = await Promise.all(['/healthz', '/readyz', '/metrics', '/', '/graphql'].map(async (path) => (await fetch(ops.url + path)).status));
+    const statuses = await Promise.all(
+      ['/healthz', '/readyz', '/metrics', '/', '/graphql'].map(async (path) => (await fetch(ops.url + path)).status),
+    );
     expect(statuses).toEqual([200, 200, 200, 404, 404]);
   } finally {
     await ops.stop();

@@ -46,7 +46,12 @@ const clock = { now: () => new Date() };
 
 beforeAll(async () => {
   database = await testDatabase();
-  reader = new Reader({ connection: pgConfig(database.options), maxConnections: 4, statementTimeoutMs: 5_000, usesNamedStatements: true });
+  reader = new Reader({
+    connection: pgConfig(database.options),
+    maxConnections: 4,
+    statementTimeoutMs: 5_000,
+    usesNamedStatements: true,
+  });
   const reads = feedReads(reader);
   hub = new FeedHub({ readEnds: (userIds) => reads.readEnds(userIds), lookEveryMs: 20, report: () => undefined });
   hub.start();
@@ -54,7 +59,7 @@ beforeAll(async () => {
   server = await startServer(hub);
 });
 afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.dispose()));
+  for (const client of clients.splice(0)) await client.dispose();
 });
 afterAll(async () => {
   await server.stop(0);
@@ -73,7 +78,11 @@ function startServer(on: FeedHub): Promise<GraphServer> {
     log: pino({ level: 'silent' }),
     registry: new Registry(),
     settings: {
-      ...{ host: '127.0.0.1', port: 0, environment: 'production', hasRateLimits: false, routerSecrets: [] },
+      host: '127.0.0.1',
+      port: 0,
+      environment: 'production',
+      hasRateLimits: false,
+      routerSecrets: [],
       corsOrigins: { origins: [], includesLoopback: false },
     },
   });
@@ -87,7 +96,9 @@ function contextOf(actor: GraphContext['actor'], requestId: string, isRouter: bo
 
 function stream(userId: string, variables: Record<string, unknown> = {}, url = server.url): Results {
   const client = createClient({
-    ...{ url: `${url.replace('http', 'ws')}/graphql`, webSocketImpl: WebSocket, retryAttempts: 0 },
+    url: `${url.replace('http', 'ws')}/graphql`,
+    webSocketImpl: WebSocket,
+    retryAttempts: 0,
     connectionParams: { token: userId },
   });
   clients.push(client);
@@ -117,7 +128,9 @@ test("a cursor of another user, a forged one, and filters of a wrong form are re
   expect(await refusalOf(stream('cursor-thief', { after: cursor }))).toBe('CURSOR_INVALID');
   expect(await refusalOf(stream('cursor-thief', { after: 'forged' }))).toBe('CURSOR_INVALID');
   expect(await refusalOf(stream('cursor-thief', { transactionId: 'txn_1' }))).toBe('BAD_USER_INPUT');
-  expect(await refusalOf(stream('cursor-thief', { subscriptionId: publicId('txn', feed.transactionId('x')) }))).toBe('BAD_USER_INPUT');
+  expect(await refusalOf(stream('cursor-thief', { subscriptionId: publicId('txn', feed.transactionId('x')) }))).toBe(
+    'BAD_USER_INPUT',
+  );
   expect(await refusalOf(stream('cursor-thief', { heartbeatSeconds: 14 }))).toBe('BAD_USER_INPUT');
   expect(await refusalOf(stream('cursor-thief', { heartbeatSeconds: 301 }))).toBe('BAD_USER_INPUT');
   const mine = feed.transactionId('filterer');
@@ -188,7 +201,7 @@ test('a connection that is cut anywhere resumes without a loss and without a dou
       return follow(server.url);
     });
     proxy.close();
-    await Promise.all(clients.splice(0).map((client) => client.dispose()));
+    for (const client of clients.splice(0)) await client.dispose();
     expect(seen).toEqual(expected);
   }
   expect(cuts).toBeGreaterThan(20);
@@ -202,7 +215,8 @@ async function* events(response: Response): AsyncGenerator<{ event: string; data
     for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
       const [first = '', second = ''] = text.slice(0, end).split('\n');
       text = text.slice(end + 2);
-      if (first.startsWith('event: ')) yield { event: first.slice(7), data: second === 'data:' ? null : JSON.parse(second.slice(6)) };
+      if (first.startsWith('event: '))
+        yield { event: first.slice(7), data: second === 'data:' ? null : JSON.parse(second.slice(6)) };
     }
   }
 }
@@ -214,13 +228,23 @@ test.each(['GET', 'POST'])('the same stream comes as server-sent events by %s', 
   const response =
     method === 'GET'
       ? await fetch(`${server.url}/graphql?query=${encodeURIComponent(query)}`, { headers })
-      : await fetch(`${server.url}/graphql`, { method, headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify({ query }) });
+      : await fetch(`${server.url}/graphql`, {
+          method: 'POST',
+          headers: { ...headers, 'content-type': 'application/json' },
+          body: JSON.stringify({ query }),
+        });
   expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8']);
   expect(response.headers.get('x-request-id')).toBeTruthy();
   const items = events(response);
-  expect((await items.next()).value).toEqual({ event: 'next', data: { data: { paymentStatusChanged: { type: 'READY', sequence: 0 } } } });
+  expect((await items.next()).value).toEqual({
+    event: 'next',
+    data: { data: { paymentStatusChanged: { type: 'READY', sequence: 0 } } },
+  });
   await feed.add(user);
-  expect((await items.next()).value).toEqual({ event: 'next', data: { data: { paymentStatusChanged: { type: 'CHANGE', sequence: 1 } } } });
+  expect((await items.next()).value).toEqual({
+    event: 'next',
+    data: { data: { paymentStatusChanged: { type: 'CHANGE', sequence: 1 } } },
+  });
   expect(hub.openStreamsOf(user)).toBe(1);
   await items.return(undefined);
   while (hub.openStreamsOf(user) > 0) await new Promise((resolve) => setImmediate(resolve));
@@ -231,7 +255,9 @@ test.each<[string, Record<string, string>, number]>([
   ['subscription { paymentStatusChanged { type } }', { authorization: 'Bearer bad' }, 401],
   ['subscription { paymentStatusChanged { nothing } }', { authorization: 'Bearer ana' }, 400],
 ])('server-sent events of %s with %j are refused with %d', async (query, headers, status) => {
-  const response = await fetch(`${server.url}/graphql?query=${encodeURIComponent(query)}`, { headers: { accept: 'text/event-stream', ...headers } });
+  const response = await fetch(`${server.url}/graphql?query=${encodeURIComponent(query)}`, {
+    headers: { accept: 'text/event-stream', ...headers },
+  });
   expect([response.status, response.headers.get('content-type')]).toEqual([status, 'application/json; charset=utf-8']);
 });
 
@@ -241,9 +267,12 @@ test('a server that goes away says RECONNECT, ends every stream, and the cursor 
   await feed.addMany('mover', 2);
   const items = stream('mover', {}, going.url);
   expect(await take(items)).toMatchObject({ type: 'READY', sequence: 2 });
-  const response = await fetch(`${going.url}/graphql?query=${encodeURIComponent('subscription { paymentStatusChanged { type } }')}`, {
-    headers: { accept: 'text/event-stream', authorization: 'Bearer mover' },
-  });
+  const response = await fetch(
+    `${going.url}/graphql?query=${encodeURIComponent('subscription { paymentStatusChanged { type } }')}`,
+    {
+      headers: { accept: 'text/event-stream', authorization: 'Bearer mover' },
+    },
+  );
   const sent = events(response);
   await sent.next();
   const next = take(items);
