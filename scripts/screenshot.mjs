@@ -11,10 +11,25 @@ const [address = 'http://127.0.0.1:4000', chromium = 'chromium'] = process.argv.
 const FILE = 'docs/images/playground.png';
 const LIMIT_MS = 60_000;
 const profile = mkdtempSync(path.join(tmpdir(), 'screenshot-'));
-const quiet = ['--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic', '--no-first-run'];
+const quiet = [
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--disable-quic',
+  '--no-first-run',
+];
 const browser = spawn(
   chromium,
-  ['--headless', '--no-sandbox', '--disable-gpu', ...quiet, '--window-size=1400,900', `--user-data-dir=${profile}`, '--remote-debugging-port=0', 'about:blank'],
+  [
+    '--headless',
+    '--no-sandbox',
+    '--disable-gpu',
+    ...quiet,
+    '--window-size=1400,900',
+    `--user-data-dir=${profile}`,
+    '--remote-debugging-port=0',
+    'about:blank',
+  ],
   { stdio: ['ignore', 'ignore', 'pipe'] },
 );
 const limit = setTimeout(() => browser.kill(), LIMIT_MS);
@@ -25,7 +40,9 @@ try {
   const bought = await page.evaluate(`(${prepare.toString()})()`);
   await page.open(address);
   await page.until(`document.querySelector('.graphiql-tab-button') !== null`);
-  await page.evaluate(`[...document.querySelectorAll('.graphiql-tab-button')].find((each) => each.textContent === 'Subscribe').click()`);
+  await page.evaluate(
+    `[...document.querySelectorAll('.graphiql-tab-button')].find((each) => each.textContent === 'Subscribe').click()`,
+  );
   await page.evaluate(`[...document.querySelectorAll('button')].find((each) => each.textContent === 'Variables').click()`);
   await page.until(`[...document.querySelectorAll('.view-line')].some((line) => line.textContent.includes('price_0'))`);
   await page.evaluate(`document.querySelector('.graphiql-execute-button').click()`);
@@ -61,7 +78,11 @@ async function prepare() {
   );
   const { tiers } = await ask('{ tiers { key prices(currency: "USD") { id } } }');
   const tier = tiers.find((each) => each.key === 'premium') ?? tiers[0];
-  state.tabs[at].variables = JSON.stringify({ input: { priceId: tier.prices[0].id, idempotencyKey: `subscribe-${key()}` } }, null, 2);
+  state.tabs[at].variables = JSON.stringify(
+    { input: { priceId: tier.prices[0].id, idempotencyKey: `subscribe-${key()}` } },
+    null,
+    2,
+  );
   localStorage.setItem('graphiql:tabState', JSON.stringify(state));
   return tier.key;
 }

@@ -29,8 +29,13 @@ function sectionOf(file: string, heading: string): string {
 function rowsOf(text: string): string[][] {
   const lines = text.split('\n');
   return lines
-    .filter((line, at) => line.startsWith('|') && !/^\|[-|]+\|$/.test(line) && !/^\|[-|]+\|$/.test(lines[at + 1] ?? ''))
-    .map((line) => line.split('|').slice(1, -1).map((cell) => cell.trim()));
+    .filter((line, at) => line.startsWith('|') && !/^\|[-| ]+\|$/.test(line) && !/^\|[-| ]+\|$/.test(lines[at + 1] ?? ''))
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
 }
 
 /** Texts between backticks. */
@@ -53,10 +58,13 @@ test.each([
   ['Refund', REFUND_MOVES],
   ['Dispute', DISPUTE_MOVES],
   ['Subscription', SUBSCRIPTION_MOVES],
-] as const)('the states and moves in "%s" are those of the code', (heading, moves: Readonly<Record<string, readonly string[]>>) => {
-  const told = rowsOf(sectionOf('docs/money.md', heading)).map(([from = '', to = '']) => [codesIn(from)[0], codesIn(to)]);
-  expect(Object.fromEntries(told)).toEqual(moves);
-});
+] as const)(
+  'the states and moves in "%s" are those of the code',
+  (heading, moves: Readonly<Record<string, readonly string[]>>) => {
+    const told = rowsOf(sectionOf('docs/money.md', heading)).map(([from = '', to = '']) => [codesIn(from)[0], codesIn(to)]);
+    expect(Object.fromEntries(told)).toEqual(moves);
+  },
+);
 
 test('the chart of accounts in the documents is that of the code', () => {
   const told = rowsOf(sectionOf('docs/money.md', 'Chart of accounts')).map(([code = '', number, accountClass, kept]) => [
@@ -145,7 +153,9 @@ test('every command of the documents exists', () => {
 });
 
 test('every command there is stands in the README', () => {
-  const told = rowsOf(sectionOf('README.md', 'Commands')).map(([command = '']) => /npm (?:run )?(?:-s )?([a-z:]+)/.exec(command)?.[1]);
+  const told = rowsOf(sectionOf('README.md', 'Commands')).map(
+    ([command = '']) => /npm (?:run )?(?:-s )?([a-z:]+)/.exec(command)?.[1],
+  );
   const own = Object.keys(scripts).filter((name) => !/^(pre|post)/.test(name));
   expect(told.toSorted()).toEqual(own.toSorted());
 });
