@@ -1,4 +1,4 @@
-// Takes docs/images/playground.png: the playground with a first payment in it. Needs a running product with a fresh DATA_DIR, and Chromium.
+// Takes docs/images/playground.png: the playground with a first payment in it. Needs a running product with a DATA_DIR never used before, and Chromium.
 //   node scripts/screenshot.mjs [address of the gateway] [path of chromium]
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -46,7 +46,10 @@ try {
   await page.evaluate(`[...document.querySelectorAll('button')].find((each) => each.textContent === 'Variables').click()`);
   await page.until(`[...document.querySelectorAll('.view-line')].some((line) => line.textContent.includes('price_0'))`);
   await page.evaluate(`document.querySelector('.graphiql-execute-button').click()`);
-  await page.until(`document.querySelector('.graphiql-response')?.textContent.includes('SUCCEEDED')`);
+  await page.until(`document.querySelector('.graphiql-response')?.textContent.includes('userErrors')`);
+  if (!(await page.evaluate(`document.querySelector('.graphiql-response').textContent.includes('SUCCEEDED')`))) {
+    throw new Error('Nothing was bought. Has the customer subscribed before? Start with a DATA_DIR that was never used.');
+  }
   await pause(500); // the editor colours its text a moment later
   const { data } = await page.send('Page.captureScreenshot', { format: 'png' });
   writeFileSync(FILE, Buffer.from(data, 'base64'));
