@@ -129,12 +129,7 @@ test('a user reads the own rows of every table and not one of another user', asy
 test("a user changes none of another user's rows, can not give own rows away, and deletes nothing at all", async () => {
   await as('pay_app', ana.userId, async (client) => {
     for (const table of owned) {
-      const updated = await client
-        .query('savepoint attempt')
-        .then(() => client.query(`update ${table} set bucket = bucket where user_id = $1`, [ben.userId]))
-        .then(({ rowCount }) => rowCount)
-        .catch((error: unknown) => (error instanceof pg.DatabaseError ? error.code : null))
-        .finally(async () => void (await client.query('rollback to savepoint attempt')));
+      const updated = await rowsUpdated(client, table, ben.userId);
       expect([table, [0, REFUSED].includes(updated ?? -1)]).toEqual([table, true]);
       expect([table, await attempt(client, `delete from ${table} where user_id = $1`, [ben.userId])]).toEqual([table, REFUSED]);
     }
@@ -254,3 +249,16 @@ test('prices and the rest of the catalogue are changed by no role of the applica
     });
   }
 });
+
+/** How many rows of another user an update reaches; the code of a refusal instead. */
+async function rowsUpdated(client: pg.ClientBase, table: string, userId: string): Promise<number | string | null> {
+  await client.query('savepoint attempt');
+  try {
+    return (await client.query(`update ${table} set bucket = bucket where user_id = $1`, [userId])).rowCount;
+  } catch (error) {
+    if (!(error instanceof pg.DatabaseError)) throw error;
+    return error.code ?? null;
+  } finally {
+    await client.query('rollback to savepoint attempt');
+  }
+}
