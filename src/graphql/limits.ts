@@ -28,7 +28,7 @@ import {
 /** Who asks, as far as the budget goes: staff holds any monetization scope; router has proven itself. */
 export type Audience = 'anonymous' | 'customer' | 'staff' | 'router';
 
-/** Greatest cost of one operation. Cost is the sum of `@cost` weights (1 an object, 0 a scalar or an object of the catalogue) times the sizes of the lists they stand in. */
+/** Greatest cost of one operation. Cost is the sum of `@cost` weights (1 an object, 0 a scalar, a value or an object of the catalogue) times the sizes of the lists they stand in. */
 export const MAXIMUM_COST: Readonly<Record<Audience, number>> = { anonymous: 300, customer: 1_000, staff: 5_000, router: 20_000 };
 
 /** Greatest value of everything else that is counted. Lengths in characters or items. */
@@ -362,10 +362,14 @@ function weightOf(node: Described): number | null {
   return typeof weight === 'number' ? weight : null;
 }
 
-/** Objects that anyone may cache are the catalogue's: read from memory, the same for all, so a visitor can list them whole. */
+/**
+ * Objects that anyone may cache are the catalogue's: read from memory, the same for all, so a visitor can list them whole. Values that every
+ * subgraph may resolve (Money, PageInfo) come with the row they are part of.
+ */
 function objectWeight(node: Described): number {
   const isPublic = directiveArguments(node, 'cacheControl')?.['scope'] === 'PUBLIC';
-  return weightOf(node) ?? (isPublic ? 0 : 1);
+  const isValue = directiveArguments(node, 'shareable') !== null;
+  return weightOf(node) ?? (isPublic || isValue ? 0 : 1);
 }
 
 function listSizeOf(field: GraphQLField<unknown, unknown>): ListSize | null {

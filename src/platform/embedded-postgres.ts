@@ -9,7 +9,7 @@
  */
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { access, chmod, chown, cp, mkdir, readdir, readFile, readlink, realpath, rename, rm, symlink } from 'node:fs/promises';
+import { access, chmod, chown, cp, mkdir, readdir, readFile, readlink, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -20,6 +20,8 @@ import { OneLineError } from './one-line-error.js';
 const PRODUCT = 'monetization-gateway';
 /** Where root keeps binaries and data: PostgreSQL refuses to run as root, and others may not enter a clone below /root. */
 const ROOT_HOME = `/var/lib/${PRODUCT}`;
+/** Names a database, in its folder and in its DATA_DIR. */
+const ID_FILE = 'database-id';
 /** The socket's name carries it; each DATA_DIR has a socket folder of its own, so it never differs. */
 const PORT = 5432;
 /** A unix socket's path may have at most 107 bytes (unix(7): sun_path holds 108 with the closing zero). */
@@ -96,6 +98,7 @@ export async function startEmbeddedPostgres(options: {
   const places = placesOf(options.dataDir);
   const ids = isRoot() ? await unprivilegedIds() : null;
   const bin = path.join(await binaries(), 'native', 'bin');
+  if (isRoot()) await keepTogether(options.dataDir, places);
   for (const folder of [places.base, places.socketDir]) await privateFolder(folder, ids);
   if (!(await exists(path.join(places.data, 'PG_VERSION')))) await createDataFolder(bin, places, ids);
   await waitForFormerServer(options.dataDir, places);
@@ -132,6 +135,33 @@ export async function removeEmbeddedPostgres(dataDir: string): Promise<void> {
   const places = placesOf(dataDir);
   await waitForFormerServer(dataDir, places);
   for (const folder of [places.socketDir, places.base]) await rm(folder, { recursive: true, force: true });
+}
+
+/**
+ * As root the data lies apart from DATA_DIR. A DATA_DIR that was removed and made anew must not find the database of the former one: both hold
+ * the same id, and a database whose DATA_DIR has gone is set aside, never removed.
+ */
+async function keepTogether(dataDir: string, places: Places): Promise<void> {
+  const ours = path.join(path.resolve(dataDir), ID_FILE);
+  const theirs = path.join(places.base, ID_FILE);
+  const [here, there] = [await readText(ours), await readText(theirs)];
+  if (here !== null && here === there) return;
+  if (await exists(path.join(places.data, 'PG_VERSION'))) {
+    await waitForFormerServer(dataDir, places);
+    const aside = `${places.base}.left-${Date.now()}`;
+    await rename(places.base, aside);
+    console.error(`The database of a former ${path.resolve(dataDir)} was set aside in ${aside}; remove it when nobody misses it.`);
+  }
+  for (const file of [ours, theirs]) await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+  // Of several that start at once, the first to write names it for all.
+  await writeFile(ours, randomBytes(16).toString('hex'), { mode: 0o600, flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  await writeFile(theirs, await readFile(ours, 'utf8'), { mode: 0o600 });
+}
+
+async function readText(file: string): Promise<string | null> {
+  return readFile(file, 'utf8').catch(() => null);
 }
 
 /** A session that counts as a user of the server; null when there is no server or it is about to stop. */
