@@ -1,0 +1,177 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { DataSource } from 'typeorm';
+import type { PriceId, TransactionId } from '../../src/domain/ids.js';
+import type { Cashier } from '../../src/usecases/cashier.js';
+import { makeCommands } from '../../src/usecases/commands.js';
+import type { Actor, SubscribeCommand } from '../../src/usecases/contract.js';
+import { expectSoundBooks } from '../support/book-checks.js';
+import { newKey, priceId, someStaff, someUser, startWorld, withCard, type World } from '../support/world.js';
+
+/** Where a process dies: before or after its n-th commit, or before or after its call to the provider. */
+type Death = { at: 'commit'; n: number; when: 'before' | 'after' } | { at: 'call'; when: 'before' | 'after' };
+
+class Killed extends Error {}
+
+let world: World;
+let premium: PriceId;
+
+beforeAll(async () => {
+  world = await startWorld();
+  premium = (await priceId(world, { tier: 'premium' })) as PriceId;
+});
+afterAll(async () => world.stop());
+
+/** The gateway's cashier in a process that dies at a point of our choice; from then on nothing it does has an effect. */
+function dyingCashier(death: Death): Cashier {
+  let isDead = false;
+  let commits = 0;
+  const die = (): never => {
+    isDead = true;
+    throw new Killed();
+  };
+  const { tx, provider } = world.gateway;
+  const source = new Proxy(tx.source, {
+    get(target: DataSource, name) {
+      if (name !== 'createQueryRunner') return Reflect.get(target, name) as unknown;
+      return () => {
+        const runner = target.createQueryRunner();
+        const commit = runner.commitTransaction.bind(runner);
+        runner.commitTransaction = async () => {
+          if (isDead) throw new Killed();
+          commits++;
+          const isHere = death.at === 'commit' && death.n === commits;
+          if (isHere && death.when === 'before') die();
+          await commit();
+          if (isHere) die();
+        };
+        return runner;
+      };
+    },
+  });
+  const called = async <T>(call: () => Promise<T>): Promise<T> => {
+    if (isDead || (death.at === 'call' && death.when === 'before')) die();
+    const answer = await call();
+    return death.at === 'call' ? die() : answer;
+  };
+  return {
+    ...world.gateway,
+    tx: { ...tx, source },
+    provider: {
+      ...provider,
+      charge: (request) => called(() => provider.charge(request)),
+      refund: (request) => called(() => provider.refund(request)),
+    },
+  };
+}
+
+const DEATHS: Death[] = [
+  { at: 'commit', n: 1, when: 'before' },
+  { at: 'commit', n: 1, when: 'after' },
+  { at: 'commit', n: 2, when: 'before' },
+  { at: 'commit', n: 2, when: 'after' },
+  { at: 'call', when: 'before' },
+  { at: 'call', when: 'after' },
+  { at: 'commit', n: 3, when: 'before' },
+  { at: 'commit', n: 3, when: 'after' },
+];
+
+const titled = DEATHS.map(
+  (death) => [death.at === 'call' ? `${death.when} its call` : `${death.when} its commit ${death.n}`, death] as const,
+);
+
+async function paidCharges(actor: Actor) {
+  const [row] = await world.query<{ object_id: string }>('select object_id from provider_customer where user_id = $1', [
+    actor.userId,
+  ]);
+  return (await world.truth()).charges.filter((charge) => charge.customer === row?.object_id && charge.paid);
+}
+
+/** Lets the worker go on where the dead process ended: long enough for every lease. */
+async function recover(): Promise<void> {
+  for (let minutes = 0; minutes < 6; minutes += 2) {
+    await world.advance(2 * 60_000);
+    await world.work('payments', 'refunds');
+  }
+}
+
+test.each(titled)('a gateway that dies %s charges once or, before anything was begun, not at all', async (_title, death) => {
+  const ana = await withCard(world, someUser());
+  const command: SubscribeCommand = {
+    priceId: premium,
+    paymentMethodId: null,
+    coupon: null,
+    useTrial: false,
+    expectedAmount: null,
+    returnUrl: null,
+    idempotencyKey: newKey(),
+  };
+  await expect(makeCommands(dyingCashier(death)).subscribe(ana, command)).rejects.toThrow(Killed);
+  await recover();
+  const wasBegun = death.at === 'call' || death.n > 1 || death.when === 'after';
+  expect(await paidCharges(ana)).toHaveLength(wasBegun ? 1 : 0);
+  // The client never had an answer and asks again with its key: one charge, one subscription, whatever happened before.
+  const answer = await world.commands.subscribe(ana, command);
+  expect([answer.refusals, answer.isReplay]).toEqual([[], wasBegun]);
+  expect(await paidCharges(ana)).toHaveLength(1);
+  const rows = await world.query<{ status: string }>('select status from subscription where user_id = $1', [ana.userId]);
+  expect(rows).toEqual([{ status: 'active' }]);
+  await expectSoundBooks(world);
+});
+
+test.each(titled)('a gateway that dies %s refunds once or, before anything was begun, not at all', async (_title, death) => {
+  const ana = await withCard(world, someUser());
+  const { transactionId } = await world.commands.subscribe(ana, {
+    priceId: premium,
+    paymentMethodId: null,
+    coupon: null,
+    useTrial: false,
+    expectedAmount: null,
+    returnUrl: null,
+    idempotencyKey: newKey(),
+  });
+  const sue = someStaff('support');
+  const command = {
+    transactionId: transactionId as TransactionId,
+    amount: { minor: 300n, currency: 'USD' },
+    reason: 'requested' as const,
+    note: null,
+    endSubscription: false,
+    idempotencyKey: newKey(),
+  };
+  // Between its first and its claiming unit of work a refund reads whose it is: one commit more than a charge.
+  const later: Death = death.at === 'commit' && death.n > 1 ? { ...death, n: death.n + 1 } : death;
+  await expect(makeCommands(dyingCashier(later)).refund(sue, command)).rejects.toThrow(Killed);
+  await recover();
+  const wasBegun = death.at === 'call' || death.n > 1 || death.when === 'after';
+  expect((await paidCharges(ana))[0]?.amount_refunded).toBe(wasBegun ? 300 : 0);
+  const answer = await world.commands.refund(sue, command);
+  expect([answer.refusals, answer.isReplay]).toEqual([[], wasBegun]);
+  expect((await paidCharges(ana))[0]?.amount_refunded).toBe(300);
+  await expectSoundBooks(world);
+});
+
+test('a worker and a gateway that settle one payment at the same instant write its outcome once', async () => {
+  const ana = await withCard(world, someUser());
+  await world.fault({ operation: 'payment_intents.create', kind: 'error_after', count: 1 });
+  const { transactionId } = await world.commands.subscribe(ana, {
+    priceId: premium,
+    paymentMethodId: null,
+    coupon: null,
+    useTrial: false,
+    expectedAmount: null,
+    returnUrl: null,
+    idempotencyKey: newKey(),
+  });
+  await world.advance(5_000);
+  await world.receiveEvents();
+  await Promise.all([
+    world.work('payments'),
+    world.work('webhooks'),
+    world.commands.confirmPayment(ana, { transactionId: transactionId as TransactionId }),
+  ]);
+  const told = await world.query<{ status: string }>('select status from feed_entry where user_id = $1 order by seq', [
+    ana.userId,
+  ]);
+  expect(told.map((row) => row.status)).toEqual(['pending', 'unknown', 'succeeded']);
+  await expectSoundBooks(world);
+});
