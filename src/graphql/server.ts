@@ -54,6 +54,8 @@ export interface GraphServerOptions {
   settings: Pick<Settings, 'host' | 'port' | 'environment' | 'hasRateLimits' | 'routerSecrets' | 'corsOrigins'>;
   /** More routes on the same server: webhooks, health, metrics, playground. */
   addRoutes?: (app: FastifyInstance) => void;
+  /** Told of every error behind INTERNAL_SERVER_ERROR, for the count of bugs. */
+  countFault?: (cause: unknown) => void;
   /** Shorter ones for tests. */
   socketTimings?: SocketTimings;
   budgetMs?: { query: number; mutation: number };
@@ -90,7 +92,10 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     formatError(error, requestId, {
       redact: redactCardNumbers,
       count: (code) => metrics.errors.inc({ code }),
-      report: (cause, where) => log.error({ err: cause, ...where }, 'an operation failed'),
+      report: (cause, where) => {
+        options.countFault?.(cause);
+        log.error({ err: cause, ...where }, 'an operation failed');
+      },
     });
   const reportCardData = (surface: string, path: string): void => {
     metrics.cardDataBlocked.inc({ surface });

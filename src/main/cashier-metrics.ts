@@ -1,4 +1,5 @@
 import { Counter, type Registry } from 'prom-client';
+import { InvariantBroken } from '../domain/invariant.js';
 import type { CashierEvents } from '../usecases/cashier.js';
 
 /** The cashier's events as counters; docs/operations.md says what each means and when it matters. */
@@ -24,5 +25,13 @@ export function cashierMetrics(registry: Registry): CashierEvents {
       webhooks.inc({ outcome });
       if (outcome === 'missed') missed.inc();
     },
+  };
+}
+
+/** Counts errors that are bugs of ours: a rule that the code itself guarantees was broken. Any above zero pages. */
+export function faultCounter(registry: Registry): (error: unknown) => void {
+  const broken = new Counter({ name: 'invariant_broken_total', help: 'Rules of the code that were broken: bugs.', registers: [registry] });
+  return (error) => {
+    if (error instanceof InvariantBroken) broken.inc();
   };
 }

@@ -22,7 +22,7 @@ import { FeedHub } from '../subscriptions/hub.js';
 import { makeCommands } from '../usecases/commands.js';
 import { receiveWebhook } from '../usecases/receive-webhook.js';
 import { makeCashier, makeClock } from './assemble.js';
-import { cashierMetrics } from './cashier-metrics.js';
+import { cashierMetrics, faultCounter } from './cashier-metrics.js';
 
 /** Connections of the pool that writes, and of the pool that only reads. */
 const APP_POOL = 16;
@@ -43,7 +43,11 @@ runProcess(async (shutdown) => {
     redactText: redactCardNumbers,
   });
   const registry = createMetrics({ region: settings.region, service: 'gateway' });
-  const report = (what: string) => (error: unknown) => log.error({ err: error }, what);
+  const countFault = faultCounter(registry);
+  const report = (what: string) => (error: unknown) => {
+    countFault(error);
+    log.error({ err: error }, what);
+  };
 
   const clock = makeClock(settings);
   shutdown.add('the clock', () => clock.stop());
@@ -119,6 +123,7 @@ runProcess(async (shutdown) => {
     checker: new TokenVerifier(settings.auth, machineClock),
     feed: { hub, reads, cursors: new FeedCursors(settings.cursorSecret) },
     machineClock,
+    countFault,
     log,
     registry,
     settings,

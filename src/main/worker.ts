@@ -13,7 +13,8 @@ import { FEED_WAKE_CHANNEL } from '../store/feed.reads.js';
 import { dropOldPartitions, keepPartitions } from '../store/partitions.js';
 import { makeChores } from '../worker/chores.js';
 import { makeCashier, makeClock } from './assemble.js';
-import { cashierMetrics } from './cashier-metrics.js';
+import { backlogMetrics } from './backlog-metrics.js';
+import { cashierMetrics, faultCounter } from './cashier-metrics.js';
 
 /** Connections of the pool: the chores, and the calls they have in flight. */
 const POOL = 24;
@@ -34,6 +35,9 @@ runProcess(async (shutdown) => {
   shutdown.add('the pool', () => source.destroy());
   const cashier = makeCashier(settings, { source, clock, events: cashierMetrics(registry), onCommitted: () => undefined });
 
+  backlogMetrics(registry, cashier);
+  const countFault = faultCounter(registry);
+
   const maintain = async (): Promise<void> => {
     // Partitions are made by the owner of the tables: a connection of its own, for as long as it takes.
     const owner = new pg.Client(pgConfig(database));
@@ -50,7 +54,10 @@ runProcess(async (shutdown) => {
     const running = repeat({
       everyMs: chore.everyMs,
       work: () => chore.run(),
-      onError: (error) => log.error({ err: error, chore: chore.name }, 'a chore failed'),
+      onError: (error) => {
+        countFault(error);
+        log.error({ err: error, chore: chore.name }, 'a chore failed');
+      },
     });
     shutdown.add(`chore ${chore.name}`, () => running.stop());
   }

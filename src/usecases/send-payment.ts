@@ -20,9 +20,10 @@ import {
   type PaymentIntentRow,
   type TransactionCause,
 } from '../store/payments.store.js';
+import { recordFinding } from '../store/provider.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { applyPaymentFact, endNeverSent, endNotExecuted, type Applied } from './apply-payment-fact.js';
-import { own, type Cashier } from './cashier.js';
+import { findingId, own, type Cashier } from './cashier.js';
 
 /** Which payment, and whose. */
 export interface PaymentRef {
@@ -148,7 +149,7 @@ export async function recordPayment(
       }
       case 'refused':
         if (!isOurs || !isUndecided(payment.attempt)) return 'nothing';
-        cashier.events.findingOpened('provider_refused_request', 2);
+        await findRefused(uow, cashier, payment.attempt);
         return (await endNotExecuted(uow, cashier, payment, called.code, cause)) ? 'applied' : 'nothing';
       case 'not_now':
         if (isOurs) await putOff(uow, cashier, payment.attempt, called.retryAfterMs);
@@ -198,6 +199,23 @@ async function becomeUnknown(uow: UnitOfWork, cashier: Cashier, attempt: Payment
   invariant(transaction !== null, 'an attempt has its transaction', { id: attempt.id });
   await changeTransaction(uow, transaction, { status: 'unknown', cause: 'timeout' });
   cashier.events.statusChanged('charge', 'unknown');
+}
+
+/** The provider called a request of ours wrong: a bug, or a setting of the account; nobody was charged. */
+async function findRefused(uow: UnitOfWork, cashier: Cashier, attempt: PaymentAttemptRow): Promise<void> {
+  await recordFinding(uow, {
+    id: findingId('provider_refused_request', attempt.id, uow.now),
+    providerAccountId: attempt.providerAccountId,
+    kind: 'provider_refused_request',
+    severity: 2,
+    currency: attempt.currency,
+    oursMinor: attempt.amount,
+    theirsMinor: null,
+    recordId: null,
+    subjectType: 'transaction',
+    subjectId: attempt.id,
+  });
+  cashier.events.findingOpened('provider_refused_request', 2);
 }
 
 /** The earlier of a deadline and now: a call that has ended needs no more time. */

@@ -401,6 +401,58 @@ test('a method that a subscription depends on alone stays; another one may go', 
   ]);
 });
 
+test('charges, refunds and disputes that the provider settles in another currency are booked, each in its own', async () => {
+  const euros = (await priceId(world, { tier: 'premium', currency: 'EUR' })) as PriceId;
+  const settle = (settlementCurrency: string | null) =>
+    fetch(`${world.standIn.url}/sandbox/settings`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ settlementCurrency }),
+    });
+  expect((await settle('usd')).ok).toBe(true);
+  for (const token of ['pm_card_visa', 'pm_card_createDispute']) {
+    const ana = await withCard(world, someUser(), token);
+    const { transactionId } = await world.commands.subscribe(ana, {
+      priceId: euros,
+      paymentMethodId: null,
+      coupon: null,
+      useTrial: false,
+      expectedAmount: null,
+      returnUrl: null,
+      idempotencyKey: newKey(),
+    });
+    if (transactionId === null) throw new Error('no charge');
+    if (token === 'pm_card_visa') {
+      const refunded = await world.commands.refund(someStaff('support'), {
+        transactionId,
+        amount: { minor: 100n, currency: 'EUR' },
+        reason: 'requested',
+        note: null,
+        endSubscription: false,
+        idempotencyKey: newKey(),
+      });
+      expect(refunded.refusals).toEqual([]);
+    }
+    await world.advance(2_000);
+    await world.receiveEvents();
+    await world.work('webhooks');
+    const kinds = await world.query<{ kind: string }>('select kind from transaction where user_id = $1 order by id', [
+      ana.userId,
+    ]);
+    expect(kinds.map((row) => row.kind)).toEqual(['charge', token === 'pm_card_visa' ? 'refund' : 'dispute']);
+    const events = await world.query<{ event: string; currency: string }>(
+      `select distinct event, currency from ledger_movement where user_id = $1 and event in ('payment_succeeded', 'fx_settlement') order by 1`,
+      [ana.userId],
+    );
+    expect(events).toEqual([
+      { event: 'fx_settlement', currency: 'USD' },
+      { event: 'payment_succeeded', currency: 'EUR' },
+    ]);
+  }
+  await settle(null);
+  await expectSoundBooks(world);
+});
+
 /** A user whose card was added with authentication and asks again at every payment. */
 async function withCardThatAsks(): Promise<Actor> {
   const ana = someUser();
