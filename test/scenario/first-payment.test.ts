@@ -3,6 +3,7 @@ import {
   CancelDocument,
   ConfirmDocument,
   CustomerAccountDocument,
+  EntitlementChecksDocument,
   ListTiersDocument,
   NodeDocument,
   PurchaseDocument,
@@ -288,6 +289,63 @@ test('support opens a customer account, and that is written down', async () => {
   const entries = await product.query('select actor, acting_for, action from audit_entry where acting_for = $1', [ana.userId]);
   expect(entries).toEqual([{ actor: support.userId, acting_for: ana.userId, action: 'account.read' }]);
   const { errors } = await ana.ask(CustomerAccountDocument, { userId: ana.userId });
+  expect(errors.map(({ extensions }) => extensions.code)).toEqual(['FORBIDDEN']);
+});
+
+test('the feed of one customer tells nothing of another, even when asked for by id or with a cursor of theirs', async () => {
+  const [ana, eve] = [await product.person('ana'), await product.person('eve')];
+  await ana.addCard();
+  const { transaction } = await ana.subscribe();
+  const transactionId = transaction?.id ?? '';
+  const [own, spying] = [await ana.follow(product.url, { transactionId }), await eve.follow(product.url, { transactionId })];
+  const other = await ana.follow();
+  const { refund: paidBack } = await support.get(RefundDocument, refund(transactionId, 100));
+  await other.hasStatus('SUCCEEDED', paidBack.refund?.id);
+  expect(spying.statuses()).toEqual([]);
+  expect(own.statuses()).toEqual([]);
+  const after = other.items.at(-1)?.cursor ?? '';
+  await expect(eve.follow(product.url, { after })).rejects.toThrow('not told');
+});
+
+test('a refund that fails later is told, and the money can be paid back again', async () => {
+  const ana = await product.person('ana');
+  await ana.addCard('pm_card_refundFail');
+  const feed = await ana.follow();
+  const { transaction } = await ana.subscribe();
+  const { refund: paidBack } = await support.get(RefundDocument, refund(transaction?.id ?? '', 800));
+  expect(paidBack.userErrors).toEqual([]);
+  await feed.hasStatus('SUCCEEDED', paidBack.refund?.id);
+  await fetch(`${product.standInUrl}/sandbox/advance`, { method: 'POST' });
+  await feed.hasStatus('FAILED', paidBack.refund?.id);
+  const { transaction: charge } = await ana.get(TransactionDocument, { id: transaction?.id ?? '' });
+  expect(charge?.refundableAmount?.amountMinor).toBe(800);
+  expect(charge?.reversals.map(({ status }) => status)).toEqual(['FAILED']);
+});
+
+test('a refund that the bank takes its time with is told when it has arrived', async () => {
+  const ana = await product.person('ana');
+  await ana.addCard('pm_card_pendingRefund');
+  const feed = await ana.follow();
+  const { transaction } = await ana.subscribe();
+  const { refund: paidBack } = await support.get(RefundDocument, refund(transaction?.id ?? '', 300));
+  expect(paidBack.original?.refundableAmount?.amountMinor).toBe(500);
+  expect(feed.statuses(paidBack.refund?.id)).not.toContain('SUCCEEDED');
+  await fetch(`${product.standInUrl}/sandbox/advance`, { method: 'POST' });
+  await feed.hasStatus('SUCCEEDED', paidBack.refund?.id);
+});
+
+test('another service asks what users may use, and only with the scope for it', async () => {
+  const [ana, ben] = [await product.person('ana'), await product.person('ben')];
+  const posts = await product.person('posts', ['entitlements']);
+  await ana.addCard();
+  await ana.subscribe();
+  const checks = [ana, ben].map(({ userId }) => ({ userId, feature: 'longer_posts' }));
+  const { entitlementChecks } = await posts.get(EntitlementChecksDocument, { checks });
+  expect(entitlementChecks).toMatchObject([
+    { userId: ana.userId, granted: true, limit: 25_000 },
+    { userId: ben.userId, granted: false, limit: null },
+  ]);
+  const { errors } = await support.ask(EntitlementChecksDocument, { checks });
   expect(errors.map(({ extensions }) => extensions.code)).toEqual(['FORBIDDEN']);
 });
 
