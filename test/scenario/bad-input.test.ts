@@ -62,7 +62,9 @@ async function everything(): Promise<Record<string, unknown>> {
     `select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition order by 1`,
   );
   const counts = tables.map(({ name }) => `(select count(*)::int from ${name}) as ${name}`).join(', ');
-  const [row] = await product.query(`select ${counts}, (select sum(feed_seq) from customer)::int as told, (select sum(version) from subscription)::int as versions`);
+  const [row] = await product.query(
+    `select ${counts}, (select sum(feed_seq) from customer)::int as told, (select sum(version) from subscription)::int as versions`,
+  );
   return row ?? {};
 }
 
@@ -76,16 +78,23 @@ async function leavingNoTrace<T>(work: () => Promise<T>, except: string[] = []):
   return result;
 }
 
-const LEAKS = /\bat .+\.[jt]s:\d|node_modules|\/dist\/|\/src\/|stack|select .+ from|insert into|update .+ set|relation "|syntax error at|QueryFailed|typeorm|postgres/i;
+const LEAKS =
+  /\bat .+\.[jt]s:\d|node_modules|\/dist\/|\/src\/|stack|select .+ from|insert into|update .+ set|relation "|syntax error at|QueryFailed|typeorm|postgres/i;
 
 interface Refused {
   status: number;
   text: string;
 }
 
-function expectRefused({ status, text: body }: Refused, wanted: { status: number | number[]; code: string; reason?: string }): void {
+function expectRefused(
+  { status, text: body }: Refused,
+  wanted: { status: number | number[]; code: string; reason?: string },
+): void {
   expect(body).not.toMatch(LEAKS);
-  const { errors, data } = JSON.parse(body) as { data?: unknown; errors: { extensions: { code: string; reason?: string; requestId: string } }[] };
+  const { errors, data } = JSON.parse(body) as {
+    data?: unknown;
+    errors: { extensions: { code: string; reason?: string; requestId: string } }[];
+  };
   expect([status, errors[0]?.extensions.code, errors[0]?.extensions.reason]).toEqual([
     Array.isArray(wanted.status) ? expect.any(Number) : wanted.status,
     wanted.code,
@@ -112,10 +121,22 @@ describe('values of a wrong type or form', () => {
     ['an unknown field', SUBSCRIBE, () => ({ input: { ...good(), isAdmin: true } })],
     ['null for a required field', SUBSCRIBE, () => ({ input: { ...good(), priceId: null } })],
     ['a fraction of a cent', SUBSCRIBE, () => ({ input: { ...good(), expectedAmount: { amountMinor: 8.5, currency: 'USD' } } })],
-    ['an amount beyond all numbers', SUBSCRIBE, () => ({ input: { ...good(), expectedAmount: { amountMinor: 1e300, currency: 'USD' } } })],
-    ['a currency that is none', SUBSCRIBE, () => ({ input: { ...good(), expectedAmount: { amountMinor: 800, currency: 'usd$' } } })],
+    [
+      'an amount beyond all numbers',
+      SUBSCRIBE,
+      () => ({ input: { ...good(), expectedAmount: { amountMinor: 1e300, currency: 'USD' } } }),
+    ],
+    [
+      'a currency that is none',
+      SUBSCRIBE,
+      () => ({ input: { ...good(), expectedAmount: { amountMinor: 800, currency: 'usd$' } } }),
+    ],
     ['half a quantity', print(PurchaseDocument), () => ({ input: { ...good(), quantity: 0.5 } })],
-    ['a reason that is none', print(RefundDocument), () => ({ input: { transactionId: things.transaction, reason: 'FUN', idempotencyKey: newKey() } })],
+    [
+      'a reason that is none',
+      print(RefundDocument),
+      () => ({ input: { transactionId: things.transaction, reason: 'FUN', idempotencyKey: newKey() } }),
+    ],
     ['a page size in words', print(TransactionsDocument), () => ({ first: 'ten' })],
   ])('%s is BAD_USER_INPUT', async (_what, query, variables) => {
     const answer = await leavingNoTrace(() => send(eve, query, variables()));
@@ -137,8 +158,14 @@ describe('values of a wrong type or form', () => {
     const answer = await leavingNoTrace(() => send(eve, SUBSCRIBE, { input }), ['idempotency_key']);
     expect(answer.text).not.toMatch(LEAKS);
     expect(answer.status).toBeLessThan(500);
-    const { data, errors } = JSON.parse(answer.text) as { data?: { subscribe: { userErrors: { code: string }[] } | null }; errors?: { extensions: { code: string } }[] };
-    const codes = [...(data?.subscribe?.userErrors ?? []).map(({ code }) => code), ...(errors ?? []).map(({ extensions }) => extensions.code)];
+    const { data, errors } = JSON.parse(answer.text) as {
+      data?: { subscribe: { userErrors: { code: string }[] } | null };
+      errors?: { extensions: { code: string } }[];
+    };
+    const codes = [
+      ...(data?.subscribe?.userErrors ?? []).map(({ code }) => code),
+      ...(errors ?? []).map(({ extensions }) => extensions.code),
+    ];
     expect(codes).toHaveLength(1);
     expect(['INVALID_INPUT', 'BAD_USER_INPUT', 'NOT_FOUND', 'NOT_FOR_SALE']).toContain(codes[0]);
   });
@@ -165,7 +192,8 @@ describe('what belongs to another user', () => {
         (await eve.get(ConfirmDocument, { input: { transactionId } })).confirmPayment.userErrors,
         (await eve.get(RemoveDocument, { input: { paymentMethodId } })).removePaymentMethod.userErrors,
         (await eve.get(SetDefaultDocument, { input: { paymentMethodId } })).setDefaultPaymentMethod.userErrors,
-        (await eve.get(CompleteSetupDocument, { input: { setupId, providerToken: 'pm_card_visa' } })).completePaymentMethodSetup.userErrors,
+        (await eve.get(CompleteSetupDocument, { input: { setupId, providerToken: 'pm_card_visa' } })).completePaymentMethodSetup
+          .userErrors,
       ],
       ['idempotency_key'],
     );
@@ -178,7 +206,9 @@ describe('what belongs to another user', () => {
       ['idempotency_key'],
     );
     expect(subscribe.subscription).toBeNull();
-    expect(subscribe.userErrors.map(({ code }) => code)).toEqual([expect.stringMatching(/^(NOT_FOUND|PAYMENT_METHOD_UNUSABLE)$/)]);
+    expect(subscribe.userErrors.map(({ code }) => code)).toEqual([
+      expect.stringMatching(/^(NOT_FOUND|PAYMENT_METHOD_UNUSABLE)$/),
+    ]);
     const { paymentIntents } = await product.truth();
     expect(paymentIntents).toHaveLength(1);
   });
@@ -208,8 +238,17 @@ describe('the number of a card', () => {
   const cases: [string, (number: string) => Promise<Refused>][] = [
     ['a variable', (number) => send(eve, SUBSCRIBE, { input: { ...good(), paymentMethodId: number } })],
     ['a key', (number) => send(eve, SUBSCRIBE, { input: { ...good(), idempotencyKey: number } })],
-    ['a comment of support', (number) => send(sue, print(RefundDocument), { input: { transactionId: things.transaction, reason: 'REQUESTED', note: `card ${number}`, idempotencyKey: newKey() } })],
-    ['a number instead of a text', (number) => send(eve, SUBSCRIBE, { input: { ...good(), coupon: Number(number.replaceAll(/\D/g, '')) } })],
+    [
+      'a comment of support',
+      (number) =>
+        send(sue, print(RefundDocument), {
+          input: { transactionId: things.transaction, reason: 'REQUESTED', note: `card ${number}`, idempotencyKey: newKey() },
+        }),
+    ],
+    [
+      'a number instead of a text',
+      (number) => send(eve, SUBSCRIBE, { input: { ...good(), coupon: Number(number.replaceAll(/\D/g, '')) } }),
+    ],
     ['the name of a variable', (number) => send(eve, VIEWER, { [number]: 1 })],
     ['a literal of the document', (number) => send(eve, `{ monetizationNode(id: "${number}") { id } }`)],
     ['a comment of the document', (number) => send(eve, `# ${number}\n${VIEWER}`)],
@@ -217,10 +256,15 @@ describe('the number of a card', () => {
     ['an extension', (number) => send(eve, VIEWER, {}, { extensions: { card: { number } } })],
     ['a body that is no JSON', (number) => post(product.url, `card=${number}`)],
     ['a header', (number) => post(product.url, JSON.stringify({ query: VIEWER }), { 'x-request-id': number })],
-    ['the address', async (number) => {
-      const answer = await fetch(`${product.url}/graphql?query=${encodeURIComponent('{ tiers { key } }')}&card=${encodeURIComponent(number)}`);
-      return { status: answer.status, text: await answer.text() };
-    }],
+    [
+      'the address',
+      async (number) => {
+        const answer = await fetch(
+          `${product.url}/graphql?query=${encodeURIComponent('{ tiers { key } }')}&card=${encodeURIComponent(number)}`,
+        );
+        return { status: answer.status, text: await answer.text() };
+      },
+    ],
   ];
   for (const separator of ['', ' ', '-']) {
     test.each(cases)(`in %s, written with "${separator}", is refused unread and not sent back`, async (_where, request) => {
@@ -241,8 +285,18 @@ describe('the number of a card', () => {
       const socket = await open();
       socket.send({ type: 'connection_init', payload: { token: eve.token } });
       await eventually(() => expect(socket.messages).toContainEqual({ type: 'connection_ack' }));
-      socket.send({ id: '1', type: 'subscribe', payload: { query: print(PaymentStatusChangedDocument), variables: { streamKey: number } } });
-      await eventually(() => expect(socket.messages.at(-1)).toMatchObject({ id: '1', type: 'error', payload: [{ extensions: { code: 'BAD_USER_INPUT', reason: 'CARD_DATA' } }] }));
+      socket.send({
+        id: '1',
+        type: 'subscribe',
+        payload: { query: print(PaymentStatusChangedDocument), variables: { streamKey: number } },
+      });
+      await eventually(() =>
+        expect(socket.messages.at(-1)).toMatchObject({
+          id: '1',
+          type: 'error',
+          payload: [{ extensions: { code: 'BAD_USER_INPUT', reason: 'CARD_DATA' } }],
+        }),
+      );
       expect(JSON.stringify(socket.messages)).not.toContain(number);
       socket.close();
     });
@@ -285,7 +339,11 @@ describe('requests that are none', () => {
     ['an argument that does not exist', '{ tiers(where: "1=1") { key } }', 'GRAPHQL_VALIDATION_FAILED'],
     ['two operations and no name', 'query A { tiers { key } } query B { tiers { key } }', 'OPERATION_RESOLUTION_FAILURE'],
     ['a subscription by POST', 'subscription { paymentStatusChanged { type } }', 'BAD_REQUEST'],
-    ['a verb of money twice', 'mutation { a: subscribe(input: {priceId: "x", idempotencyKey: "y"}) { subscription { id } } b: subscribe(input: {priceId: "x", idempotencyKey: "z"}) { subscription { id } } }', 'OPERATION_TOO_COMPLEX'],
+    [
+      'a verb of money twice',
+      'mutation { a: subscribe(input: {priceId: "x", idempotencyKey: "y"}) { subscription { id } } b: subscribe(input: {priceId: "x", idempotencyKey: "z"}) { subscription { id } } }',
+      'OPERATION_TOO_COMPLEX',
+    ],
   ])('%s', async (_what, query, code) => {
     expectRefused(await leavingNoTrace(() => send(eve, query)), { status: 400, code });
   });
@@ -298,32 +356,41 @@ describe('requests that are none', () => {
   test('a mutation by GET changes nothing', async () => {
     const query = new URLSearchParams({ query: SUBSCRIBE, variables: JSON.stringify({ input: good() }) });
     const answer = await leavingNoTrace(async () => {
-      const got = await fetch(`${product.url}/graphql?${query}`, { headers: { authorization: `Bearer ${eve.token}`, 'apollo-require-preflight': '1' } });
+      const got = await fetch(`${product.url}/graphql?${query.toString()}`, {
+        headers: { authorization: `Bearer ${eve.token}`, 'apollo-require-preflight': '1' },
+      });
       return { status: got.status, text: await got.text() };
     });
     expect(answer.text).not.toMatch(LEAKS);
     expect([400, 405]).toContain(answer.status);
   });
 
-  test.each(['/nothing-here', '/graphql/', '/graphql/x', '/webhooks/paypal', '/../etc/passwd', '/%2e%2e/%2e%2e/etc/passwd', '/.env', '/%zz'])(
-    'the path %s',
-    async (address) => {
-      await leavingNoTrace(async () => {
-        for (const method of ['GET', 'POST']) {
-          const answer = await fetch(`${product.url}${address}`, { method });
-          const body = await answer.text();
-          expect([400, 404, 405]).toContain(answer.status);
-          expect(body).not.toMatch(LEAKS);
-        }
-      });
-    },
-  );
+  test.each([
+    '/nothing-here',
+    '/graphql/',
+    '/graphql/x',
+    '/webhooks/paypal',
+    '/../etc/passwd',
+    '/%2e%2e/%2e%2e/etc/passwd',
+    '/.env',
+    '/%zz',
+  ])('the path %s', async (address) => {
+    await leavingNoTrace(async () => {
+      for (const method of ['GET', 'POST']) {
+        const answer = await fetch(`${product.url}${address}`, { method });
+        const body = await answer.text();
+        expect([400, 404, 405]).toContain(answer.status);
+        expect(body).not.toMatch(LEAKS);
+      }
+    });
+  });
 });
 
 describe('tokens that are not to be believed', () => {
   const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
   const claims = (): object => JSON.parse(Buffer.from(ana.token.split('.')[1] ?? '', 'base64url').toString()) as object;
-  const issue = (dataDir: string, now: Date): Promise<string> => issueSandboxToken({ dataDir, userId: ana.userId, scopes: ['support'], ttlSeconds: 60, now });
+  const issue = (dataDir: string, now: Date): Promise<string> =>
+    issueSandboxToken({ dataDir, userId: ana.userId, scopes: ['support'], ttlSeconds: 60, now });
 
   test.each<[string, () => Promise<string>]>([
     ['an expired one', () => issue(product.dataDir, new Date(Date.now() - 3_600_000))],
@@ -340,19 +407,28 @@ describe('tokens that are not to be believed', () => {
       },
     ],
     ['one without a signature (alg none)', async () => `${part({ alg: 'none', typ: 'at+jwt' })}.${part(claims())}.`],
-    ['one signed by a guess (HS256)', async () => {
-      const signed = `${part({ alg: 'HS256', typ: 'at+jwt' })}.${part(claims())}`;
-      return `${signed}.${createHmac('sha256', 'secret').update(signed).digest('base64url')}`;
-    }],
-    ['one with more scopes than were given', async () => {
-      const [header, , signature] = ana.token.split('.');
-      return `${header}.${part({ ...claims(), scope: 'monetization:support' })}.${signature}`;
-    }],
+    [
+      'one signed by a guess (HS256)',
+      async () => {
+        const signed = `${part({ alg: 'HS256', typ: 'at+jwt' })}.${part(claims())}`;
+        return `${signed}.${createHmac('sha256', 'secret').update(signed).digest('base64url')}`;
+      },
+    ],
+    [
+      'one with more scopes than were given',
+      async () => {
+        const [header, , signature] = ana.token.split('.');
+        return `${header}.${part({ ...claims(), scope: 'monetization:support' })}.${signature}`;
+      },
+    ],
     ['no token at all', async () => 'hello'],
   ])('%s is UNAUTHENTICATED over HTTP and closes a WebSocket with 4403', async (_what, make) => {
     const token = await make();
     await leavingNoTrace(async () => {
-      expectRefused(await post(product.url, JSON.stringify({ query: VIEWER }), { authorization: `Bearer ${token}` }), { status: 401, code: 'UNAUTHENTICATED' });
+      expectRefused(await post(product.url, JSON.stringify({ query: VIEWER }), { authorization: `Bearer ${token}` }), {
+        status: 401,
+        code: 'UNAUTHENTICATED',
+      });
       const socket = await open();
       socket.send({ type: 'connection_init', payload: { token } });
       expect(await socket.closed).toBe(4403);
@@ -360,7 +436,9 @@ describe('tokens that are not to be believed', () => {
   });
 
   test('another scheme than Bearer is UNAUTHENTICATED', async () => {
-    const answer = await post(product.url, JSON.stringify({ query: VIEWER }), { authorization: `Basic ${Buffer.from('ana:ana').toString('base64')}` });
+    const answer = await post(product.url, JSON.stringify({ query: VIEWER }), {
+      authorization: `Basic ${Buffer.from('ana:ana').toString('base64')}`,
+    });
     expectRefused(answer, { status: 401, code: 'UNAUTHENTICATED' });
   });
 
@@ -386,14 +464,21 @@ describe('webhooks', () => {
       type: 'payment_intent.created',
     });
   const seconds = (shift = 0): number => Math.floor(Date.now() / 1000) + shift;
-  const mac = (body: string, at: number, secret = WEBHOOK_SECRET): string => createHmac('sha256', secret).update(`${at}.${body}`).digest('hex');
+  const mac = (body: string, at: number, secret = WEBHOOK_SECRET): string =>
+    createHmac('sha256', secret).update(`${at}.${body}`).digest('hex');
   const signed = (body: string, at = seconds(), secret = WEBHOOK_SECRET): string => `t=${at},v1=${mac(body, at, secret)}`;
 
   /** Sends headers as they are, twice where they are given twice. */
   async function deliver(body: string, signatures: string[]): Promise<Refused> {
     const request = http.request(`${product.url}/webhooks/stripe`, {
       method: 'POST',
-      headers: ['host', new URL(product.url).host, 'content-type', 'application/json', ...signatures.flatMap((one) => ['stripe-signature', one])],
+      headers: [
+        'host',
+        new URL(product.url).host,
+        'content-type',
+        'application/json',
+        ...signatures.flatMap((one) => ['stripe-signature', one]),
+      ],
     });
     request.end(body);
     const [answer] = (await once(request, 'response')) as [http.IncomingMessage];
@@ -414,7 +499,10 @@ describe('webhooks', () => {
     ['without v1', () => ({ signatures: [`t=${seconds()}`] })],
     ['with a good signature of an old scheme', (body) => ({ signatures: [`t=${seconds()},v0=${mac(body, seconds())}`] })],
     ['with half a signature', (body) => ({ signatures: [signed(body).slice(0, -8)] })],
-    ['with two forged headers', (body) => ({ signatures: [signed(body, seconds(), 'whsec_a'), signed(body, seconds(), 'whsec_b')] })],
+    [
+      'with two forged headers',
+      (body) => ({ signatures: [signed(body, seconds(), 'whsec_a'), signed(body, seconds(), 'whsec_b')] }),
+    ],
     ['with no event in it', () => ({ body: 'hello', signatures: [signed('hello')] })],
   ])('%s are refused and leave no trace', async (_what, forge) => {
     const original = event();

@@ -65,26 +65,31 @@ afterAll(async () => {
   await wire.close();
 });
 
-test.each(SCENES)('a charge that meets $kind is made $charges times, ends $end, and the waiting client is told', async ({ kind, charges, end }) => {
-  const scene = played.get(kind);
-  if (!scene) throw new Error('not played');
-  const { ana, feed } = scene;
-  const { status, errors, data } = await scene.answer;
-  expect([status, errors]).toEqual([200, []]);
-  expect(data?.subscribe.userErrors).toEqual([]);
-  const statuses = feed.statuses();
-  expect(statuses[0]).toBe('PENDING');
-  expect(statuses.at(-1)).toBe(end);
-  expect(statuses.filter((one) => one === end)).toHaveLength(1);
-  expect(['PENDING', 'UNKNOWN', end]).toEqual(expect.arrayContaining(statuses));
-  const last = feed.items.findLast(({ type }) => type === 'CHANGE');
-  expect(last?.subscription?.status).toBe(end === 'SUCCEEDED' ? 'ACTIVE' : 'INCOMPLETE_EXPIRED');
-  const { transaction } = await ana.get(TransactionDocument, { id: data?.subscribe.transaction?.id ?? '' });
-  expect(transaction?.status).toBe(end);
-  const [row] = await product.query<{ object_id: string }>('select object_id from provider_customer where user_id = $1', [ana.userId]);
-  const truth = await product.truth();
-  expect(truth.charges.filter(({ customer, paid }) => paid && customer === row?.object_id)).toHaveLength(charges);
-});
+test.each(SCENES)(
+  'a charge that meets $kind is made $charges times, ends $end, and the waiting client is told',
+  async ({ kind, charges, end }) => {
+    const scene = played.get(kind);
+    if (!scene) throw new Error('not played');
+    const { ana, feed } = scene;
+    const { status, errors, data } = await scene.answer;
+    expect([status, errors]).toEqual([200, []]);
+    expect(data?.subscribe.userErrors).toEqual([]);
+    const statuses = feed.statuses();
+    expect(statuses[0]).toBe('PENDING');
+    expect(statuses.at(-1)).toBe(end);
+    expect(statuses.filter((one) => one === end)).toHaveLength(1);
+    expect(['PENDING', 'UNKNOWN', end]).toEqual(expect.arrayContaining(statuses));
+    const last = feed.items.findLast(({ type }) => type === 'CHANGE');
+    expect(last?.subscription?.status).toBe(end === 'SUCCEEDED' ? 'ACTIVE' : 'INCOMPLETE_EXPIRED');
+    const { transaction } = await ana.get(TransactionDocument, { id: data?.subscribe.transaction?.id ?? '' });
+    expect(transaction?.status).toBe(end);
+    const [row] = await product.query<{ object_id: string }>('select object_id from provider_customer where user_id = $1', [
+      ana.userId,
+    ]);
+    const truth = await product.truth();
+    expect(truth.charges.filter(({ customer, paid }) => paid && customer === row?.object_id)).toHaveLength(charges);
+  },
+);
 
 test('after all this the books are sound', async () => {
   await product.expectSoundBooks();
