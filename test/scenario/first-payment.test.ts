@@ -3,6 +3,7 @@ import {
   CancelDocument,
   ConfirmDocument,
   CustomerAccountDocument,
+  EntitlementChecksDocument,
   ListTiersDocument,
   NodeDocument,
   PurchaseDocument,
@@ -63,7 +64,9 @@ test('a customer subscribes and watches it happen; support pays half back, and t
 
   const { viewer } = await ana.get(ViewerDocument, {});
   expect(viewer?.displayTier?.key).toBe('premium');
-  expect(viewer?.entitlements?.map(({ feature }) => feature.key)).toEqual(expect.arrayContaining(['verified_badge', 'longer_posts']));
+  expect(viewer?.entitlements?.map(({ feature }) => feature.key)).toEqual(
+    expect.arrayContaining(['verified_badge', 'longer_posts']),
+  );
   const { transaction: charge } = await ana.get(TransactionDocument, { id: chargeId });
   expect(charge).toMatchObject({ kind: 'CHARGE', amount: { decimal: '8.00' }, refundableAmount: { amountMinor: 800 } });
   expect(charge?.statusHistory.map(({ status }) => status)).toEqual(['PENDING', 'SUCCEEDED']);
@@ -155,7 +158,12 @@ test('a payment that needs 3-D Secure waits, and the click on the bank page alon
   expect(done.subscription?.status).toBe('ACTIVE');
   expect(done.nextAction).toBeNull();
   const { confirmPayment: confirmed } = await ana.get(ConfirmDocument, { input: { transactionId: transaction?.id ?? '' } });
-  expect(confirmed).toMatchObject({ transaction: { status: 'SUCCEEDED' }, subscription: { status: 'ACTIVE' }, nextAction: null, userErrors: [] });
+  expect(confirmed).toMatchObject({
+    transaction: { status: 'SUCCEEDED' },
+    subscription: { status: 'ACTIVE' },
+    nextAction: null,
+    userErrors: [],
+  });
   expect(feed.statuses(transaction?.id)).toEqual(['PENDING', 'REQUIRES_ACTION', 'SUCCEEDED']);
 });
 
@@ -175,19 +183,22 @@ test.each([
   ['USD', 499, 499, '4.99'],
   ['JPY', 700, 700, '700'],
   ['KWD', 1490, 1490, '1.490'],
-])('a theme pack in %s costs %i of its smallest unit, and Stripe is asked for %i', async (currency, minor, stripeAmount, decimal) => {
-  const ana = await product.person('ana');
-  await ana.addCard();
-  const bought = await buy(ana, 'theme_pack', currency);
-  expect(bought.userErrors).toEqual([]);
-  expect(bought.purchase?.status).toBe('COMPLETED');
-  expect(bought.transaction?.amount).toEqual({ amountMinor: minor, currency, decimal });
-  const { paymentIntents } = await product.truth();
-  const last = paymentIntents.at(-1);
-  expect([last?.amount, last?.amount_received, last?.currency]).toEqual([stripeAmount, stripeAmount, currency.toLowerCase()]);
-  const { viewer } = await ana.get(ViewerDocument, {});
-  expect(viewer?.entitlements?.map(({ feature, source }) => [feature.key, source])).toEqual([['custom_themes', 'PURCHASE']]);
-});
+])(
+  'a theme pack in %s costs %i of its smallest unit, and Stripe is asked for %i',
+  async (currency, minor, stripeAmount, decimal) => {
+    const ana = await product.person('ana');
+    await ana.addCard();
+    const bought = await buy(ana, 'theme_pack', currency);
+    expect(bought.userErrors).toEqual([]);
+    expect(bought.purchase?.status).toBe('COMPLETED');
+    expect(bought.transaction?.amount).toEqual({ amountMinor: minor, currency, decimal });
+    const { paymentIntents } = await product.truth();
+    const last = paymentIntents.at(-1);
+    expect([last?.amount, last?.amount_received, last?.currency]).toEqual([stripeAmount, stripeAmount, currency.toLowerCase()]);
+    const { viewer } = await ana.get(ViewerDocument, {});
+    expect(viewer?.entitlements?.map(({ feature, source }) => [feature.key, source])).toEqual([['custom_themes', 'PURCHASE']]);
+  },
+);
 
 test('a subscription is canceled and taken up again, and a stale version is refused with the present one', async () => {
   const ana = await product.person('ana');
@@ -207,7 +218,9 @@ test('a subscription is canceled and taken up again, and a stale version is refu
     input: { subscriptionId, expectedVersion: version + 1, idempotencyKey: newKey() },
   });
   expect(resumed.subscription).toMatchObject({ status: 'ACTIVE', cancelAtPeriodEnd: false, version: version + 2 });
-  const { cancelSubscription: ended } = await ana.get(CancelDocument, { input: { subscriptionId, immediately: true, idempotencyKey: newKey() } });
+  const { cancelSubscription: ended } = await ana.get(CancelDocument, {
+    input: { subscriptionId, immediately: true, idempotencyKey: newKey() },
+  });
   expect(ended.subscription?.status).toBe('CANCELED');
   const { viewer } = await ana.get(ViewerDocument, {});
   expect([viewer?.currentSubscription, viewer?.entitlements]).toEqual([null, []]);
@@ -248,7 +261,12 @@ test('everything with an id can be fetched by it, by its owner alone', async () 
   const { purchase } = await buy(ana, 'theme_pack', 'USD');
   const { data } = await ask(product.url, ListTiersDocument, {});
   const [tier] = data?.tiers ?? [];
-  const own = { CardPaymentMethod: method, UserSubscription: subscription?.id, Transaction: transaction?.id, Purchase: purchase?.id };
+  const own = {
+    CardPaymentMethod: method,
+    UserSubscription: subscription?.id,
+    Transaction: transaction?.id,
+    Purchase: purchase?.id,
+  };
   const open = { Tier: tier?.id, TierPrice: tier?.prices[0]?.id, ProductPrice: await productPrice('theme_pack', 'USD') };
   for (const [kind, id = ''] of Object.entries({ ...own, ...open })) {
     expect((await ana.get(NodeDocument, { id })).monetizationNode).toMatchObject({ __typename: kind, id });
@@ -291,9 +309,68 @@ test('support opens a customer account, and that is written down', async () => {
   expect(errors.map(({ extensions }) => extensions.code)).toEqual(['FORBIDDEN']);
 });
 
+test('the feed of one customer tells nothing of another, even when asked for by id or with a cursor of theirs', async () => {
+  const [ana, eve] = [await product.person('ana'), await product.person('eve')];
+  await ana.addCard();
+  const { transaction } = await ana.subscribe();
+  const transactionId = transaction?.id ?? '';
+  const [own, spying] = [await ana.follow(product.url, { transactionId }), await eve.follow(product.url, { transactionId })];
+  const other = await ana.follow();
+  const { refund: paidBack } = await support.get(RefundDocument, refund(transactionId, 100));
+  await other.hasStatus('SUCCEEDED', paidBack.refund?.id);
+  expect(spying.statuses()).toEqual([]);
+  expect(own.statuses()).toEqual([]);
+  const after = other.items.at(-1)?.cursor ?? '';
+  await expect(eve.follow(product.url, { after })).rejects.toThrow('not told');
+});
+
+test('a refund that fails later is told, and the money can be paid back again', async () => {
+  const ana = await product.person('ana');
+  await ana.addCard('pm_card_refundFail');
+  const feed = await ana.follow();
+  const { transaction } = await ana.subscribe();
+  const { refund: paidBack } = await support.get(RefundDocument, refund(transaction?.id ?? '', 800));
+  expect(paidBack.userErrors).toEqual([]);
+  await feed.hasStatus('SUCCEEDED', paidBack.refund?.id);
+  await product.letDueHappen();
+  await feed.hasStatus('FAILED', paidBack.refund?.id);
+  const { transaction: charge } = await ana.get(TransactionDocument, { id: transaction?.id ?? '' });
+  expect(charge?.refundableAmount?.amountMinor).toBe(800);
+  expect(charge?.reversals.map(({ status }) => status)).toEqual(['FAILED']);
+});
+
+test('a refund that the bank takes its time with is told when it has arrived', async () => {
+  const ana = await product.person('ana');
+  await ana.addCard('pm_card_pendingRefund');
+  const feed = await ana.follow();
+  const { transaction } = await ana.subscribe();
+  const { refund: paidBack } = await support.get(RefundDocument, refund(transaction?.id ?? '', 300));
+  expect(paidBack.original?.refundableAmount?.amountMinor).toBe(500);
+  expect(feed.statuses(paidBack.refund?.id)).not.toContain('SUCCEEDED');
+  await product.letDueHappen();
+  await feed.hasStatus('SUCCEEDED', paidBack.refund?.id);
+});
+
+test('another service asks what users may use, and only with the scope for it', async () => {
+  const [ana, ben] = [await product.person('ana'), await product.person('ben')];
+  const posts = await product.person('posts', ['entitlements']);
+  await ana.addCard();
+  await ana.subscribe();
+  const checks = [ana, ben].map(({ userId }) => ({ userId, feature: 'longer_posts' }));
+  const { entitlementChecks } = await posts.get(EntitlementChecksDocument, { checks });
+  expect(entitlementChecks).toMatchObject([
+    { userId: ana.userId, granted: true, limit: 25_000 },
+    { userId: ben.userId, granted: false, limit: null },
+  ]);
+  const { errors } = await support.ask(EntitlementChecksDocument, { checks });
+  expect(errors.map(({ extensions }) => extensions.code)).toEqual(['FORBIDDEN']);
+});
+
 test('after all this the books are sound and every webhook was taken', async () => {
   await eventually(async () => {
-    const [waiting] = await product.query<{ count: bigint }>("select count(*) from webhook_inbox where status in ('new', 'parked')");
+    const [waiting] = await product.query<{ count: bigint }>(
+      "select count(*) from webhook_inbox where status in ('new', 'parked')",
+    );
     expect(waiting?.count).toBe(0n);
   });
   await product.expectSoundBooks();

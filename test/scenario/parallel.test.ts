@@ -14,7 +14,9 @@ afterAll(async () => product.stop());
 const FIFTY = Array.from({ length: 50 }, (_, i) => i);
 
 async function paidCharges(person: Person) {
-  const [row] = await product.query<{ object_id: string }>('select object_id from provider_customer where user_id = $1', [person.userId]);
+  const [row] = await product.query<{ object_id: string }>('select object_id from provider_customer where user_id = $1', [
+    person.userId,
+  ]);
   const { charges } = await product.truth();
   return charges.filter((charge) => charge.paid && charge.customer === row?.object_id);
 }
@@ -89,7 +91,9 @@ test('a change that the worker makes reaches followers at two gateways within a 
 /** When the change was first seen in the database, by this machine's monotonic clock. */
 async function untilApplied(id: string): Promise<number> {
   return eventually(async () => {
-    const [row] = await product.query<{ status: string }>('select status from transaction where id = $1', [parsePublicId('txn', id)]);
+    const [row] = await product.query<{ status: string }>('select status from transaction where id = $1', [
+      parsePublicId('txn', id),
+    ]);
     expect(row?.status).toBe('succeeded');
     return performance.now();
   });

@@ -21,7 +21,9 @@ test('a 3-D Secure step that nobody does lapses after twenty-three hours, and th
 
   await product.advance(22 * HOUR);
   await eventually(async () => {
-    const [probed] = await product.query<{ probes: number }>('select probes from payment_attempt where user_id = $1', [ana.userId]);
+    const [probed] = await product.query<{ probes: number }>('select probes from payment_attempt where user_id = $1', [
+      ana.userId,
+    ]);
     expect(probed?.probes).toBeGreaterThan(0);
   });
   expect(feed.statuses(transaction?.id)).toEqual(['PENDING', 'REQUIRES_ACTION']);

@@ -76,6 +76,8 @@ export interface Product {
   person(name?: string, scopes?: string[]): Promise<Person>;
   truth(): Promise<Truth>;
   fault(fault: object): Promise<void>;
+  /** Lets the stand-in do at once what waits for its time there. */
+  letDueHappen(): Promise<void>;
   /** The sandbox's present instant. */
   now(): Date;
   /** Moves the clock of stand-in and product ahead; it stands still from then on. */
@@ -94,7 +96,11 @@ export async function startProduct(
 ): Promise<Product> {
   const [db, dataDir] = [await testDatabase(), await mkdtemp(path.join(os.tmpdir(), 'product-'))];
   const [port, secondPort, stripePort] = [await freePort(), await freePort(), await freePort()];
-  const [url, secondUrl, standInUrl] = [port, secondPort, stripePort].map((one) => `http://127.0.0.1:${one}`) as [string, string, string];
+  const [url, secondUrl, standInUrl] = [port, secondPort, stripePort].map((one) => `http://127.0.0.1:${one}`) as [
+    string,
+    string,
+    string,
+  ];
   prepareSandboxIssuer(dataDir);
   const client = await db.ownerPool.connect();
   await publishCatalogue(client, readCatalogue(await readFile('data/catalogue.json', 'utf8')), new Date());
@@ -123,7 +129,10 @@ export async function startProduct(
 
   const start = async (name: ProcessName): Promise<void> => {
     const { file, env: own, ready } = parts[name];
-    const child = spawn(process.execPath, ['--enable-source-maps', `dist/src/${file}`], { env: own, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    const child = spawn(process.execPath, ['--enable-source-maps', `dist/src/${file}`], {
+      env: own,
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
     running.set(name, child);
     let said = '';
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (said += chunk.toString()));
@@ -184,6 +193,7 @@ export async function startProduct(
     // The stand-in's own shapes.
     truth: async () => (await control('GET', 'truth')) as Truth,
     fault: async (fault) => void (await control('POST', 'faults', fault)),
+    letDueHappen: async () => void (await control('POST', 'advance')),
     now,
     advance,
     passUntil: async (check, stepMs, limitMs) => {
@@ -221,8 +231,16 @@ export async function startProduct(
 }
 
 /** Sends any HTTP request body to the graph as it is. */
-export async function post(url: string, body: string, headers: Record<string, string> = {}): Promise<{ status: number; text: string }> {
-  const answer = await fetch(`${url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body });
+export async function post(
+  url: string,
+  body: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; text: string }> {
+  const answer = await fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body,
+  });
   return { status: answer.status, text: await answer.text() };
 }
 
@@ -233,7 +251,11 @@ export async function ask<Result, Variables>(
   variables: Variables,
   token?: string,
 ): Promise<Answer<Result>> {
-  const { status, text } = await post(url, JSON.stringify({ query: print(document), variables }), token ? { authorization: `Bearer ${token}` } : {});
+  const { status, text } = await post(
+    url,
+    JSON.stringify({ query: print(document), variables }),
+    token ? { authorization: `Bearer ${token}` } : {},
+  );
   const body = JSON.parse(text) as Partial<Answer<Result>>;
   return { status, data: body.data ?? null, errors: body.errors ?? [], extensions: body.extensions ?? {} };
 }
@@ -265,7 +287,9 @@ export class Person {
   }
 
   async startSetup(): Promise<string> {
-    const { startPaymentMethodSetup: started } = await this.get(StartSetupDocument, { input: { kind: 'CARD', idempotencyKey: newKey() } });
+    const { startPaymentMethodSetup: started } = await this.get(StartSetupDocument, {
+      input: { kind: 'CARD', idempotencyKey: newKey() },
+    });
     if (!started.setupId) throw new Error(JSON.stringify(started.userErrors));
     return started.setupId;
   }
@@ -331,7 +355,9 @@ export class Feed {
 
   /** Statuses told, in order, of one transaction or of all. */
   statuses(transactionId?: string): string[] {
-    const changes = this.items.filter((item) => item.type === 'CHANGE' && (!transactionId || item.transaction?.id === transactionId));
+    const changes = this.items.filter(
+      (item) => item.type === 'CHANGE' && (!transactionId || item.transaction?.id === transactionId),
+    );
     return changes.map((item) => item.status ?? 'none');
   }
 
@@ -339,7 +365,10 @@ export class Feed {
   has(fits: (item: LiveItem) => boolean, limitMs?: number): Promise<LiveItem> {
     return eventually(() => {
       const found = this.items.find(fits);
-      if (!found) throw new Error(`not told; the last were ${JSON.stringify(this.items.slice(-5).map(({ type, status }) => status ?? type))}`);
+      if (!found)
+        throw new Error(
+          `not told; the last were ${JSON.stringify(this.items.slice(-5).map(({ type, status }) => status ?? type))}`,
+        );
       return found;
     }, limitMs);
   }
@@ -358,7 +387,10 @@ export class Feed {
   async #run(variables: PaymentStatusChangedSubscriptionVariables): Promise<void> {
     while (!this.#isClosed) {
       const after = this.items.findLast((item) => item.type !== 'RECONNECT')?.cursor;
-      const payload = { query: print(PaymentStatusChangedDocument), variables: { ...variables, ...(after !== undefined && { after }) } };
+      const payload = {
+        query: print(PaymentStatusChangedDocument),
+        variables: { ...variables, ...(after !== undefined && { after }) },
+      };
       try {
         for await (const { data } of this.#client.iterate<PaymentStatusChangedSubscription>(payload)) {
           if (data) this.items.push(data.paymentStatusChanged);
