@@ -58,7 +58,7 @@ export class LossyWire {
     const cut = (): void => void response.socket?.resetAndDestroy();
     if (rule?.lost === 'request') return rule.met(cut);
     const { method, url, headers } = request;
-    const onward = http.request({ host: '127.0.0.1', port: this.#port, method, path: url, headers });
+    const onward = http.request({ host: '127.0.0.1', port: this.#port, method, path: url, headers, agent: false });
     const answered = once(onward, 'response');
     onward.end(body);
     const [answer] = (await answered) as [http.IncomingMessage];
