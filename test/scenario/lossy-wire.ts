@@ -55,10 +55,10 @@ export class LossyWire {
     const body = await buffer(request);
     const at = this.#rules.findIndex(({ path }) => request.method === 'POST' && request.url?.split('?')[0] === path);
     const [rule] = at < 0 ? [] : this.#rules.splice(at, 1);
-    const cut = (): void => void response.socket?.resetAndDestroy();
+    const cut = (): void => void response.destroy();
     if (rule?.lost === 'request') return rule.met(cut);
     const { method, url, headers } = request;
-    const onward = http.request({ host: '127.0.0.1', port: this.#port, method, path: url, headers });
+    const onward = http.request({ host: '127.0.0.1', port: this.#port, method, path: url, headers, agent: false });
     const answered = once(onward, 'response');
     onward.end(body);
     const [answer] = (await answered) as [http.IncomingMessage];

@@ -152,6 +152,10 @@ export async function startProduct(
     const ended = once(child, 'exit');
     child.kill(signal);
     await ended;
+    // Nothing of it may keep the run of the tests alive.
+    if (child.connected) child.disconnect();
+    child.stdout?.destroy();
+    child.stderr?.destroy();
   };
   const control = async (method: string, route: string, body?: object): Promise<unknown> => {
     const answer = await fetch(`${standInUrl}/sandbox/${route}`, {
