@@ -28,7 +28,12 @@ export function makeCashier(
   parts: { source: DataSource; clock: Clock; events: CashierEvents; onCommitted(wakes: Wake[]): void },
 ): Cashier {
   return {
-    tx: { source: parts.source, clock: parts.clock, random: new SystemRandom(), onCommitted: (wakes) => parts.onCommitted(wakes) },
+    tx: {
+      source: parts.source,
+      clock: parts.clock,
+      random: new SystemRandom(),
+      onCommitted: (wakes) => parts.onCommitted(wakes),
+    },
     provider: stripeProvider({
       apiKey: settings.stripe.apiKey.reveal(),
       webhookSecrets: settings.stripe.webhookSecrets.map((secret) => secret.reveal()),

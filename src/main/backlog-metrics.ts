@@ -6,7 +6,8 @@ import { SYSTEM_USER } from '../usecases/receive-webhook.js';
 
 /** What waits, read from the database at each scrape of the worker; docs/operations.md says what to do about each. */
 export function backlogMetrics(registry: Registry, cashier: Cashier): void {
-  const gauge = (name: string, help: string, labelNames: string[] = []) => new Gauge({ name, help, labelNames, registers: [registry] });
+  const gauge = (name: string, help: string, labelNames: string[] = []) =>
+    new Gauge({ name, help, labelNames, registers: [registry] });
   const overdue = gauge('work_overdue_oldest_seconds', 'Age of the oldest payment or refund that is due and was not looked at.');
   const inbox = gauge('webhook_inbox_oldest_seconds', 'Age of the oldest stored event that was not applied.');
   const outbox = gauge('outbox_oldest_seconds', 'Age of the oldest change that was not carried to the gateways.');

@@ -30,7 +30,11 @@ export function cashierMetrics(registry: Registry): CashierEvents {
 
 /** Counts errors that are bugs of ours: a rule that the code itself guarantees was broken. Any above zero pages. */
 export function faultCounter(registry: Registry): (error: unknown) => void {
-  const broken = new Counter({ name: 'invariant_broken_total', help: 'Rules of the code that were broken: bugs.', registers: [registry] });
+  const broken = new Counter({
+    name: 'invariant_broken_total',
+    help: 'Rules of the code that were broken: bugs.',
+    registers: [registry],
+  });
   return (error) => {
     if (error instanceof InvariantBroken) broken.inc();
   };

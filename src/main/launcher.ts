@@ -72,7 +72,8 @@ async function prepareDatabase(settings: Settings, now: Date, shutdown: Shutdown
   await client.connect();
   try {
     // Seeded once; from then on it is changed by its command alone, or a start would undo what was published.
-    if (await isCatalogueEmpty(client)) await publishCatalogue(client, readCatalogue(await readFile(CATALOGUE_FILE, 'utf8')), now);
+    if (await isCatalogueEmpty(client))
+      await publishCatalogue(client, readCatalogue(await readFile(CATALOGUE_FILE, 'utf8')), now);
   } finally {
     await client.end();
   }

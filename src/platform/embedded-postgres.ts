@@ -9,7 +9,21 @@
  */
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { access, chmod, chown, cp, mkdir, readdir, readFile, readlink, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  access,
+  chmod,
+  chown,
+  cp,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -150,7 +164,9 @@ async function keepTogether(dataDir: string, places: Places): Promise<void> {
     await waitForFormerServer(dataDir, places);
     const aside = `${places.base}.left-${Date.now()}`;
     await rename(places.base, aside);
-    console.error(`The database of a former ${path.resolve(dataDir)} was set aside in ${aside}; remove it when nobody misses it.`);
+    console.error(
+      `The database of a former ${path.resolve(dataDir)} was set aside in ${aside}; remove it when nobody misses it.`,
+    );
   }
   for (const file of [ours, theirs]) await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
   // Of several that start at once, the first to write names it for all.

@@ -71,7 +71,8 @@ async function as<T>(role: Role, userId: string | null, work: (client: pg.Client
   try {
     await client.query(`set role ${role}`);
     await client.query('begin');
-    if (userId !== null) await client.query("select set_config('app.user_id', $1, true), set_config('app.role', 'user', true)", [userId]);
+    if (userId !== null)
+      await client.query("select set_config('app.user_id', $1, true), set_config('app.role', 'user', true)", [userId]);
     return await work(client);
   } finally {
     await client.end();
@@ -104,13 +105,27 @@ test('every table has forced row security with policies, or stands on the list o
      and not (c.relrowsecurity and c.relforcerowsecurity and (select count(*) from pg_policy p where p.polrelid = c.oid) >= 2)`,
     [tables],
   );
-  expect(unprotected.map(({ relname }) => relname).sort()).toEqual(Object.keys(EXEMPT).filter((name) => tables.includes(name)).sort());
+  expect(unprotected.map(({ relname }) => relname).sort()).toEqual(
+    Object.keys(EXEMPT)
+      .filter((name) => tables.includes(name))
+      .sort(),
+  );
   expect(owned.filter((name) => name in EXEMPT)).toEqual([]);
   expect(Object.keys(EXEMPT).filter((name) => !tables.includes(name))).toEqual([]);
 });
 
 test('the scene has rows of both users in the tables that matter', async () => {
-  for (const table of ['customer', 'payment_method', 'subscription', 'invoice', 'payment_attempt', 'transaction', 'dispute', 'ledger_movement', 'feed_entry']) {
+  for (const table of [
+    'customer',
+    'payment_method',
+    'subscription',
+    'invoice',
+    'payment_attempt',
+    'transaction',
+    'dispute',
+    'ledger_movement',
+    'feed_entry',
+  ]) {
     for (const { userId } of [ana, ben]) {
       const [row] = await world.query<{ n: number }>(`select count(*)::int as n from ${table} where user_id = $1`, [userId]);
       expect([table, row?.n]).toEqual([table, expect.any(Number)]);
@@ -121,7 +136,8 @@ test('the scene has rows of both users in the tables that matter', async () => {
 
 test('a user reads the own rows of every table and not one of another user', async () => {
   await as('pay_app', ana.userId, async (client) => {
-    for (const table of owned) expect([table, await count(client, table, 'user_id is distinct from $1', [ana.userId])]).toEqual([table, 0]);
+    for (const table of owned)
+      expect([table, await count(client, table, 'user_id is distinct from $1', [ana.userId])]).toEqual([table, 0]);
     expect(await count(client, 'transaction')).toBeGreaterThan(0);
   });
 });
@@ -145,9 +161,19 @@ test('a user inserts no row in the name of another', async () => {
     const id = 'gen_random_uuid()';
     expect(await give('customer_credit', 'currency, balance', "'USD', 100")).toBe(REFUSED);
     expect(await give('provider_customer', 'provider_account_id, object_id', "1, 'cus_1'")).toBe(REFUSED);
-    expect(await give('feed_entry', 'seq, at, change, subject_id, version', `99, '${world.clock.now().toISOString()}', 'x', ${id}, 1`)).toBe(REFUSED);
-    expect(await give('idempotency_key', 'operation, key, input_hash, user_errors, expires_at', "'x', 'y', '', '[]', '2100-01-01'")).toBe(REFUSED);
-    expect(await give('subscription_event', 'subscription_id, version, kind, status, cause, at', `${id}, 1, 'x', 'x', 'x', '2026-01-01'`)).toBe(REFUSED);
+    expect(
+      await give('feed_entry', 'seq, at, change, subject_id, version', `99, '${world.clock.now().toISOString()}', 'x', ${id}, 1`),
+    ).toBe(REFUSED);
+    expect(
+      await give('idempotency_key', 'operation, key, input_hash, user_errors, expires_at', "'x', 'y', '', '[]', '2100-01-01'"),
+    ).toBe(REFUSED);
+    expect(
+      await give(
+        'subscription_event',
+        'subscription_id, version, kind, status, cause, at',
+        `${id}, 1, 'x', 'x', 'x', '2026-01-01'`,
+      ),
+    ).toBe(REFUSED);
   });
 });
 
@@ -199,8 +225,11 @@ test('the reading role sees every row and writes none', async () => {
   await as('pay_reader', null, async (client) => {
     expect(await count(client, 'customer', 'user_id = any($1)', [[ana.userId, ben.userId]])).toBe(2);
     for (const table of tables) {
-      const column = (await client.query<{ attname: string }>(
-        'select attname from pg_attribute where attrelid = $1::regclass and attnum = 1', [table])).rows[0]?.attname;
+      const column = (
+        await client.query<{ attname: string }>('select attname from pg_attribute where attrelid = $1::regclass and attnum = 1', [
+          table,
+        ])
+      ).rows[0]?.attname;
       expect([table, await attempt(client, `update ${table} set ${column} = ${column}`)]).toEqual([table, REFUSED]);
       expect([table, await attempt(client, `delete from ${table}`)]).toEqual([table, REFUSED]);
       expect([table, await attempt(client, `insert into ${table} default values`)]).toEqual([table, REFUSED]);
