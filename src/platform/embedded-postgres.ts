@@ -390,6 +390,8 @@ async function runServer(options: {
     port: String(PORT),
     unix_socket_directories: places.socketDir,
     listen_addresses: '',
+    // A gateway and a worker hold up to 50 connections; room for several of them and for whoever looks.
+    max_connections: '300',
   };
   if (!options.isDurable) Object.assign(settings, { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' });
   const args = ['-D', places.data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
