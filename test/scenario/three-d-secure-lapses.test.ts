@@ -20,11 +20,13 @@ test('a 3-D Secure step that nobody does lapses after twenty-three hours, and th
   expect(nextAction?.redirectUrl).toContain(product.standInUrl);
 
   await product.advance(22 * HOUR);
+  // The worker looks (by a probe, or by a webhook that was still on its way), finds the step open, and plans its next look.
   await eventually(async () => {
-    const [probed] = await product.query<{ probes: number }>('select probes from payment_attempt where user_id = $1', [
-      ana.userId,
-    ]);
-    expect(probed?.probes).toBeGreaterThan(0);
+    const [planned] = await product.query<{ next_action_at: Date }>(
+      'select next_action_at from payment_attempt where user_id = $1',
+      [ana.userId],
+    );
+    expect(planned?.next_action_at.getTime()).toBeGreaterThan(product.now().getTime());
   });
   expect(feed.statuses(transaction?.id)).toEqual(['PENDING', 'REQUIRES_ACTION']);
 
