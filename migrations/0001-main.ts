@@ -9,7 +9,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  * - No statement calls now(): instants are parameters. No trigger on a distributed table. `fence N` marks what makes a double charge impossible.
  */
 const UP = String.raw`
-set citus.shard_count = 64;                                    -- placeholders on plain PostgreSQL
+set citus.shard_count = 64;                                    -- read by Citus alone
 set citus.multi_shard_modify_mode = 'sequential';
 set citus.enable_local_reference_table_foreign_keys = off;     -- lets foreign keys stand inside CREATE TABLE
 

@@ -1,8 +1,7 @@
 import { Gauge, type Registry } from 'prom-client';
 import { readBacklog } from '../store/backlog.store.js';
 import { inTx } from '../store/unit-of-work.js';
-import { own, type Cashier } from '../usecases/cashier.js';
-import { SYSTEM_USER } from '../usecases/receive-webhook.js';
+import { type Cashier, SYSTEM } from '../usecases/cashier.js';
 
 /** What waits, read from the database at each scrape of the worker; docs/operations.md says what to do about each. */
 export function backlogMetrics(registry: Registry, cashier: Cashier): void {
@@ -18,7 +17,7 @@ export function backlogMetrics(registry: Registry, cashier: Cashier): void {
     help: 'Time since the oldest charge or refund was sent whose outcome is not known.',
     registers: [registry],
     async collect() {
-      const backlog = await inTx(cashier.tx, own(SYSTEM_USER), readBacklog);
+      const backlog = await inTx(cashier.tx, SYSTEM, readBacklog);
       this.set(backlog.unknownSeconds);
       overdue.set(backlog.overdueSeconds);
       inbox.set(backlog.inboxSeconds);

@@ -8,7 +8,7 @@ import { createMetrics } from '../platform/metrics.js';
 import { repeat } from '../platform/repeat.js';
 import { runProcess } from '../platform/run-process.js';
 import { databaseOptions, readSettings } from '../platform/settings.js';
-import { openDatabase } from '../store/database.js';
+import { openDatabase, ping } from '../store/database.js';
 import { FEED_WAKE_CHANNEL } from '../store/feed.reads.js';
 import { dropOldPartitions, keepPartitions } from '../store/partitions.js';
 import { makeChores } from '../worker/chores.js';
@@ -65,7 +65,7 @@ runProcess(async (shutdown) => {
     host: settings.host,
     port: settings.workerPort,
     setting: 'PORT',
-    checks: { database: { isVital: true, check: async () => void (await source.query('select 1')) } },
+    checks: { database: { isVital: true, check: () => ping(source) } },
     isDraining: () => shutdown.isStopping,
     registry,
   });

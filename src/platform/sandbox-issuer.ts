@@ -18,7 +18,7 @@ interface PrivateKey extends JWK {
 
 /**
  * Makes sure that the sandbox's issuer has its key pair and its published keys under DATA_DIR/issuer. Its tokens take the same way
- * through the gateway as any other issuer's: there is no mode without authentication.
+ * through the gateway like any other issuer's: there is no mode without authentication.
  */
 export function prepareSandboxIssuer(dataDir: string): void {
   privateKey(dataDir);

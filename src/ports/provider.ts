@@ -198,6 +198,8 @@ export interface PaymentProvider {
     methodToken: string;
     returnUrl: string;
   }): Promise<Called<SetupFact>>;
+  /** Whether a text has the form of a method's token; anything else, a card number above all, goes nowhere. */
+  isMethodToken(text: string): boolean;
   readSetup(setupObjectId: string): Promise<Called<SetupFact>>;
   /** Takes a method off the customer at the provider; done already counts as done. */
   detachMethod(request: { idempotencyKey: string; methodObjectId: string }): Promise<Called<{ objectId: string }>>;
@@ -219,6 +221,6 @@ export interface PaymentProvider {
   objectKindOf(eventType: string): ProviderEvent['objectKind'];
   /** Checks the signature over the raw bytes; null when forged, too old or from the future. */
   openEvent(rawBody: Uint8Array, headers: Readonly<Record<string, string | undefined>>, now: Date): ProviderEvent | null;
-  /** A page of the provider's own list of events, oldest first, with the raw object as text; for events that never arrived. */
-  listEvents(since: Date): Promise<Called<{ event: ProviderEvent; raw: string }[]>>;
+  /** The provider's own list of the events of a span [from, to), complete, oldest first, each with its raw object as text. */
+  listEvents(span: { from: Date; to: Date }): Promise<Called<{ event: ProviderEvent; raw: string }[]>>;
 }

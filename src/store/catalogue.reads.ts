@@ -1,5 +1,6 @@
 import { ANY_COUNTRY, isOnSale } from '../domain/catalogue/price.js';
-import { statement, type Reader } from './reader.js';
+import type { Reader } from './reader.js';
+import { statement } from './statement.js';
 
 /** Something a tier or a product unlocks. */
 export interface CatalogueFeature {

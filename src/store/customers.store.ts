@@ -11,10 +11,6 @@ const ADD_CUSTOMER = statement<[number, string], never>(
   'add_customer',
   'insert into customer (bucket, user_id) values ($1, $2) on conflict (bucket, user_id) do nothing',
 );
-const LOCK_CUSTOMER = statement<[number, string], { user_id: string }>(
-  'lock_customer',
-  'select user_id from customer where bucket = $1 and user_id = $2 for update',
-);
 const ADD_PROVIDER_CUSTOMER = statement<[number, string, number, string], never>(
   'add_provider_customer',
   `insert into provider_customer (bucket, user_id, provider_account_id, object_id) values ($1, $2, $3, $4)
@@ -31,9 +27,7 @@ export async function lockCustomer(uow: UnitOfWork, userId: string): Promise<Cus
 
 /** The same for a user who may have no account here: null then. */
 export async function lockExistingCustomer(uow: UnitOfWork, userId: string): Promise<CustomerRow | null> {
-  const bucket = keyBucket(userId);
-  const locked = await uow.run(LOCK_CUSTOMER, [bucket, userId]);
-  return locked.length === 0 ? null : uow.manager.findOneBy(CustomerRow, { bucket, userId });
+  return uow.manager.findOne(CustomerRow, { where: { bucket: keyBucket(userId), userId }, lock: { mode: 'pessimistic_write' } });
 }
 
 /** Whether the user has an account here. */

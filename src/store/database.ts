@@ -42,3 +42,8 @@ export async function openDatabase(options: DatabaseOptions, role: DatabaseRole,
   });
   return source.initialize();
 }
+
+/** Whether the database answers. @throws the driver's error */
+export async function ping(source: DataSource): Promise<void> {
+  await source.query('select 1');
+}

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { Main1700000000001 } from '../../migrations/0001-main.js';
 import { Absence1700000000002 } from '../../migrations/0002-absence.js';
+import { ListingCursor1700000000003 } from '../../migrations/0003-listing-cursor.js';
 import { pgConfig, type DatabaseOptions } from '../platform/database-options.js';
 import { keepPartitions } from './partitions.js';
 
@@ -36,6 +37,12 @@ export async function migrate(options: DatabaseOptions, now: Date): Promise<Migr
   }
 }
 
+/** Whether the tables are there at all. */
+export async function isMigrated(client: pg.ClientBase): Promise<boolean> {
+  const { rows } = await client.query<{ isMigrated: boolean }>(`select to_regclass('price') is not null as "isMigrated"`);
+  return rows[0]?.isMigrated ?? false;
+}
+
 /** Asks again and again instead of waiting inside a statement, whose snapshot would hold up a `create index concurrently`. */
 async function lockOutOthers(client: pg.Client): Promise<void> {
   for (;;) {
@@ -49,7 +56,7 @@ async function runMigrations(options: DatabaseOptions): Promise<string[]> {
   const source = new DataSource({
     type: 'postgres',
     ...options,
-    migrations: [Main1700000000001, Absence1700000000002],
+    migrations: [Main1700000000001, Absence1700000000002, ListingCursor1700000000003],
     migrationsTransactionMode: 'each',
     synchronize: false,
     installExtensions: false,

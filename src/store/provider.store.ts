@@ -226,24 +226,45 @@ export async function settleWebhooks(
   }
 }
 
-const MENTIONED = statement<[string[]], { n: number }>(
+const MENTIONED = statement<[string, Date], { isMentioned: boolean }>(
   'webhook_mentions',
-  'select count(*)::int n from webhook_inbox where object_id = any($1)',
+  `select exists (select from webhook_payload where id >= id_floor($2) and position(convert_to($1, 'UTF8') in body) > 0) as "isMentioned"`,
 );
 
-/** Whether any stored event is about one of these objects. */
-export async function isMentioned(uow: UnitOfWork, objectIds: string[]): Promise<boolean> {
-  const [row] = await uow.run(MENTIONED, [objectIds]);
-  return (row?.n ?? 0) > 0;
+/** Whether any event kept since an instant, applied or not, names one of our references. Reads raw bodies: for rare questions only. */
+export async function isMentioned(uow: UnitOfWork, reference: string, since: Date): Promise<boolean> {
+  const [row] = await uow.run(MENTIONED, [reference, since]);
+  return row?.isMentioned ?? false;
 }
 
-const NEWEST_WEBHOOK = statement<[number], { at: Date | null }>(
-  'newest_webhook',
-  'select max(provider_created_at) at from webhook_inbox where provider_account_id = $1',
+const LISTED_UNTIL = statement<[number], { listed_until: Date }>(
+  'listed_until',
+  'select listed_until from listing_cursor where provider_account_id = $1',
+);
+const MOVE_LISTED_UNTIL = statement<[number, Date], never>(
+  'move_listed_until',
+  `insert into listing_cursor (provider_account_id, listed_until) values ($1, $2)
+   on conflict (provider_account_id) do update set listed_until = excluded.listed_until`,
+);
+const UNKNOWN_EVENTS = statement<[number[], string[], number], { event_id: string }>(
+  'unknown_events',
+  `select k.event_id from unnest($1::smallint[], $2::text[]) k(bucket, event_id)
+   where not exists (select from webhook_inbox w where w.bucket = k.bucket and w.event_id = k.event_id and w.provider_account_id = $3)`,
 );
 
-/** The provider's time of the newest event known; null when none is. */
-export async function newestWebhookAt(uow: UnitOfWork, providerAccountId: number): Promise<Date | null> {
-  const [row] = await uow.run(NEWEST_WEBHOOK, [providerAccountId]);
-  return row?.at ?? null;
+/** Up to when the provider's list of events was read; null before the first time. */
+export async function listedUntil(uow: UnitOfWork, providerAccountId: number): Promise<Date | null> {
+  const [row] = await uow.run(LISTED_UNTIL, [providerAccountId]);
+  return row?.listed_until ?? null;
+}
+
+/** Sets that mark. */
+export async function moveListedUntil(uow: UnitOfWork, providerAccountId: number, until: Date): Promise<void> {
+  await uow.run(MOVE_LISTED_UNTIL, [providerAccountId, until]);
+}
+
+/** Those of these events that were never kept. */
+export async function unknownEvents(uow: UnitOfWork, providerAccountId: number, eventIds: string[]): Promise<Set<string>> {
+  const rows = await uow.run(UNKNOWN_EVENTS, [eventIds.map(keyBucket), eventIds, providerAccountId]);
+  return new Set(rows.map((row) => row.event_id));
 }

@@ -1,17 +1,5 @@
 import pg from 'pg';
-
-/** A query with a name (shown in pg_stat_statements and kept prepared) and a fixed text. */
-export interface Statement<Params extends readonly unknown[], Row> {
-  readonly name: string;
-  readonly text: string;
-  /** Never set; carries the types. */
-  readonly types?: { params: Params; row: Row };
-}
-
-/** Names a query and says what it takes and gives. */
-export function statement<Params extends readonly unknown[], Row>(name: string, text: string): Statement<Params, Row> {
-  return { name, text };
-}
+import type { Statement } from './statement.js';
 
 /** A query for many keys at once: each parameter is one column of the keys, each row says by `o` (from 1) whose it is. */
 export interface KeyedStatement<Key, Row extends { o: number }> {

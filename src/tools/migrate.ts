@@ -8,7 +8,7 @@ import { withDatabase } from './with-database.js';
 
 const program = new Command('migrate')
   .description(
-    'Runs the migrations that are missing and makes the partitions for now and ahead. Safe to run twice and by several at once.',
+    'Runs the migrations that are missing and makes the partitions of the present and ahead. Safe to run twice and by several at once.',
   )
   .action(async () => {
     const settings = readSettings(process.env);

@@ -3,6 +3,7 @@ import { readSandboxClock } from '../platform/clock.js';
 import { pgConfig } from '../platform/database-options.js';
 import { OneLineError } from '../platform/one-line-error.js';
 import { readSettings } from '../platform/settings.js';
+import { isMigrated } from '../store/migrate.js';
 import { withDatabase } from './with-database.js';
 
 /** What a command works with. */
@@ -24,8 +25,7 @@ export async function withConnection<T>(work: (context: CommandContext) => Promi
     const client = new pg.Client(pgConfig(options));
     await client.connect();
     try {
-      const { rows } = await client.query<{ isMigrated: boolean }>(`select to_regclass('price') is not null as "isMigrated"`);
-      if (!rows[0]?.isMigrated) throw new OneLineError('The database has no tables yet: run "npm run -s migrate" first.');
+      if (!(await isMigrated(client))) throw new OneLineError('The database has no tables yet: run "npm run -s migrate" first.');
       return await work({ client, now });
     } finally {
       await client.end();

@@ -1,7 +1,7 @@
 /** How a payment stands for the one who asked for it: first answer and repeats are built alike, from committed rows. */
 import type { TransactionId } from '../domain/ids.js';
 import { failureOf } from '../domain/payment/decline.js';
-import { inTx } from '../store/unit-of-work.js';
+import { inTx, type Scope, type UnitOfWork } from '../store/unit-of-work.js';
 import { own, refusal, type Cashier } from './cashier.js';
 import type { Refusal } from './contract.js';
 import { readPayment, sendPayment } from './send-payment.js';
@@ -13,19 +13,34 @@ const POLL_MS = 100;
 /** Sends a payment just begun, or, for a repeat, whatever the first request left; then says how it stands. */
 export async function payAndAnswer(cashier: Cashier, userId: string, id: TransactionId, isReplay: boolean): Promise<Refusal[]> {
   await sendPayment(cashier, { id, userId });
-  if (isReplay) {
-    for (let waitedMs = 0; await isInFlight(cashier, userId, id); waitedMs += POLL_MS) {
-      if (waitedMs >= WAIT_MS) {
-        return [
-          refusal('IDEMPOTENCY_IN_PROGRESS', 'The first request with this key is still running.', ['input', 'idempotencyKey'], {
-            retryAfterMs: WAIT_MS,
-          }),
-        ];
-      }
-      await cashier.pause(POLL_MS);
-    }
-  }
+  const isInFlight = (uow: UnitOfWork) => readPayment(uow, id).then((payment) => isSending(uow, payment?.attempt ?? null));
+  if (isReplay && !(await hasLanded(cashier, own(userId), isInFlight))) return [stillRunning()];
   return declinesOf(cashier, userId, id);
+}
+
+/** Waits, for a repeat, until the first request is no longer sending; false when it still is. */
+export async function hasLanded(
+  cashier: Cashier,
+  scope: Scope,
+  isInFlight: (uow: UnitOfWork) => Promise<boolean>,
+): Promise<boolean> {
+  for (let waitedMs = 0; await inTx(cashier.tx, scope, isInFlight); waitedMs += POLL_MS) {
+    if (waitedMs >= WAIT_MS) return false;
+    await cashier.pause(POLL_MS);
+  }
+  return true;
+}
+
+/** Whether a charge or refund is being sent by somebody who still holds it. */
+export function isSending(uow: UnitOfWork, row: { status: string; leaseUntil: Date | null } | null): boolean {
+  return row?.status === 'sent' && row.leaseUntil !== null && row.leaseUntil > uow.now;
+}
+
+/** The refusal of a repeat that came while the first request was still sending. */
+export function stillRunning(): Refusal {
+  return refusal('IDEMPOTENCY_IN_PROGRESS', 'The first request with this key is still running.', ['input', 'idempotencyKey'], {
+    retryAfterMs: WAIT_MS,
+  });
 }
 
 /** PAYMENT_DECLINED when the payment failed; nothing otherwise. */
@@ -41,11 +56,4 @@ export async function declinesOf(cashier: Cashier, userId: string, id: Transacti
     isFirstPayment: cause === 'user',
   });
   return [refusal('PAYMENT_DECLINED', 'The payment was declined.', null, { failure })];
-}
-
-async function isInFlight(cashier: Cashier, userId: string, id: TransactionId): Promise<boolean> {
-  return inTx(cashier.tx, own(userId), async (uow) => {
-    const payment = await readPayment(uow, id);
-    return payment?.attempt.status === 'sent' && payment.attempt.leaseUntil !== null && payment.attempt.leaseUntil > uow.now;
-  });
 }

@@ -15,7 +15,7 @@ import {
   type AttemptStatus,
   type FirstPaymentEnd,
 } from '../domain/payment/attempt.js';
-import { classifyDecline } from '../domain/payment/decline.js';
+import { classifyDecline, tellingCode } from '../domain/payment/decline.js';
 import { CANCEL_AFTER_MS, nextProbeAt } from '../domain/payment/schedule.js';
 import { entitledUntilFor } from '../domain/subscription/subscription.js';
 import { isoDay } from '../domain/time/periods.js';
@@ -407,11 +407,10 @@ const AT_REST = { nextAction: null, nextActionAt: null, leaseUntil: null } satis
 
 function declineColumns(to: AttemptStatus, fact: PaymentFact): AttemptColumns {
   if (to !== 'declined' || fact.decline === null) return {};
-  const { code, declineCode, adviceCode, networkDeclineCode, networkAdviceCode } = fact.decline;
+  const { adviceCode, networkDeclineCode, networkAdviceCode } = fact.decline;
   return {
     declineClass: classifyDecline(fact.decline),
-    // The error's own code tells more, unless it is the one that all declines of an issuer share: then the issuer's reason does.
-    declineCode: code === null || code === 'card_declined' ? (declineCode ?? code) : code,
+    declineCode: tellingCode(fact.decline),
     adviceCode,
     networkDeclineCode,
     networkAdviceCode,

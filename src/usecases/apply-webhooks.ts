@@ -2,26 +2,27 @@
  * Applies stored events: each names an object, the object is fetched, and what it says enters through the same doors as our own answers.
  * Many events about one object are one fetch. Nothing is believed of the event but its name.
  */
-import { bucketOf, parsePublicId, type TransactionId, type WebhookEventId } from '../domain/ids.js';
+import { parsePublicId, type TransactionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
-import type { Called, DisputeFact, PaymentFact, RefundFact } from '../ports/provider.js';
+import type { Called, DisputeFact, PaymentFact, ProviderEvent, RefundFact } from '../ports/provider.js';
 import { lockCustomer } from '../store/customers.store.js';
 import { changeRefund, loadIntent, loadLatestAttempt, loadRefund, loadTransaction } from '../store/payments.store.js';
 import {
   claimWebhooks,
   findRef,
-  newestWebhookAt,
+  listedUntil,
+  moveListedUntil,
   recordFinding,
   settleWebhooks,
   storeWebhook,
+  unknownEvents,
   type ClaimedWebhook,
 } from '../store/provider.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { keyBucket } from '../platform/json.js';
 import { applyDisputeFact } from './apply-dispute-fact.js';
 import { applySetupFact } from './complete-setup.js';
-import { findingId, newId, own, type Cashier } from './cashier.js';
-import { SYSTEM_USER } from './receive-webhook.js';
+import { type Cashier, findingId, newId, own, SYSTEM } from './cashier.js';
 import { requestRefund } from './request-refund.js';
 import { readPayment, recordPayment } from './send-payment.js';
 import { applyRefundFact } from './send-refund.js';
@@ -31,16 +32,20 @@ import { loadSetup } from '../store/payment-methods.store.js';
 const LEASE_MS = 60_000;
 /** Waits between tries; after the last an event is parked, within ten minutes of its coming. */
 const BACKOFF_MS = [1_000, 5_000, 15_000, 45_000, 90_000, 120_000, 150_000] as const;
-/** Events listed again reach back this much before the newest known, against clocks and late writers. */
+/** Each listing reaches back this much before the end of the last one, against clocks and late writers. */
 const LISTING_OVERLAP_MS = 10 * 60_000;
-/** With nothing known yet, a listing reaches back this far: as long as the provider re-delivers. */
+/** The first listing of all reaches back this far: as long as the provider re-delivers. */
 const FIRST_LISTING_MS = 3 * 86_400_000;
+/** The provider keeps events for thirty days. */
+const LISTED_AT_MOST_MS = 30 * 86_400_000;
+/** One listing covers at most this span, so that the mark moves on as it goes. */
+const LISTING_SPAN_MS = 3_600_000;
 /** A listed event younger than this may still be on its way; it is kept, but does not count as missed. */
 const ON_ITS_WAY_MS = 60_000;
 
 /** Claims and applies up to `limit` stored events. @returns how many were claimed */
 export async function applyWebhooks(cashier: Cashier, buckets: number[], limit: number): Promise<number> {
-  const claimed = await inTx(cashier.tx, own(SYSTEM_USER), (uow) =>
+  const claimed = await inTx(cashier.tx, SYSTEM, (uow) =>
     claimWebhooks(uow, buckets, limit, new Date(uow.now.getTime() + LEASE_MS)),
   );
   for (const events of Map.groupBy(claimed, (event) => event.objectId).values()) await applyObject(cashier, events);
@@ -56,7 +61,7 @@ async function applyObject(cashier: Cashier, events: ClaimedWebhook[]): Promise<
   const kind = events.map((event) => cashier.provider.objectKindOf(event.type)).find((one) => one !== 'other');
   const { objectId } = first;
   const outcome = kind === undefined || objectId === null ? 'ignored' : await fetchAndApply(cashier, kind, objectId);
-  await inTx(cashier.tx, own(SYSTEM_USER), async (uow) => {
+  await inTx(cashier.tx, SYSTEM, async (uow) => {
     if (outcome !== 'again') {
       await settleWebhooks(uow, events, { status: outcome });
       events.forEach(() => cashier.events.webhook(outcome === 'done' ? 'applied' : 'ignored'));
@@ -74,7 +79,7 @@ async function applyObject(cashier: Cashier, events: ClaimedWebhook[]): Promise<
   });
 }
 
-/** Gives up on an event for now: a person finds it in the findings, and the queue goes on. */
+/** Tries an event no more: a person finds it in the findings, and the queue goes on. */
 async function park(uow: UnitOfWork, cashier: Cashier, event: ClaimedWebhook): Promise<void> {
   await settleWebhooks(uow, [event], { status: 'parked' });
   await recordFinding(uow, {
@@ -110,7 +115,7 @@ async function fetchAndApply(
       return whenFact(await provider.readSetup(objectId), async (fact) => {
         if (fact.setupRef === null) return 'ignored';
         const setupId = parsePublicId('set', fact.setupRef);
-        const setup = setupId && (await inTx(cashier.tx, own(SYSTEM_USER), (uow) => loadSetup(uow, setupId)));
+        const setup = setupId && (await inTx(cashier.tx, SYSTEM, (uow) => loadSetup(uow, setupId)));
         if (!setup) return 'again';
         await inTx(cashier.tx, own(setup.userId), (uow) => applySetupFact(uow, cashier, setup.id, fact));
         return 'done';
@@ -128,7 +133,7 @@ async function applyPayment(cashier: Cashier, fact: PaymentFact): Promise<Outcom
   if (ref === null && fact.intentRef === null) return 'ignored';
   const intentId = ref?.kind === 'payment_intent' ? ref.id : fact.intentRef && parsePublicId('pin', fact.intentRef);
   if (!intentId) return 'again';
-  const held = await inTx(cashier.tx, own(SYSTEM_USER), async (uow) => {
+  const held = await inTx(cashier.tx, SYSTEM, async (uow) => {
     const intent = await loadIntent(uow, intentId);
     const attempt = intent && (await loadLatestAttempt(uow, intent.id));
     return intent && attempt ? { intent, attempt } : null;
@@ -145,7 +150,7 @@ async function applyRefund(cashier: Cashier, fact: RefundFact): Promise<Outcome>
   const ref = await lookUp(cashier, fact.objectId);
   const refundId = ref?.kind === 'refund' ? ref.id : fact.refundRef && parsePublicId('txn', fact.refundRef);
   if (!refundId) return adoptRefund(cashier, fact);
-  const known = await inTx(cashier.tx, own(SYSTEM_USER), (uow) => loadRefund(uow, refundId));
+  const known = await inTx(cashier.tx, SYSTEM, (uow) => loadRefund(uow, refundId));
   if (!known) return 'again';
   return inTx(cashier.tx, own(known.userId), async (uow) => {
     await lockCustomer(uow, known.userId);
@@ -160,7 +165,7 @@ async function applyRefund(cashier: Cashier, fact: RefundFact): Promise<Outcome>
 /** A refund made at the provider by hand: booked once, by the provider's id, under the customer's lock. */
 async function adoptRefund(cashier: Cashier, fact: RefundFact): Promise<Outcome> {
   const chargeId = await findCharge(cashier, fact.chargeId, fact.paymentObjectId);
-  const charge = chargeId === null ? null : await inTx(cashier.tx, own(SYSTEM_USER), (uow) => loadTransaction(uow, chargeId));
+  const charge = chargeId === null ? null : await inTx(cashier.tx, SYSTEM, (uow) => loadTransaction(uow, chargeId));
   if (!charge || chargeId === null) return unlessForeign(cashier, fact.paymentObjectId);
   return inTx(cashier.tx, own(charge.userId), async (uow): Promise<Outcome> => {
     await lockCustomer(uow, charge.userId);
@@ -192,7 +197,7 @@ async function adoptRefund(cashier: Cashier, fact: RefundFact): Promise<Outcome>
 
 async function applyDispute(cashier: Cashier, fact: DisputeFact): Promise<Outcome> {
   const chargeId = await findCharge(cashier, fact.chargeId, fact.paymentObjectId);
-  const charge = chargeId === null ? null : await inTx(cashier.tx, own(SYSTEM_USER), (uow) => loadTransaction(uow, chargeId));
+  const charge = chargeId === null ? null : await inTx(cashier.tx, SYSTEM, (uow) => loadTransaction(uow, chargeId));
   if (!charge || chargeId === null) return unlessForeign(cashier, fact.paymentObjectId);
   // The charge must be in the books before it can be disputed.
   if (charge.status !== 'succeeded') return 'again';
@@ -213,7 +218,7 @@ async function findCharge(
   if (charge?.kind === 'charge') return charge.id;
   const payment = paymentObjectId === null ? null : await lookUp(cashier, paymentObjectId);
   if (payment?.kind !== 'payment_intent') return null;
-  const attempt = await inTx(cashier.tx, own(SYSTEM_USER), (uow) => loadLatestAttempt(uow, payment.id));
+  const attempt = await inTx(cashier.tx, SYSTEM, (uow) => loadLatestAttempt(uow, payment.id));
   return attempt?.id ?? null;
 }
 
@@ -225,25 +230,41 @@ async function unlessForeign(cashier: Cashier, paymentObjectId: string | null): 
 }
 
 function lookUp(cashier: Cashier, objectId: string) {
-  return inTx(cashier.tx, own(SYSTEM_USER), (uow) => findRef(uow, objectId, cashier.provider.accountId));
+  return inTx(cashier.tx, SYSTEM, (uow) => findRef(uow, objectId, cashier.provider.accountId));
 }
 
-/** Lists the provider's own events and keeps those that never arrived: run always, not only after an outage. */
+/**
+ * Lists the provider's own events and keeps those that never arrived: run always, not only after an outage. Goes on from where the last
+ * listing ended, span by span, so that a worker that was away leaves no hole.
+ */
 export async function fetchMissedEvents(cashier: Cashier): Promise<void> {
   const { provider } = cashier;
   const now = cashier.tx.clock.now().getTime();
-  const newest = await inTx(cashier.tx, own(SYSTEM_USER), (uow) => newestWebhookAt(uow, provider.accountId));
-  const since = new Date(newest === null ? now - FIRST_LISTING_MS : newest.getTime() - LISTING_OVERLAP_MS);
-  const called = await provider.listEvents(since);
-  cashier.events.providerCalled('listEvents', called.kind);
-  if (called.kind !== 'fact') return;
-  for (const { event, raw } of called.fact) {
-    const bucket = keyBucket(event.eventId);
-    const id: WebhookEventId = newId(cashier, 'whe', bucket);
-    invariant(bucketOf(id) === bucket, 'an event lies in the bucket of its id', { eventId: event.eventId });
-    const isNew = await inTx(cashier.tx, own(SYSTEM_USER), (uow) =>
-      storeWebhook(uow, { id, event, providerAccountId: provider.accountId, source: 'listing', rawBody: Buffer.from(raw) }),
-    );
+  const until = await inTx(cashier.tx, SYSTEM, (uow) => listedUntil(uow, provider.accountId));
+  let from =
+    until === null
+      ? now - FIRST_LISTING_MS
+      : Math.max(Math.min(until.getTime(), now) - LISTING_OVERLAP_MS, now - LISTED_AT_MOST_MS);
+  while (from < now) {
+    const to = Math.min(from + LISTING_SPAN_MS, now);
+    const called = await provider.listEvents({ from: new Date(from), to: new Date(to) });
+    cashier.events.providerCalled('listEvents', called.kind);
+    if (called.kind !== 'fact') return;
+    await keepMissed(cashier, called.fact, now);
+    await inTx(cashier.tx, SYSTEM, (uow) => moveListedUntil(uow, provider.accountId, new Date(to)));
+    from = to;
+  }
+}
+
+async function keepMissed(cashier: Cashier, listed: { event: ProviderEvent; raw: string }[], now: number): Promise<void> {
+  const { accountId } = cashier.provider;
+  const ids = listed.map(({ event }) => event.eventId);
+  const unknown = await inTx(cashier.tx, SYSTEM, (uow) => unknownEvents(uow, accountId, ids));
+  for (const { event, raw } of listed) {
+    if (!unknown.has(event.eventId)) continue;
+    const id = newId(cashier, 'whe', keyBucket(event.eventId));
+    const webhook = { id, event, providerAccountId: accountId, source: 'listing', rawBody: Buffer.from(raw) } as const;
+    const isNew = await inTx(cashier.tx, SYSTEM, (uow) => storeWebhook(uow, webhook));
     if (isNew && event.createdAt.getTime() < now - ON_ITS_WAY_MS) cashier.events.webhook('missed');
   }
 }

@@ -1,6 +1,7 @@
 /** What every use case that moves money is given, and the few things they all do alike. */
 import { deriveId, makeId, type Id, type IdPrefix } from '../domain/ids.js';
 import { sha256 } from '../platform/json.js';
+import { SEND_GUARD_MS } from '../domain/payment/schedule.js';
 import type { Scope, Transactor } from '../store/unit-of-work.js';
 import type { PaymentProvider } from '../ports/provider.js';
 import type { Actor, Refusal, RefusalCode } from './contract.js';
@@ -52,9 +53,20 @@ export function own(userId: string): Scope {
   return { userId, isStaff: false };
 }
 
+/** The scope of a unit of work that belongs to no user. */
+export const SYSTEM: Scope = { userId: 'system', isStaff: false };
+
 /** The scope of a unit of work of staff: all rows, each access audited. */
 export function staff(actor: Actor): Scope {
   return { userId: actor.userId, isStaff: true };
+}
+
+/**
+ * Whether a claim is young enough for its call. The reading is taken at the end of the claiming unit of work: whatever held the process up
+ * since, its commit included, counts. Too late, nothing is sent: by the time it arrived the lease might be somebody else's.
+ */
+export function mayStillSend(cashier: Cashier, claimedAtMs: number): boolean {
+  return cashier.monotonicMs() - claimedAtMs <= SEND_GUARD_MS;
 }
 
 /** A refusal. */

@@ -18,9 +18,6 @@ import { newId, own, refusal, type Cashier } from './cashier.js';
 import type { Actor, CompleteSetupAnswer, CompleteSetupCommand, Refusal } from './contract.js';
 import { nextActionOf, unavailable } from './start-setup.js';
 
-/** Form of a card token of the provider; anything else, a card number above all, is refused before it goes anywhere. */
-const METHOD_TOKEN = /^pm_[A-Za-z0-9_]{3,80}$/;
-
 /**
  * Finishes adding a payment method: confirms the provider's setup with a token the client holds, or asks how it stands after a step.
  * Refusals: NOT_FOUND, INVALID_INPUT (token), INVALID_STATE (setup failed or over), PAYMENT_DECLINED, PROVIDER_UNAVAILABLE.
@@ -39,8 +36,8 @@ export const completeSetup =
     const isOver = setup.status !== 'open' || setup.expiresAt <= cashier.tx.clock.now();
     if (isOver) return refuse(refusal('INVALID_STATE', 'This setup has ended. Start a new one.', ['input', 'setupId']));
     const { providerToken } = command;
-    if (providerToken !== null && !METHOD_TOKEN.test(providerToken)) {
-      return refuse(refusal('INVALID_INPUT', 'This is no token of a card (pm_...).', ['input', 'providerToken']));
+    if (providerToken !== null && !provider.isMethodToken(providerToken)) {
+      return refuse(refusal('INVALID_INPUT', 'This is no token of a payment method.', ['input', 'providerToken']));
     }
     if (setup.providerObjectId === null) return refuse(unavailable());
     // A method that waits for its step is only asked about: confirming again would begin another.

@@ -1,10 +1,7 @@
 import { keyBucket } from '../platform/json.js';
 import { storeWebhook } from '../store/provider.store.js';
 import { inTx } from '../store/unit-of-work.js';
-import { newId, own, type Cashier } from './cashier.js';
-
-/** Units of work that belong to no user run under this name. */
-export const SYSTEM_USER = 'system';
+import { type Cashier, newId, SYSTEM } from './cashier.js';
 
 /** Checks and keeps an event of the provider; nothing else happens here, so that the answer comes at once. */
 export const receiveWebhook =
@@ -15,7 +12,7 @@ export const receiveWebhook =
       cashier.events.webhook('forged');
       return 'refused';
     }
-    const isNew = await inTx(cashier.tx, own(SYSTEM_USER), (uow) =>
+    const isNew = await inTx(cashier.tx, SYSTEM, (uow) =>
       storeWebhook(uow, {
         id: newId(cashier, 'whe', keyBucket(event.eventId)),
         event,

@@ -3,7 +3,8 @@ import { isWithinAgentLimit } from '../domain/refund/refund.js';
 import { insertAuditEntry } from '../store/audit.store.js';
 import { lockExistingCustomer } from '../store/customers.store.js';
 import { loadAttempt, loadRefund, loadTransaction } from '../store/payments.store.js';
-import { inTx } from '../store/unit-of-work.js';
+import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
+import { hasLanded, isSending, stillRunning } from './answer-payment.js';
 import { newId, refusal, staff, type Cashier } from './cashier.js';
 import type { Actor, Refusal, RefundAnswer, RefundCommand } from './contract.js';
 import { Forbidden } from './forbidden.js';
@@ -68,6 +69,10 @@ export const refundTransaction =
     if (resultId === null) return { refundId: null, originalId: null, refusals, isReplay };
     const owner = await inTx(cashier.tx, staff(actor), async (uow) => (await loadRefund(uow, resultId))?.userId ?? null);
     if (owner !== null) await sendRefund(cashier, { id: resultId, userId: owner });
+    const isInFlight = async (uow: UnitOfWork) => isSending(uow, await loadRefund(uow, resultId));
+    if (isReplay && !(await hasLanded(cashier, staff(actor), isInFlight))) {
+      return { refundId: resultId, originalId: transactionId, refusals: [stillRunning()], isReplay };
+    }
     return { refundId: resultId, originalId: transactionId, refusals, isReplay };
   };
 

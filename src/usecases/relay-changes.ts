@@ -1,7 +1,6 @@
 import { claimOutbox, notify, type Wake } from '../store/outbox.store.js';
 import { inTx } from '../store/unit-of-work.js';
-import { own, type Cashier } from './cashier.js';
-import { SYSTEM_USER } from './receive-webhook.js';
+import { type Cashier, SYSTEM } from './cashier.js';
 
 /** Most users told at once: a NOTIFY carries under 8,000 bytes, and a user id has at most 64 characters (PostgreSQL, NOTIFY). */
 const BATCH = 50;
@@ -12,9 +11,9 @@ const BATCH = 50;
  * @returns whether there may be more
  */
 export async function relayChanges(cashier: Cashier, channel: string): Promise<boolean> {
-  const wakes = await inTx(cashier.tx, own(SYSTEM_USER), (uow) => claimOutbox(uow, BATCH));
+  const wakes = await inTx(cashier.tx, SYSTEM, (uow) => claimOutbox(uow, BATCH));
   if (wakes.length === 0) return false;
-  await inTx(cashier.tx, own(SYSTEM_USER), (uow) => notify(uow, channel, payloadOf(wakes)));
+  await inTx(cashier.tx, SYSTEM, (uow) => notify(uow, channel, payloadOf(wakes)));
   return wakes.length === BATCH;
 }
 

@@ -1,7 +1,6 @@
 import { listDueAttempts, listDueRefunds } from '../store/payments.store.js';
 import { inTx } from '../store/unit-of-work.js';
-import { own, type Cashier } from './cashier.js';
-import { SYSTEM_USER } from './receive-webhook.js';
+import { type Cashier, SYSTEM } from './cashier.js';
 import { resolvePayment } from './resolve-payment.js';
 import type { PaymentRef } from './send-payment.js';
 import { resolveRefund } from './send-refund.js';
@@ -11,14 +10,14 @@ export type ForEach = (refs: readonly PaymentRef[], work: (ref: PaymentRef) => P
 
 /** Looks at every payment that is due: unsent, of unknown outcome, waiting for the customer or the bank. @returns whether there may be more */
 export async function resolveDuePayments(cashier: Cashier, buckets: number[], limit: number, forEach: ForEach): Promise<boolean> {
-  const due = await inTx(cashier.tx, own(SYSTEM_USER), (uow) => listDueAttempts(uow, buckets, limit));
+  const due = await inTx(cashier.tx, SYSTEM, (uow) => listDueAttempts(uow, buckets, limit));
   await forEach(due, (ref) => resolvePayment(cashier, ref, 'due'));
   return due.length === limit;
 }
 
 /** The same for refunds. */
 export async function resolveDueRefunds(cashier: Cashier, buckets: number[], limit: number, forEach: ForEach): Promise<boolean> {
-  const due = await inTx(cashier.tx, own(SYSTEM_USER), (uow) => listDueRefunds(uow, buckets, limit));
+  const due = await inTx(cashier.tx, SYSTEM, (uow) => listDueRefunds(uow, buckets, limit));
   await forEach(due, (ref) => resolveRefund(cashier, ref));
   return due.length === limit;
 }

@@ -3,14 +3,14 @@
  * that waits for the customer or the bank. Claims by a short lease, asks outside any transaction, and lets the same record decide.
  */
 import { idTimeMs } from '../domain/ids.js';
-import { CANCEL_AFTER_MS, decideMeans, LEASE_MS, mayConcludeAbsence } from '../domain/payment/schedule.js';
+import { afterEmptyListing, CANCEL_AFTER_MS, decideMeans, LEASE_MS } from '../domain/payment/schedule.js';
 import { lockCustomer } from '../store/customers.store.js';
 import { changeAttempt, type TransactionCause } from '../store/payments.store.js';
 import { isMentioned } from '../store/provider.store.js';
 import { inTx } from '../store/unit-of-work.js';
 import { endNotExecuted } from './apply-payment-fact.js';
 import { fingerprintOf } from './begin-payment.js';
-import { own, type Cashier } from './cashier.js';
+import { mayStillSend, own, type Cashier } from './cashier.js';
 import {
   readPayment,
   rebuildRequest,
@@ -23,11 +23,6 @@ import {
 
 /** Listings look this far before the sending, against clocks that differ. */
 const LISTING_MARGIN_MS = 5 * 60_000;
-/** A second listing, before absence may be concluded, comes this long after the first; the rule wants at least ten minutes. */
-const LISTING_PAUSE_MS = 10 * 60_000 + 5_000;
-/** Not before this long after the call's deadline does a listing count. */
-const ABSENCE_BOUND_MS = 15 * 60_000 + 5_000;
-
 /** Looks at one open payment now. `asked`: the client wants to know, whether it is due or not. */
 export async function resolvePayment(cashier: Cashier, ref: PaymentRef, why: 'due' | 'asked'): Promise<void> {
   const claimed = await claimForProbe(cashier, ref, why);
@@ -41,32 +36,29 @@ export async function resolvePayment(cashier: Cashier, ref: PaymentRef, why: 'du
     await settleAtProvider(cashier, claimed, null, isExpired ? 'timeout' : 'user');
     return;
   }
-  const means = decideMeans({
+  const facts = {
     hasObject: attempt.providerObjectId !== null,
     isKeyAlive: attempt.keyValidUntil !== null && cashier.tx.clock.now() < attempt.keyValidUntil,
     // A request that would now be built differently must not go out under the old key.
     isWanted: isWanted && fingerprintOf(claimed.request).equals(attempt.requestFingerprint),
-    lastWasReplayed500: false,
-  });
+  };
   const cause: TransactionCause = why === 'asked' ? 'user' : attempt.cause === 'user' ? 'user' : 'renewal';
-  switch (means) {
-    case 'retrieve': {
-      const called = await cashier.provider.readPayment(attempt.providerObjectId ?? '');
-      cashier.events.providerCalled('read', called.kind);
+  let means = decideMeans({ ...facts, lastWasReplayed500: false });
+  if (means === 'resend') {
+    if (!mayStillSend(cashier, claimed.claimedAtMs)) return;
+    const called = await cashier.provider.charge(claimed.request);
+    cashier.events.providerCalled('charge', called.kind);
+    const isReplayed500 = called.kind === 'unknown' && called.isReplay;
+    if (!isReplayed500) {
       await recordPayment(cashier, claimed, called, cause);
       return;
     }
-    case 'resend': {
-      const called = await cashier.provider.charge(claimed.request);
-      cashier.events.providerCalled('charge', called.kind);
-      // A stored 500 comes back for the whole life of its key: only a listing can tell.
-      if (called.kind === 'unknown' && called.isReplay) return lookInListing(cashier, claimed, cause);
-      await recordPayment(cashier, claimed, called, cause);
-      return;
-    }
-    case 'list':
-      return lookInListing(cashier, claimed, cause);
+    means = decideMeans({ ...facts, lastWasReplayed500: true });
   }
+  if (means === 'list') return lookInListing(cashier, claimed, cause);
+  const called = await cashier.provider.readPayment(attempt.providerObjectId ?? '');
+  cashier.events.providerCalled('read', called.kind);
+  await recordPayment(cashier, claimed, called, cause);
 }
 
 async function claimForProbe(cashier: Cashier, ref: PaymentRef, why: 'due' | 'asked'): Promise<ClaimedPayment | 'unsent' | null> {
@@ -85,7 +77,7 @@ async function claimForProbe(cashier: Cashier, ref: PaymentRef, why: 'due' | 'as
     });
     if (!done) return null;
     const held = await readPayment(uow, ref.id);
-    return held && { ...ref, ...held, request: await rebuildRequest(uow, held) };
+    return held && { ...ref, ...held, request: await rebuildRequest(uow, held), claimedAtMs: cashier.monotonicMs() };
   });
 }
 
@@ -124,28 +116,13 @@ async function recordAbsence(cashier: Cashier, claimed: ClaimedPayment, cause: T
     const payment = await readPayment(uow, claimed.id);
     if (!payment || payment.attempt.version !== claimed.attempt.version) return;
     const { attempt } = payment;
-    const deadline = (attempt.callDeadlineAt ?? uow.now).getTime();
-    const isCounted = uow.now.getTime() >= deadline + ABSENCE_BOUND_MS - 5_000;
-    const first = attempt.absentSince ?? (isCounted ? uow.now : null);
-    const isAbsent =
-      first !== null &&
-      mayConcludeAbsence({
-        now: uow.now,
-        callDeadlineAt: new Date(deadline),
-        leaseUntil: null,
-        emptyListings: [first, uow.now],
-        isInInbox: await isMentioned(uow, [attempt.providerObjectId ?? '', claimed.request.intentRef]),
-      });
-    if (isAbsent) {
-      await endNotExecuted(uow, cashier, payment, null, cause);
-      return;
-    }
-    const nextMs =
-      first === null ? deadline + ABSENCE_BOUND_MS : Math.max(first.getTime(), uow.now.getTime() - 60_000) + LISTING_PAUSE_MS;
-    await changeAttempt(uow, attempt, {
-      leaseUntil: null,
-      absentSince: first,
-      nextActionAt: new Date(Math.max(nextMs, uow.now.getTime() + 1_000)),
+    const next = afterEmptyListing({
+      now: uow.now,
+      callDeadlineAt: attempt.callDeadlineAt ?? uow.now,
+      absentSince: attempt.absentSince,
+      isInInbox: await isMentioned(uow, claimed.request.intentRef, attempt.sentAt ?? uow.now),
     });
+    if (next.kind === 'absent') await endNotExecuted(uow, cashier, payment, null, cause);
+    else await changeAttempt(uow, attempt, { leaseUntil: null, absentSince: next.absentSince, nextActionAt: next.at });
   });
 }

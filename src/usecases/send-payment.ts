@@ -5,7 +5,7 @@
  */
 import { publicId, type TransactionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
-import { CALL_TIMEOUT_MS, LEASE_MS, nextProbeAt, SEND_GUARD_MS } from '../domain/payment/schedule.js';
+import { CALL_TIMEOUT_MS, LEASE_MS, nextProbeAt } from '../domain/payment/schedule.js';
 import type { Called, ChargeRequest, PaymentFact } from '../ports/provider.js';
 import { loadProviderCustomer, lockCustomer } from '../store/customers.store.js';
 import { loadMethod } from '../store/payment-methods.store.js';
@@ -23,7 +23,7 @@ import {
 import { recordFinding } from '../store/provider.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { applyPaymentFact, endNeverSent, endNotExecuted, type Applied } from './apply-payment-fact.js';
-import { findingId, own, type Cashier } from './cashier.js';
+import { findingId, mayStillSend, own, type Cashier } from './cashier.js';
 
 /** Which payment, and whose. */
 export interface PaymentRef {
@@ -40,19 +40,14 @@ export interface HeldPayment extends PaymentRef {
 /** A claimed attempt with the request it stands for. */
 export interface ClaimedPayment extends HeldPayment {
   request: ChargeRequest;
+  /** When it was claimed, by the clock that nobody moves. */
+  claimedAtMs: number;
 }
 
 /** Sends an attempt that was not sent; does nothing when somebody else has. */
 export async function sendPayment(cashier: Cashier, ref: PaymentRef): Promise<void> {
   const claimed = await inTx(cashier.tx, own(ref.userId), (uow) => claimForSending(uow, cashier, ref));
-  if (!claimed) return;
-  const claimedAtMs = cashier.monotonicMs();
-  await callAndRecord(cashier, claimed, claimedAtMs);
-}
-
-/** Makes the call for a claim of this very moment and records its end. Too late after the claim, nothing is sent: the resolver has it. */
-async function callAndRecord(cashier: Cashier, claimed: ClaimedPayment, claimedAtMs: number): Promise<void> {
-  if (cashier.monotonicMs() - claimedAtMs > SEND_GUARD_MS) return;
+  if (!claimed || !mayStillSend(cashier, claimed.claimedAtMs)) return;
   const called = await cashier.provider.charge(claimed.request);
   cashier.events.providerCalled('charge', called.kind);
   await recordPayment(cashier, claimed, called, 'user');
@@ -80,7 +75,7 @@ async function claimForSending(uow: UnitOfWork, cashier: Cashier, ref: PaymentRe
   await changeIntent(uow, intent, { status: 'in_flight' });
   const sent = await readPayment(uow, ref.id);
   invariant(sent !== null, 'a claimed attempt is there', { id: ref.id });
-  return { ...ref, ...sent, request: await rebuildRequest(uow, sent) };
+  return { ...ref, ...sent, request: await rebuildRequest(uow, sent), claimedAtMs: cashier.monotonicMs() };
 }
 
 /** Attempt and intent; null when there is no such attempt, or row security hides it. */

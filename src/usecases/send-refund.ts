@@ -3,14 +3,7 @@ import { publicId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { refundCanceled, refundFailed, refundSettled } from '../domain/ledger/journals.js';
 import { reopenAfterCanceledRefund } from '../domain/ledger/revenue.js';
-import {
-  CALL_TIMEOUT_MS,
-  decideMeans,
-  LEASE_MS,
-  mayConcludeAbsence,
-  nextProbeAt,
-  SEND_GUARD_MS,
-} from '../domain/payment/schedule.js';
+import { afterEmptyListing, CALL_TIMEOUT_MS, decideMeans, LEASE_MS, nextProbeAt } from '../domain/payment/schedule.js';
 import {
   decideRefundFact,
   refundEndsSubscription,
@@ -34,11 +27,11 @@ import {
   type TransactionCause,
   type TransactionRow,
 } from '../store/payments.store.js';
-import { recordFinding, recordRef } from '../store/provider.store.js';
+import { isMentioned, recordFinding, recordRef } from '../store/provider.store.js';
 import { loadSubscription, revokeGrants, setPurchaseStatus } from '../store/subscriptions.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { bookRecord } from './book-record.js';
-import { findingId, own, type Cashier } from './cashier.js';
+import { findingId, mayStillSend, own, type Cashier } from './cashier.js';
 import { endSubscription } from './end-subscription.js';
 import { scheduleOf } from './revenue.js';
 import { earlier, type PaymentRef } from './send-payment.js';
@@ -46,11 +39,10 @@ import { earlier, type PaymentRef } from './send-payment.js';
 interface ClaimedRefund extends PaymentRef {
   refund: RefundRow;
   request: RefundRequest;
+  /** When it was claimed, by the clock that nobody moves. */
+  claimedAtMs: number;
 }
 
-/** Not before this long after the call's deadline does a listing count; two must lie ten minutes apart. */
-const ABSENCE_BOUND_MS = 15 * 60_000 + 5_000;
-const LISTING_PAUSE_MS = 10 * 60_000 + 5_000;
 /** A refund that the provider accepted but the bank has not confirmed is looked at this often, besides its webhooks. */
 const PENDING_EVERY_MS = 6 * 3_600_000;
 
@@ -69,11 +61,9 @@ export async function sendRefund(cashier: Cashier, ref: PaymentRef): Promise<voi
       leaseUntil: new Date(now + LEASE_MS),
       nextActionAt: new Date(now + CALL_TIMEOUT_MS + 1_000),
     });
-    return done ? claimedRefund(uow, ref) : null;
+    return done ? claimedRefund(uow, cashier, ref) : null;
   });
-  if (!claimed) return;
-  const claimedAtMs = cashier.monotonicMs();
-  if (cashier.monotonicMs() - claimedAtMs > SEND_GUARD_MS) return;
+  if (!claimed || !mayStillSend(cashier, claimed.claimedAtMs)) return;
   const called = await cashier.provider.refund(claimed.request);
   cashier.events.providerCalled('refund', called.kind);
   await recordRefund(cashier, claimed, called);
@@ -91,17 +81,17 @@ export async function resolveRefund(cashier: Cashier, ref: PaymentRef): Promise<
       leaseUntil: new Date(uow.now.getTime() + LEASE_MS),
       probes: Math.min(refund.probes + 1, 32_000),
     });
-    return done ? claimedRefund(uow, ref) : null;
+    return done ? claimedRefund(uow, cashier, ref) : null;
   });
   if (claimed === 'unsent') return sendRefund(cashier, ref);
   if (claimed === null) return;
   const { refund } = claimed;
-  const means = decideMeans({
+  const facts = {
     hasObject: refund.providerObjectId !== null,
     isKeyAlive: refund.keyValidUntil !== null && cashier.tx.clock.now() < refund.keyValidUntil,
     isWanted: true,
-    lastWasReplayed500: false,
-  });
+  };
+  let means = decideMeans({ ...facts, lastWasReplayed500: false });
   if (means === 'retrieve') {
     const called = await cashier.provider.readRefund(refund.providerObjectId ?? '');
     cashier.events.providerCalled('readRefund', called.kind);
@@ -109,13 +99,17 @@ export async function resolveRefund(cashier: Cashier, ref: PaymentRef): Promise<
     return;
   }
   if (means === 'resend') {
+    if (!mayStillSend(cashier, claimed.claimedAtMs)) return;
     const called = await cashier.provider.refund(claimed.request);
     cashier.events.providerCalled('refund', called.kind);
-    if (called.kind !== 'unknown' || !called.isReplay) {
+    const isReplayed500 = called.kind === 'unknown' && called.isReplay;
+    if (!isReplayed500) {
       await recordRefund(cashier, claimed, called);
       return;
     }
+    means = decideMeans({ ...facts, lastWasReplayed500: true });
   }
+  invariant(means === 'list', 'what is not asked for or sent again is looked for in the listing', { id: ref.id });
   const found = await cashier.provider.findRefund({
     paymentObjectId: claimed.request.paymentObjectId,
     refundRef: claimed.request.refundRef,
@@ -127,7 +121,7 @@ export async function resolveRefund(cashier: Cashier, ref: PaymentRef): Promise<
   else await recordAbsence(cashier, claimed);
 }
 
-async function claimedRefund(uow: UnitOfWork, ref: PaymentRef): Promise<ClaimedRefund> {
+async function claimedRefund(uow: UnitOfWork, cashier: Cashier, ref: PaymentRef): Promise<ClaimedRefund> {
   const refund = await loadRefund(uow, ref.id);
   invariant(refund !== null, 'a claimed refund is there', { id: ref.id });
   const attempt = await loadAttempt(uow, refund.paymentAttemptId);
@@ -135,6 +129,7 @@ async function claimedRefund(uow: UnitOfWork, ref: PaymentRef): Promise<ClaimedR
   return {
     ...ref,
     refund,
+    claimedAtMs: cashier.monotonicMs(),
     request: {
       idempotencyKey: refund.idempotencyKey,
       paymentObjectId: attempt.providerObjectId,
@@ -340,27 +335,14 @@ async function recordAbsence(cashier: Cashier, claimed: ClaimedRefund): Promise<
     await lockCustomer(uow, claimed.userId);
     const refund = await loadRefund(uow, claimed.id);
     if (!refund || refund.version !== claimed.refund.version) return;
-    const deadline = (refund.callDeadlineAt ?? uow.now).getTime();
-    const first = refund.absentSince ?? (uow.now.getTime() >= deadline + ABSENCE_BOUND_MS - 5_000 ? uow.now : null);
-    const isAbsent =
-      first !== null &&
-      mayConcludeAbsence({
-        now: uow.now,
-        callDeadlineAt: new Date(deadline),
-        leaseUntil: null,
-        emptyListings: [first, uow.now],
-        isInInbox: false,
-      });
-    if (isAbsent) {
-      await cancel(uow, cashier, refund, causeOf(refund));
-      return;
-    }
-    const nextMs = first === null ? deadline + ABSENCE_BOUND_MS : uow.now.getTime() + LISTING_PAUSE_MS;
-    await changeRefund(uow, refund, {
-      leaseUntil: null,
-      absentSince: first,
-      nextActionAt: new Date(Math.max(nextMs, uow.now.getTime() + 1_000)),
+    const next = afterEmptyListing({
+      now: uow.now,
+      callDeadlineAt: refund.callDeadlineAt ?? uow.now,
+      absentSince: refund.absentSince,
+      isInInbox: await isMentioned(uow, claimed.request.refundRef, refund.sentAt ?? uow.now),
     });
+    if (next.kind === 'absent') await cancel(uow, cashier, refund, causeOf(refund));
+    else await changeRefund(uow, refund, { leaseUntil: null, absentSince: next.absentSince, nextActionAt: next.at });
   });
 }
 

@@ -29,6 +29,7 @@ const EXEMPT: Record<string, string> = {
   audit_entry: 'written for every actor about every user; no door reads it back',
   provider_record: "lines of the provider's own books, written by reconciliation",
   recon_finding: 'findings of reconciliation about whole days',
+  listing_cursor: "up to when a provider's list of events was read: nobody's",
   migrations: 'which migrations have run; the application roles have no right on it',
 };
 

@@ -51,8 +51,8 @@ export interface World {
   fault(fault: object): Promise<void>;
   clearFaults(): Promise<void>;
   truth(): Promise<Truth>;
-  /** Takes every event the stand-in has, as its webhooks would bring them. */
-  receiveEvents(): Promise<void>;
+  /** Takes every event the stand-in has, or its newest few, as its webhooks would bring them. */
+  receiveEvents(only?: { newest: number }): Promise<void>;
   query<Row extends pg.QueryResultRow>(text: string, params?: unknown[]): Promise<Row[]>;
   stop(): Promise<void>;
 }
@@ -156,8 +156,10 @@ export async function startWorld(): Promise<World> {
     clearFaults: async () => void (await control('DELETE', 'faults')),
     // The stand-in's own shapes.
     truth: async () => (await control('GET', 'truth')) as Truth,
-    receiveEvents: async () => {
+    receiveEvents: async (only) => {
+      let left = only?.newest ?? Infinity;
       for await (const event of stripe.events.list({ limit: 100 })) {
+        if (left-- <= 0) return;
         if (seen.has(event.id)) continue;
         seen.add(event.id);
         const payload = JSON.stringify(event);

@@ -145,6 +145,11 @@ const BY_MASTERCARD_ADVICE = byCode(MASTERCARD_ADVICE);
 const BY_MASTERCARD_RESPONSE = byCode(MASTERCARD_RESPONSES);
 const BY_VISA_RESPONSE = byCode(VISA_RESPONSES);
 
+/** The code to keep of a decline: the error's own, unless it is the one that all declines of an issuer share; then the issuer's reason. */
+export function tellingCode({ code, declineCode }: Pick<DeclineFacts, 'code' | 'declineCode'>): string | null {
+  return code === null || code === 'card_declined' ? (declineCode ?? code) : code;
+}
+
 /** The class of a decline: the strictest that any of its codes gives. */
 export function classifyDecline(codes: DeclineFacts): DeclineClass {
   return judge(codes).class;

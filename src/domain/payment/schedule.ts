@@ -134,3 +134,32 @@ export function mayConcludeAbsence(facts: AbsenceFacts): boolean {
   const counted = facts.emptyListings.map((at) => at.getTime()).filter((at) => at >= deadline + ABSENCE_BOUND_MS && at <= now);
   return counted.length >= 2 && Math.max(...counted) - Math.min(...counted) >= LISTINGS_APART_MS;
 }
+
+/** What follows from a complete listing that did not show an operation. */
+export type AfterEmptyListing = { kind: 'absent' } | { kind: 'look_again'; absentSince: Date | null; at: Date };
+
+/** Listings are planned this much later than they would count, against clocks that differ. */
+const PLANNING_MARGIN_MS = 5 * SECOND;
+
+/**
+ * Decides after a complete listing, taken now under a lease of ours, that did not show an operation: it is absent, or when to look again.
+ * @param facts.absentSince the first such listing that counted; null when none did yet
+ * @param facts.isInInbox a webhook, in whatever state, names the operation
+ */
+export function afterEmptyListing(facts: {
+  now: Date;
+  callDeadlineAt: Date;
+  absentSince: Date | null;
+  isInInbox: boolean;
+}): AfterEmptyListing {
+  const { now, callDeadlineAt, isInInbox } = facts;
+  const countsFrom = callDeadlineAt.getTime() + ABSENCE_BOUND_MS;
+  const absentSince = facts.absentSince ?? (now.getTime() >= countsFrom ? now : null);
+  if (absentSince === null) return { kind: 'look_again', absentSince, at: new Date(countsFrom + PLANNING_MARGIN_MS) };
+  if (mayConcludeAbsence({ now, callDeadlineAt, leaseUntil: null, emptyListings: [absentSince, now], isInInbox }))
+    return { kind: 'absent' };
+  const apart = absentSince.getTime() + LISTINGS_APART_MS;
+  // Named by a webhook, it is expected to show: the next listing tells.
+  const at = apart > now.getTime() ? apart : now.getTime() + LISTINGS_APART_MS;
+  return { kind: 'look_again', absentSince, at: new Date(at + PLANNING_MARGIN_MS) };
+}

@@ -33,11 +33,15 @@ const KEY_LIFE_MS = 23 * 3_600_000;
 /** A signature older than this is refused; a clock ahead of ours by more than FUTURE too, which the SDK does not check. */
 const SIGNATURE_AGE_SECONDS = 300;
 const SIGNATURE_FUTURE_SECONDS = 60;
+/** Form of a PaymentMethod's id, test tokens included (docs.stripe.com/testing). */
+const METHOD_TOKEN = /^pm_[A-Za-z0-9_]{3,80}$/;
 /** Sockets kept to Stripe: wanted calls a second times latency, with room. */
 const MAX_SOCKETS = 128;
 /** Pages of a listing that is followed: 100 objects each. A user with more payments in a window than this is looked at by a person. */
 const MAX_PAGES = 20;
 const PAGE = 100;
+/** Pages of the events of one span: 50,000 events. */
+const MAX_EVENT_PAGES = 500;
 const PAYMENT_EXPAND = ['latest_charge.balance_transaction'];
 const REFUND_EXPAND = ['balance_transaction', 'failure_balance_transaction'];
 
@@ -135,6 +139,8 @@ export function stripeProvider(options: StripeOptions): PaymentProvider {
           { idempotencyKey },
         ),
       ),
+
+    isMethodToken: (text) => METHOD_TOKEN.test(text),
 
     readSetup: (setupObjectId) => callSetup(() => stripe.setupIntents.retrieve(setupObjectId, { expand: ['payment_method'] })),
 
@@ -250,24 +256,25 @@ export function stripeProvider(options: StripeOptions): PaymentProvider {
     objectKindOf,
     openEvent: (rawBody, headers, now) => openEvent(stripe, options.webhookSecrets, rawBody, headers, now),
 
-    listEvents: (since) =>
+    listEvents: ({ from, to }) =>
       call(async () => {
         const events: Stripe.Event[] = [];
         let startingAfter: string | undefined;
-        for (let page = 0; page < MAX_PAGES; page++) {
+        for (let page = 0; page < MAX_EVENT_PAGES; page++) {
           const list = await stripe.events.list({
-            created: { gte: Math.floor(since.getTime() / 1000) },
+            created: { gte: Math.floor(from.getTime() / 1000), lt: Math.ceil(to.getTime() / 1000) },
             limit: PAGE,
             ...(startingAfter === undefined ? {} : { starting_after: startingAfter }),
           });
           events.push(...list.data);
           startingAfter = list.data.at(-1)?.id;
-          if (!list.has_more || startingAfter === undefined) break;
+          if (!list.has_more || startingAfter === undefined) {
+            const fact = events.reverse().map((event) => ({ event: eventOf(event), raw: JSON.stringify(event) }));
+            return { fact, requestId: list.lastResponse.requestId };
+          }
         }
-        return {
-          fact: events.reverse().map((event) => ({ event: eventOf(event), raw: JSON.stringify(event) })),
-          requestId: undefined,
-        };
+        // Half a list must not pass for a whole one: what was left out would never be looked for again.
+        invariant(false, 'the events of a span fit into its pages', { from, to });
       }),
   };
 }
