@@ -14,7 +14,8 @@ import { parseInvariants } from '../../src/store/invariants.js';
 const read = (name: string): string => readFileSync(name, 'utf8');
 const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { encoding: 'utf8' })
   .split('\n')
-  .filter((name) => existsSync(name));
+  .filter((name) => existsSync(name))
+  .toSorted((a, b) => (a < b ? -1 : 1)); // Git names files not added yet first.
 const documents = tracked.filter((name) => name.endsWith('.md')).map((name) => ({ name, text: read(name) }));
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
 
