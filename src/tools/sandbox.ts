@@ -17,8 +17,8 @@ program
       'STRIPE_WEBHOOK_SECRET',
     ),
   )
-  .action(async (options: { port: string; dataDir: string; webhookUrl?: string; webhookSecret?: string }) => {
-    await runStripeStandIn({
+  .action((options: { port: string; dataDir: string; webhookUrl?: string; webhookSecret?: string }) => {
+    runStripeStandIn({
       ...process.env,
       SANDBOX_STRIPE_PORT: options.port,
       DATA_DIR: options.dataDir,
@@ -27,4 +27,4 @@ program
     });
   });
 
-await program.parseAsync();
+program.parse();

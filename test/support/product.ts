@@ -2,7 +2,6 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -31,12 +30,12 @@ import {
   type SubscribeMutation,
 } from '../generated/graphql.js';
 import { eventually } from './eventually.js';
+import { freePort } from './free-ports.js';
 import { testDatabase, type TestDatabase } from './postgres.js';
 
 /** Signs the stand-in's webhooks, and those that a suite forges or makes itself. */
 export const WEBHOOK_SECRET = 'whsec_test_0123456789abcdefghijklmnopqrstuv';
 const READY_LIMIT_MS = 30_000;
-const HIGHEST_GATEWAY_PORT = 64_535; // the worker listens a thousand above
 
 /** A process of the product. `gateway2` runs only where it was asked for. */
 export type ProcessName = 'stripe' | 'gateway' | 'gateway2' | 'worker';
@@ -422,16 +421,4 @@ export async function monthlyPrice(url: string, tier: string, currency: string):
   const price = data?.tiers.find(({ key }) => key === tier)?.prices.find(({ interval }) => interval === 'MONTH');
   if (!price) throw new Error(`no price of ${tier} in ${currency}: ${JSON.stringify(errors)}`);
   return price.id;
-}
-
-async function freePort(): Promise<number> {
-  for (;;) {
-    const probe = net.createServer().listen(0, '127.0.0.1');
-    await once(probe, 'listening');
-    const address = probe.address();
-    const port = typeof address === 'object' && address ? address.port : 0;
-    probe.close();
-    await once(probe, 'close');
-    if (port > 0 && port <= HIGHEST_GATEWAY_PORT) return port;
-  }
 }

@@ -1,3 +1,3 @@
 import { runStripeStandIn } from './process.js';
 
-await runStripeStandIn(process.env);
+runStripeStandIn(process.env);
