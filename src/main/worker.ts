@@ -29,7 +29,6 @@ runProcess(async (shutdown) => {
   });
   const registry = createMetrics({ region: settings.region, service: 'worker' });
   const clock = makeClock(settings);
-  shutdown.add('the clock', () => clock.stop());
   const database = databaseOptions(settings);
   const source = await openDatabase(database, 'pay_worker', POOL);
   shutdown.add('the pool', () => source.destroy());
