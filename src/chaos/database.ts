@@ -1,7 +1,9 @@
+import { appendFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { pgConfig, type DatabaseOptions } from '../platform/database-options.js';
 import { embeddedPostgresAddress, startEmbeddedPostgres, type EmbeddedPostgres } from '../platform/embedded-postgres.js';
+import { SteadyClient } from '../platform/steady-client.js';
 
 const AGAIN_AFTER_MS = 200;
 /** A query of ours that meets a database which is down is asked again for so long. */
@@ -11,6 +13,7 @@ const PATIENCE_MS = 60_000;
 export class Database {
   readonly options: DatabaseOptions;
   readonly #dataDir: string;
+  readonly #logFile: string;
   readonly #tell: (line: string) => void;
   #server: EmbeddedPostgres | null = null;
   #postmasterPid: number | null = null;
@@ -18,11 +21,15 @@ export class Database {
   #downMs = AGAIN_AFTER_MS;
   #keeping: Promise<void> = Promise.resolve();
 
-  /** @param tell is told of starts that failed */
-  constructor(dataDir: string, tell: (line: string) => void) {
+  /**
+   * @param logFile gets the server's own lines
+   * @param tell is told of starts that failed
+   */
+  constructor(dataDir: string, logFile: string, tell: (line: string) => void) {
     const { host, port, user } = embeddedPostgresAddress(dataDir);
     this.options = { host, port, username: user, database: 'postgres' };
     this.#dataDir = dataDir;
+    this.#logFile = logFile;
     this.#tell = tell;
   }
 
@@ -32,7 +39,7 @@ export class Database {
 
   /** Starts it; from then on it is kept running. */
   async start(): Promise<void> {
-    const first = await startEmbeddedPostgres({ dataDir: this.#dataDir, isDurable: true });
+    const first = await this.#launch();
     await this.#meet(first);
     this.#keeping = this.#keep(first);
   }
@@ -72,11 +79,10 @@ export class Database {
   }
 
   /** Does reading work on a connection of its own; again from the start when the database goes meanwhile. */
-  async connected<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
+  async connected<T>(work: (client: pg.ClientBase) => Promise<T>): Promise<T> {
     const giveUpAt = performance.now() + PATIENCE_MS;
     for (;;) {
-      const client = new pg.Client(pgConfig(this.options));
-      client.on('error', () => undefined); // Told by the query that is cut.
+      const client = new SteadyClient(pgConfig(this.options));
       try {
         await client.connect();
         return await work(client);
@@ -102,7 +108,7 @@ export class Database {
       this.#postmasterPid = null;
       if (!this.#isWanted) return;
       await pause(this.#downMs);
-      server = await startEmbeddedPostgres({ dataDir: this.#dataDir, isDurable: true }).catch((error: unknown) => {
+      server = await this.#launch().catch((error: unknown) => {
         this.#tell(error instanceof Error ? error.message : String(error));
         this.#downMs = AGAIN_AFTER_MS;
         return null;
@@ -112,10 +118,21 @@ export class Database {
     }
   }
 
+  #launch(): Promise<EmbeddedPostgres> {
+    return startEmbeddedPostgres({
+      dataDir: this.#dataDir,
+      isDurable: true,
+      log: (lines) => appendFileSync(this.#logFile, lines),
+    });
+  }
+
+  /** Learns the postmaster's number, unless the server ends before it can be asked. */
   async #meet(server: EmbeddedPostgres): Promise<void> {
     this.#server = server;
-    const [row] = await this.query<{ pid: string }>("select split_part(pg_read_file('postmaster.pid'), E'\\n', 1) as pid");
-    this.#postmasterPid = Number(row?.pid);
+    const asked = this.query<{ pid: string }>("select split_part(pg_read_file('postmaster.pid'), E'\\n', 1) as pid");
+    asked.catch(() => undefined); // Of a server that has ended nobody wants to know.
+    const rows = await Promise.race([asked, server.exited]);
+    if (Array.isArray(rows)) this.#postmasterPid = Number(rows[0]?.pid);
   }
 }
 

@@ -33,10 +33,19 @@ export async function keepKilling(stage: Stage, chance: Seeded, everyMs: number,
     await pause(everyMs * (0.8 + 0.4 * chance.fraction()));
     if (isOver()) return;
     const downMs = chance.int(DOWN_MS.least, DOWN_MS.most);
-    const victim = chance.pick<'database' | NodePart>(['database', ...NODE_PARTS]);
+    const victim = pickVictim(stage, chance);
     const killed = victim === 'database' ? stage.database.kill(downMs) : stage.parts[victim].kill(downMs);
     if (killed) chronicle.disturb(`kills: ${victim}`, `SIGKILL of ${victim}, away for ${downMs} ms and its start`);
   }
+}
+
+/** Mostly one that is at work, so that on a slow machine too somebody is; now and then one in the middle of its start. */
+function pickVictim(stage: Stage, chance: Seeded): 'database' | NodePart {
+  const [first, ...others] = (['database', ...NODE_PARTS] as const).filter((name) =>
+    name === 'database' ? stage.database.isReady : stage.parts[name].isReady,
+  );
+  if (first === undefined || chance.chance(0.15)) return chance.pick(['database', ...NODE_PARTS]);
+  return chance.pick([first, ...others]);
 }
 
 /** Makes every other trouble, one after the other, until the run is over. */

@@ -102,7 +102,7 @@ export class Part {
     const { file, env, logFile, onEnd } = this.#options;
     while (this.#isWanted) {
       const log = openSync(logFile, 'a');
-      const child = spawn(process.execPath, ['--enable-source-maps', file], { env: env(), stdio: ['ignore', log, log, 'ipc'] });
+      const child = spawn(process.execPath, [file], { env: env(), stdio: ['ignore', log, log, 'ipc'] });
       closeSync(log);
       const ended = once(child, 'exit') as Promise<[code: number | null, signal: string | null]>;
       this.#child = child;

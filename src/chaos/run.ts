@@ -1,6 +1,5 @@
 /** A chaos run: a stage, customers, disturbances from a seed, then quiet, then the verdict. */
 import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { publicId } from '../domain/ids.js';
 import { SystemClock } from '../platform/clock.js';
@@ -26,6 +25,8 @@ export interface ChaosOptions {
   killEveryMs: number;
   /** An empty folder. */
   dataDir: string;
+  /** Where the compiled programs are (dist/src). */
+  programs: string;
   /** Makes tables and catalogue. */
   prepare: (database: DatabaseOptions, now: Date) => Promise<void>;
   progress: (step: Step) => void;
@@ -65,7 +66,7 @@ export async function runChaos(options: ChaosOptions, signal: AbortSignal): Prom
   progress({ phase: 'start', share: null, left: null, chronicle: null });
   const stage = await Stage.open({
     dataDir: options.dataDir,
-    programs: path.join(import.meta.dirname, '..'),
+    programs: options.programs,
     chance: seeded.child('stage'),
     prepare: options.prepare,
   });

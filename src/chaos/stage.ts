@@ -91,7 +91,7 @@ export class Stage {
     prepareSandboxIssuer(dataDir);
     const clock = new SandboxClock(dataDir);
     const chronicle = new Chronicle(clock);
-    const database = new Database(dataDir, (line) =>
+    const database = new Database(dataDir, path.join(logs, 'database.log'), (line) =>
       chronicle.disturb('database: start failed', `the database did not start: ${line}`),
     );
     const [one, two, three, four, stripePort] = await freePorts(5);
@@ -127,6 +127,8 @@ export class Stage {
       STRIPE_API_BASE: `http://127.0.0.1:${providerPort}`,
       STRIPE_WEBHOOK_URL: `http://127.0.0.1:${webhookPort}/webhooks/stripe`,
       LOG_LEVEL: 'warn',
+      // They are started often: what V8 made of the sources is kept.
+      NODE_COMPILE_CACHE: path.join(dataDir, 'compiled'),
     };
     const clocks: WorkerClocks = { areOff: true };
     const part = (name: NodePart, file: string, readyPort: number, readyPath: string): Part => {

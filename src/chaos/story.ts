@@ -27,7 +27,7 @@ interface EventPage {
 export async function tellStory(stage: Stage, problem: Problem, kept: readonly KeptRequest[]): Promise<string> {
   const own = kept.filter(({ key }) => key === problem.subject);
   const names = new Set([problem.subject, ...own.flatMap(idsOf)]);
-  for (const name of [...names]) {
+  for (const name of names) {
     const uuid = parseAnyPublicId(name)?.id;
     if (uuid) names.add(uuid);
   }

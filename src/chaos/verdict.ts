@@ -48,6 +48,9 @@ export async function judge(
         subject: key,
         text: `A ${verb} was never answered, however often it was asked.`,
       })),
+    ...(kept.some((request) => request.verb !== 'startPaymentMethodSetup')
+      ? []
+      : [{ kind: 'nothing_happened', subject: 'workload', text: 'Nobody came to buy anything: this run shows nothing.' }]),
     ...restless(unrest),
     ...stage.chronicle.all('ended by itself: at work ').map(([name, count]) => ({
       kind: 'died',

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { ENTITIES } from '../entities/all.js';
 import type { DatabaseOptions } from '../platform/database-options.js';
+import { SteadyClient } from '../platform/steady-client.js';
 
 /** Roles of the database; each pool takes one when it connects, so row security holds whatever the code does. */
 export type DatabaseRole = 'pay_app' | 'pay_worker' | 'pay_reader';
@@ -33,6 +34,7 @@ export async function openDatabase(options: DatabaseOptions, role: DatabaseRole,
     poolSize,
     applicationName: role,
     extra: {
+      Client: SteadyClient,
       options: `-c role=${role} -c timezone=UTC`,
       statement_timeout: 20_000,
       idle_in_transaction_session_timeout: 30_000,

@@ -12,6 +12,7 @@ import { fail } from '../platform/run-process.js';
 import { migrate } from '../store/migrate.js';
 import { publishCatalogue, readCatalogue } from '../usecases/publish-catalogue.js';
 
+const PROGRAMS = path.join(import.meta.dirname, '..');
 const CATALOGUE_FILE = 'data/catalogue.json';
 const LINE_EVERY_MS = 5_000;
 const BAR_WIDTH = 24;
@@ -61,6 +62,7 @@ const PHASES: Readonly<Record<Step['phase'], string>> = {
 function progressTeller(): (step: Step) => void {
   let lastPhase: string | null = null;
   let lastAtMs = 0;
+  const startedAt = performance.now();
   return ({ phase, share, left, chronicle }) => {
     const isNew = phase !== lastPhase;
     const numbers = chronicle
@@ -73,7 +75,8 @@ function progressTeller(): (step: Step) => void {
       const bar = share === null ? '' : `[${'='.repeat(full)}${' '.repeat(BAR_WIDTH - full)}]`;
       process.stderr.write(`\r\x1b[2K${bar}${percent} ${PHASES[phase]}${waiting}  ${numbers}`);
     } else if (isNew || performance.now() - lastAtMs >= LINE_EVERY_MS) {
-      console.error(`${PHASES[phase]}${percent}${waiting}${numbers && `: ${numbers}`}`);
+      const seconds = Math.round((performance.now() - startedAt) / 1_000);
+      console.error(`${String(seconds).padStart(5)} s  ${PHASES[phase]}${percent}${waiting}${numbers && `: ${numbers}`}`);
       lastAtMs = performance.now();
     }
     lastPhase = phase;
@@ -118,7 +121,15 @@ const program = new Command('chaos')
     let isGood = false;
     try {
       const result = await runChaos(
-        { seed, durationMs: minutes * 60_000, killEveryMs: killEvery, dataDir, prepare, progress: progressTeller() },
+        {
+          seed,
+          durationMs: minutes * 60_000,
+          killEveryMs: killEvery,
+          dataDir,
+          programs: PROGRAMS,
+          prepare,
+          progress: progressTeller(),
+        },
         stopping.signal,
       );
       print(result, seed);
