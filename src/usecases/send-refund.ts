@@ -14,7 +14,7 @@ import { isoDay } from '../domain/time/periods.js';
 import type { Called, RefundFact, RefundRequest } from '../ports/provider.js';
 import { addCredit } from '../store/credit.store.js';
 import { lockCustomer } from '../store/customers.store.js';
-import { listSchedules, openSchedule, requireInvoice } from '../store/invoices.store.js';
+import { listSchedules, openSchedule, requireInvoice, stopSchedule } from '../store/invoices.store.js';
 import { listJournal, postJournal } from '../store/ledger.store.js';
 import {
   changeRefund,
@@ -186,7 +186,11 @@ export async function applyRefundFact(
     return false;
   }
   const status = refund.status as RefundStatus;
-  const decision = decideRefundFact(status, fact.status);
+  const decision = decideRefundFact(
+    status,
+    fact.status,
+    fact.records.some(({ kind }) => kind === 'refund'),
+  );
   if (decision.kind === 'nothing') return false;
   if (decision.kind === 'contradiction') {
     await finding(uow, cashier, refund, 'status_contradiction', fact.amountMinor);
@@ -293,7 +297,11 @@ async function cancel(uow: UnitOfWork, cashier: Cashier, refund: RefundRow, caus
   const unearned = requested.find((movement) => movement.leg === 'unearned');
   if (unearned && charge.invoiceId !== null) {
     const last = (await listSchedules(uow, charge.invoiceId)).at(-1);
-    if (last) await openSchedule(uow, last, reopenAfterCanceledRefund(scheduleOf(last), isoDay(uow.now), unearned.amountMinor));
+    if (last) {
+      const { stopped, next } = reopenAfterCanceledRefund(scheduleOf(last), isoDay(uow.now), unearned.amountMinor);
+      if (stopped) await stopSchedule(uow, last, stopped.stoppedOn, stopped.reversedMinor);
+      await openSchedule(uow, last, next);
+    }
   }
   await changeTransaction(uow, await requireTransaction(uow, refund.id), { status: 'canceled', cause, settledAt: uow.now });
   cashier.events.statusChanged('refund', 'canceled');
