@@ -17,8 +17,17 @@ const ADD_PROVIDER_CUSTOMER = statement<[number, string, number, string], never>
    on conflict (bucket, user_id, provider_account_id) do nothing`,
 );
 
-/** Makes the customer if new, then takes the customer's lock: every unit of work that changes a user begins here. */
+const LOCK_CUSTOMER = statement<[number, string], CustomerRow>(
+  'lock_customer',
+  `select bucket, user_id as "userId", feed_seq as "feedSeq", country, zone, default_payment_method_id as "defaultPaymentMethodId",
+     shows_tier as "showsTier"
+   from customer where bucket = $1 and user_id = $2 for update`,
+);
+
+/** Takes the customer's lock, making the customer if new: every unit of work that changes a user begins here. */
 export async function lockCustomer(uow: UnitOfWork, userId: string): Promise<CustomerRow> {
+  const known = await lockExistingCustomer(uow, userId);
+  if (known !== null) return known;
   await uow.run(ADD_CUSTOMER, [keyBucket(userId), userId]);
   const customer = await lockExistingCustomer(uow, userId);
   invariant(customer !== null, 'a customer just added is there', { userId });
@@ -27,7 +36,8 @@ export async function lockCustomer(uow: UnitOfWork, userId: string): Promise<Cus
 
 /** The same for a user who may have no account here: null then. */
 export async function lockExistingCustomer(uow: UnitOfWork, userId: string): Promise<CustomerRow | null> {
-  return uow.manager.findOne(CustomerRow, { where: { bucket: keyBucket(userId), userId }, lock: { mode: 'pessimistic_write' } });
+  const [customer] = await uow.run(LOCK_CUSTOMER, [keyBucket(userId), userId]);
+  return customer ?? null;
 }
 
 /** Whether the user has an account here. */
