@@ -1,8 +1,8 @@
 import type { PaymentMethodId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
-import { CustomerRow, ProviderCustomerRow } from '../entities/customer.entity.js';
+import { CustomerRow } from '../entities/customer.entity.js';
 import { keyBucket } from '../platform/json.js';
-import { statement } from './statement.js';
+import { entityStatement, statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
 export type { CustomerRow };
@@ -17,11 +17,13 @@ const ADD_PROVIDER_CUSTOMER = statement<[number, string, number, string], never>
    on conflict (bucket, user_id, provider_account_id) do nothing`,
 );
 
-const LOCK_CUSTOMER = statement<[number, string], CustomerRow>(
+const LOAD_PROVIDER_CUSTOMER = statement<[number, string, number], { object_id: string }>(
+  'load_provider_customer',
+  'select object_id from provider_customer where bucket = $1 and user_id = $2 and provider_account_id = $3',
+);
+const LOCK_CUSTOMER = entityStatement<[number, string], CustomerRow>(
   'lock_customer',
-  `select bucket, user_id as "userId", feed_seq as "feedSeq", country, zone, default_payment_method_id as "defaultPaymentMethodId",
-     shows_tier as "showsTier"
-   from customer where bucket = $1 and user_id = $2 for update`,
+  'select * from customer where bucket = $1 and user_id = $2 for update',
 );
 
 /** Takes the customer's lock, making the customer if new: every unit of work that changes a user begins here. */
@@ -47,8 +49,8 @@ export async function hasCustomer(uow: UnitOfWork, userId: string): Promise<bool
 
 /** The customer's object at a provider account, e.g. cus_...; null before the first setup. */
 export async function loadProviderCustomer(uow: UnitOfWork, userId: string, providerAccountId: number): Promise<string | null> {
-  const row = await uow.manager.findOneBy(ProviderCustomerRow, { bucket: keyBucket(userId), userId, providerAccountId });
-  return row?.objectId ?? null;
+  const [row] = await uow.run(LOAD_PROVIDER_CUSTOMER, [keyBucket(userId), userId, providerAccountId]);
+  return row?.object_id ?? null;
 }
 
 /** Keeps the customer's object; a second one is ignored, the first stays. */

@@ -10,7 +10,7 @@ import { insideTransaction } from '../platform/inside-transaction.js';
 import { keyBucket } from '../platform/json.js';
 import type { Clock } from '../ports/clock.js';
 import type { Random } from '../ports/random.js';
-import { statement, type Statement } from './statement.js';
+import { statement, underEntityNames, type Statement } from './statement.js';
 
 /** A change of a payment's status, told to its owner's feed. */
 export interface PaymentChange {
@@ -118,7 +118,7 @@ async function once<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfW
       // TypeORM gives [rows, count] for update and delete, rows for the rest; only this function knows.
       const rows: unknown = /^\s*(update|delete)\b/i.test(what.text) && Array.isArray(answer) ? answer[0] : answer;
       invariant(Array.isArray(rows), 'a statement answers with rows', { statement: what.name });
-      return rows;
+      return what.isOfEntity ? (rows.map(underEntityNames) as Row[]) : rows;
     },
     emit: (change) => void changes.push(change),
     abandon: () => {
