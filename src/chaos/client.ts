@@ -131,12 +131,18 @@ export class Client {
     return outcome.payload;
   }
 
-  /** Asks a verb that takes no key, again while no answer comes, at most `tries` times. */
-  async ask(verb: string, input: Readonly<Record<string, unknown>>, tries: number): Promise<Payload | null> {
-    for (let i = 0; i < tries; i++) {
+  /** Asks a verb that takes no key, again while no answer comes; null when the provider was away so often, or `giveUp` said so. */
+  async ask(
+    verb: string,
+    input: Readonly<Record<string, unknown>>,
+    mostUnavailable: number,
+    giveUp: () => boolean,
+  ): Promise<Payload | null> {
+    for (let unavailable = 0; unavailable < mostUnavailable && !giveUp();) {
       const outcome = await this.#send(this.#chance.pick(this.#scene.gateways), verb, input);
-      if ('payload' in outcome && !outcome.payload.userErrors.some(({ code }) => code === 'PROVIDER_UNAVAILABLE'))
-        return outcome.payload;
+      const isAway = 'payload' in outcome && outcome.payload.userErrors.some(({ code }) => code === 'PROVIDER_UNAVAILABLE');
+      if ('payload' in outcome && !isAway) return outcome.payload;
+      if (isAway) unavailable++;
       await pause(this.#chance.int(AGAIN_MS.least, AGAIN_MS.most));
     }
     return null;

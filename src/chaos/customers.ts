@@ -26,8 +26,8 @@ const CARDS = [
   [1, 'pm_card_createIssuerFraudRecord'],
 ] as const;
 
-/** A setup that the provider does not let happen is given up after so many tries; then somebody else comes. */
-const SETUP_TRIES = 8;
+/** What the provider does not let happen is given up after so many answers that say so; for a setup somebody else comes then. */
+const MOST_UNAVAILABLE = 4;
 const THINKING_MS = { least: 20, most: 250 };
 
 interface Bought {
@@ -118,15 +118,19 @@ class Customer {
 
   async #addCard(): Promise<boolean> {
     const begun = this.#client.keep('startPaymentMethodSetup', { kind: 'CARD' });
-    let tries = 0;
-    const started = await this.#client.settle(begun, () => ++tries >= SETUP_TRIES || this.#isHopeless());
+    const started = await this.#client.settle(begun, () => begun.answers.length >= MOST_UNAVAILABLE || this.#isHopeless());
     if (!started?.setupId) return false;
     const { setupId } = started;
     const providerToken = this.#chance.weighted(CARDS);
-    let completed = await this.#client.ask('completePaymentMethodSetup', { setupId, providerToken }, SETUP_TRIES);
+    let completed = await this.#client.ask(
+      'completePaymentMethodSetup',
+      { setupId, providerToken },
+      MOST_UNAVAILABLE,
+      this.#isHopeless,
+    );
     if (completed?.nextAction?.redirectUrl) {
       await this.#step(completed.nextAction.redirectUrl, 0.9);
-      completed = await this.#client.ask('completePaymentMethodSetup', { setupId }, SETUP_TRIES);
+      completed = await this.#client.ask('completePaymentMethodSetup', { setupId }, MOST_UNAVAILABLE, this.#isHopeless);
     }
     return completed?.paymentMethod != null;
   }
@@ -141,7 +145,12 @@ class Customer {
     if (payload.nextAction?.redirectUrl) {
       await this.#step(payload.nextAction.redirectUrl, 0.65);
       if (this.#chance.chance(0.8)) {
-        const confirmed = await this.#client.ask('confirmPayment', { transactionId: transaction.id }, 4);
+        const confirmed = await this.#client.ask(
+          'confirmPayment',
+          { transactionId: transaction.id },
+          MOST_UNAVAILABLE,
+          this.#isHopeless,
+        );
         status = confirmed?.transaction?.status ?? status;
       }
     }

@@ -69,7 +69,7 @@ test(
       };
       const ana = new Client(scene, 'ana', new Seeded('ana'));
       const started = await ana.settle(ana.keep('startPaymentMethodSetup', { kind: 'CARD' }), () => false);
-      await ana.ask('completePaymentMethodSetup', { setupId: started?.setupId, providerToken: 'pm_card_visa' }, 3);
+      await ana.ask('completePaymentMethodSetup', { setupId: started?.setupId, providerToken: 'pm_card_visa' }, 3, () => false);
       const [price] = await stage.database.query<{ id: string }>(
         "select id::text from price where product_id is not null and currency = 'USD' order by id limit 1",
       );
