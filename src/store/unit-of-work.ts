@@ -82,6 +82,17 @@ const WRITE_FEED = statement<[number, string, string, number, Date], { feed_seq:
    select feed_seq from bumped`,
 );
 
+/** The connection broke between two statements of a unit, which TypeORM tells as a misuse of its own. Whether the commit was done is not known. */
+class ConnectionLost extends Error {
+  /** PostgreSQL's code of a failed connection. */
+  readonly code = '08006';
+
+  constructor() {
+    super('the connection was lost within a unit of work');
+    this.name = 'ConnectionLost';
+  }
+}
+
 /** Failures after which the whole unit may simply run again: serialization failure, deadlock. */
 const REPEATABLE = new Set(['40001', '40P01']);
 const ATTEMPTS = 4;
@@ -160,6 +171,7 @@ async function once<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfW
     return answer;
   } catch (error) {
     // A connection that is gone can not roll back; the server has done it already.
+    if (runner.isReleased) throw new ConnectionLost();
     if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
     throw error;
   } finally {
