@@ -75,6 +75,7 @@ union all select bucket, id from refund where status in ('sent', 'unknown') and 
 
 -- name: i14_work_moves -- Nothing that waits for the worker is overdue by more than an hour.
 select 'attempt' what, bucket, id from payment_attempt where next_action_at < :'now'::timestamptz - interval '1 h' union all select 'refund', bucket, id from refund where next_action_at < :'now'::timestamptz - interval '1 h'
+union all select 'finding', bucket, id from recon_finding where next_action_at < :'now'::timestamptz - interval '1 h'
 union all select 'subscription', bucket, id from subscription where next_action_at < :'now'::timestamptz - interval '1 h' union all select 'outbox', bucket, id from outbox_event where published_at is null and id < id_floor(:'now'::timestamptz - interval '1 h');
 
 -- name: i15_cancel_needs_provider -- A sent attempt is canceled only on the provider's word.

@@ -85,4 +85,7 @@ export class ReconFindingRow {
   @Column({ name: 'resolved_by', type: 'text', nullable: true }) resolvedBy!: string | null;
   @Column({ name: 'resolved_at', type: 'timestamptz', nullable: true }) resolvedAt!: Date | null;
   @Column({ name: 'note', type: 'text', nullable: true }) note!: string | null;
+  @Column({ name: 'next_action_at', type: 'timestamptz', nullable: true }) nextActionAt!: Date | null;
+  @Column({ name: 'lease_until', type: 'timestamptz', nullable: true }) leaseUntil!: Date | null;
+  @Column({ name: 'tries', type: 'smallint' }) tries!: number;
 }

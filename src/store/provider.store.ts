@@ -7,7 +7,7 @@ import { statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
 /** What a provider's id stands for here. */
-export type RefKind = 'payment_intent' | 'charge' | 'refund' | 'dispute' | 'payment_method' | 'payment_method_setup';
+export type RefKind = 'payment_intent' | 'charge' | 'orphan' | 'refund' | 'dispute' | 'payment_method' | 'payment_method_setup';
 
 const ADD_REF = statement<[number, string, number, string, string], never>(
   'add_provider_ref',
@@ -98,6 +98,8 @@ export interface NewFinding {
   recordId: string | null;
   subjectType: string;
   subjectId: string;
+  /** When the worker begins to mend it by itself; without it a person must. */
+  nextActionAt?: Date;
 }
 
 /** Opens a finding; one that is open already stays as it is. */
@@ -120,7 +122,8 @@ export async function recordFinding(uow: UnitOfWork, finding: NewFinding): Promi
       recordId: finding.recordId,
       subjectType: finding.subjectType,
       subjectId: finding.subjectId,
-      status: 'open',
+      status: finding.nextActionAt ? 'healing' : 'open',
+      nextActionAt: finding.nextActionAt ?? null,
     })
     .orIgnore()
     .execute();

@@ -32,6 +32,7 @@ import {
   type PaymentIntentRow,
   type TransactionCause,
 } from '../store/payments.store.js';
+import { ORPHAN } from '../store/orphans.store.js';
 import { recordFinding, recordRef } from '../store/provider.store.js';
 import {
   changeSubscription,
@@ -47,7 +48,7 @@ import { findingId, newId, type Cashier } from './cashier.js';
 import { requestRefund } from './request-refund.js';
 import { scheduleOf } from './revenue.js';
 
-/** What a fact did. `cancelFirst`: the provider's object must be cancelled, and its word applied, before the decline counts. */
+/** What a fact did. `cancelFirst`: the provider's object could still take money and must be cancelled, and its word applied, before anything else counts. */
 export type Applied = 'applied' | 'nothing' | 'cancelFirst' | 'contradiction';
 
 /** Attempt and intent as read under the customer's lock. */
@@ -83,8 +84,9 @@ export async function applyPaymentFact(
       return 'cancelFirst';
     case 'contradiction':
       await open(uow, cashier, payment, decision.finding, fact.amountMinor);
-      if (fact.status === 'succeeded') await bookOrphan(uow, cashier, payment, fact);
-      return 'contradiction';
+      if (fact.status === 'succeeded' || decision.remedy !== null) await keepLateObject(uow, payment, fact);
+      if (fact.status === 'succeeded') await bookOrphan(uow, cashier, payment, fact, decision.remedy === 'refund');
+      return decision.remedy === 'cancel' ? 'cancelFirst' : 'contradiction';
     case 'apply':
       await recordRef(uow, {
         objectId: fact.objectId,
@@ -96,15 +98,14 @@ export async function applyPaymentFact(
   }
 }
 
-/** Ends an attempt that the provider surely never carried out. */
+/** Ends an attempt that the provider surely never carried out. `watchAt`: when to look for it all the same; none when the provider refused it. */
 export async function endNotExecuted(
   uow: UnitOfWork,
   cashier: Cashier,
   payment: OpenPayment,
-  code: string | null,
-  cause: TransactionCause,
+  { cause, code = null, watchAt = null }: { cause: TransactionCause; code?: string | null; watchAt?: Date | null },
 ): Promise<boolean> {
-  return finish(uow, cashier, payment, 'not_executed', { declineCode: code }, cause);
+  return finish(uow, cashier, payment, 'not_executed', { declineCode: code, nextActionAt: watchAt }, cause);
 }
 
 /** Ends an attempt that was never sent: nobody has to be asked. */
@@ -289,7 +290,7 @@ async function finish(
   columns: AttemptColumns,
   cause: TransactionCause,
 ): Promise<boolean> {
-  const done = await changeAttempt(uow, attempt, { ...columns, ...AT_REST, status: to });
+  const done = await changeAttempt(uow, attempt, { ...AT_REST, ...columns, status: to });
   if (!done) return false;
   const end = firstPaymentEnd(to);
   await changeIntent(uow, intent, { status: end.intent });
@@ -351,17 +352,50 @@ async function voidInvoice(uow: UnitOfWork, invoice: InvoiceRow, providerAccount
   });
 }
 
-/** A charge that succeeded for an attempt taken for dead: its money is ours to explain, so it goes to suspense until a person rules. */
-async function bookOrphan(uow: UnitOfWork, cashier: Cashier, { attempt, intent }: OpenPayment, fact: PaymentFact): Promise<void> {
+/** The object that appeared for an ended attempt: what is told of it later finds its way here. */
+async function keepLateObject(uow: UnitOfWork, { attempt, intent }: OpenPayment, fact: PaymentFact): Promise<void> {
+  const { providerAccountId } = attempt;
+  await recordRef(uow, { objectId: fact.objectId, providerAccountId, kind: 'payment_intent', id: intent.id });
+  const isWatched = attempt.status === 'not_executed' || attempt.status === 'canceled';
+  await changeAttempt(uow, attempt, {
+    providerObjectId: fact.objectId,
+    ...(isWatched && fact.status === 'succeeded' ? { leaseUntil: null, nextActionAt: nextLookAtTaken(uow, fact) } : {}),
+  });
+}
+
+/** Money that was taken is looked at no more once it is booked, which it can be when the provider has. */
+function nextLookAtTaken(uow: UnitOfWork, fact: PaymentFact): Date | null {
+  return fact.records.some((record) => record.kind === 'charge') ? null : new Date(uow.now.getTime() + BOOKED_SOON_MS);
+}
+
+/**
+ * A charge that succeeded for an attempt taken for dead: its money is ours to explain, so it goes to suspense. Where the customer was told
+ * that nothing happened it is given back; else a person rules.
+ */
+async function bookOrphan(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  { attempt, intent }: OpenPayment,
+  fact: PaymentFact,
+  isGivenBack: boolean,
+): Promise<void> {
   const record = fact.records.find((one) => one.kind === 'charge');
   if (!record) return;
   const id = await bookRecord(uow, cashier, { owner: attempt, record, ourRef: intent.id, matchedId: null, isForeign: false });
   if (id === null) return;
-  const orphanId = findingId('missing_here_orphan', id, uow.now);
+  const orphanId = findingId(ORPHAN, id, uow.now);
+  if (fact.chargeId !== null) {
+    await recordRef(uow, {
+      objectId: fact.chargeId,
+      providerAccountId: attempt.providerAccountId,
+      kind: 'orphan',
+      id: orphanId,
+    });
+  }
   await recordFinding(uow, {
     id: orphanId,
     providerAccountId: attempt.providerAccountId,
-    kind: 'missing_here_orphan',
+    kind: ORPHAN,
     severity: 1,
     currency: record.currency,
     oursMinor: 0n,
@@ -369,7 +403,9 @@ async function bookOrphan(uow: UnitOfWork, cashier: Cashier, { attempt, intent }
     recordId: id,
     subjectType: 'transaction',
     subjectId: attempt.id,
+    ...(isGivenBack ? { nextActionAt: uow.now } : {}),
   });
+  cashier.events.findingOpened(ORPHAN, 1);
   await postJournal(uow, {
     sourceId: orphanId,
     movements: orphanReceipt(record.grossMinor, record.currency),
@@ -388,7 +424,8 @@ async function open(
   theirsMinor: bigint,
 ): Promise<void> {
   await recordFinding(uow, {
-    id: findingId(kind, attempt.id, uow.now),
+    // Of one attempt it is told once, however often it is met.
+    id: findingId(kind, attempt.id, attempt.sentAt ?? uow.now),
     providerAccountId: attempt.providerAccountId,
     kind,
     severity: 1,
@@ -401,6 +438,9 @@ async function open(
   });
   cashier.events.findingOpened(kind, 1);
 }
+
+/** A charge's line in the provider's books may come a while after it (Stripe: up to an hour). */
+const BOOKED_SOON_MS = 5 * 60_000;
 
 /** Columns of an attempt that waits for nothing any more. */
 const AT_REST = { nextAction: null, nextActionAt: null, leaseUntil: null } satisfies AttemptColumns;

@@ -6,7 +6,7 @@ import { parsePublicId, type TransactionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import type { Called, DisputeFact, PaymentFact, ProviderEvent, RefundFact } from '../ports/provider.js';
 import { lockCustomer } from '../store/customers.store.js';
-import { changeRefund, loadIntent, loadLatestAttempt, loadRefund, loadTransaction } from '../store/payments.store.js';
+import { loadIntent, loadLatestAttempt, loadRefund, loadTransaction } from '../store/payments.store.js';
 import {
   claimWebhooks,
   findRef,
@@ -23,9 +23,10 @@ import { keyBucket } from '../platform/json.js';
 import { applyDisputeFact } from './apply-dispute-fact.js';
 import { applySetupFact } from './complete-setup.js';
 import { type Cashier, findingId, newId, own, SYSTEM } from './cashier.js';
-import { requestRefund } from './request-refund.js';
-import { readPayment, recordPayment } from './send-payment.js';
-import { applyRefundFact } from './send-refund.js';
+import { recordPayment } from './send-payment.js';
+import { adoptRefund, applyRefundFact } from './apply-refund-fact.js';
+import { LATE } from './send-refund.js';
+import { applyOrphanRefund } from './give-back-orphan.js';
 import { loadSetup } from '../store/payment-methods.store.js';
 
 /** A claim on stored events lasts this long. */
@@ -141,7 +142,7 @@ async function applyPayment(cashier: Cashier, fact: PaymentFact): Promise<Outcom
   if (!held) return 'again';
   const { attempt } = held;
   // An attempt's id is its transaction's.
-  const payment = { ...held, id: attempt.id as TransactionId, userId: attempt.userId };
+  const payment = { ...held, id: attempt.id as TransactionId, userId: attempt.userId, claimedAtMs: null };
   await recordPayment(cashier, payment, { kind: 'fact', fact, requestId: null }, 'provider_event');
   return 'done';
 }
@@ -149,50 +150,39 @@ async function applyPayment(cashier: Cashier, fact: PaymentFact): Promise<Outcom
 async function applyRefund(cashier: Cashier, fact: RefundFact): Promise<Outcome> {
   const ref = await lookUp(cashier, fact.objectId);
   const refundId = ref?.kind === 'refund' ? ref.id : fact.refundRef && parsePublicId('txn', fact.refundRef);
-  if (!refundId) return adoptRefund(cashier, fact);
-  const known = await inTx(cashier.tx, SYSTEM, (uow) => loadRefund(uow, refundId));
+  const known = refundId ? await inTx(cashier.tx, SYSTEM, (uow) => loadRefund(uow, refundId)) : null;
+  if (!refundId || (!known && (await orphanOf(cashier, fact)) !== null)) return applyForeignRefund(cashier, fact);
   if (!known) return 'again';
   return inTx(cashier.tx, own(known.userId), async (uow) => {
     await lockCustomer(uow, known.userId);
     const refund = await loadRefund(uow, refundId);
     invariant(refund !== null, 'a refund that was read is there', { refundId });
     if (refund.status === 'created') return 'again';
-    await applyRefundFact(uow, cashier, refund, fact, 'provider_event');
-    return 'done';
+    const applied = await applyRefundFact(uow, cashier, refund, fact, 'provider_event');
+    if (applied !== 'late') return 'done';
+    const isAdopted = await adoptRefund(uow, cashier, refund.paymentAttemptId, fact, { note: LATE, cause: 'provider_event' });
+    return isAdopted ? 'done' : 'again';
   });
 }
 
-/** A refund made at the provider by hand: booked once, by the provider's id, under the customer's lock. */
-async function adoptRefund(cashier: Cashier, fact: RefundFact): Promise<Outcome> {
+/** A refund made at the provider by hand: of a charge of ours, or of one that nothing of ours explains. */
+async function applyForeignRefund(cashier: Cashier, fact: RefundFact): Promise<Outcome> {
+  const orphanId = await orphanOf(cashier, fact);
+  if (orphanId !== null) return (await applyOrphanRefund(cashier, orphanId, fact)) ? 'done' : 'again';
   const chargeId = await findCharge(cashier, fact.chargeId, fact.paymentObjectId);
   const charge = chargeId === null ? null : await inTx(cashier.tx, SYSTEM, (uow) => loadTransaction(uow, chargeId));
   if (!charge || chargeId === null) return unlessForeign(cashier, fact.paymentObjectId);
   return inTx(cashier.tx, own(charge.userId), async (uow): Promise<Outcome> => {
     await lockCustomer(uow, charge.userId);
-    if (await findRef(uow, fact.objectId, cashier.provider.accountId)) return 'again';
-    const payment = await readPayment(uow, chargeId);
-    const current = await loadTransaction(uow, chargeId);
-    if (!payment || !current) return 'again';
-    const asked = await requestRefund(uow, cashier, {
-      charge: current,
-      attempt: payment.attempt,
-      amount: { minor: fact.amountMinor, currency: fact.currency },
-      reason: 'requested',
-      note: 'Made at the provider.',
-      requestedBy: 'provider',
-      cause: 'provider_event',
-      endSubscription: false,
-    });
-    if ('refused' in asked) return 'again';
-    const created = await loadRefund(uow, asked.refundId);
-    invariant(created !== null, 'a refund just written is there', { id: asked.refundId });
-    const { now } = uow;
-    await changeRefund(uow, created, { status: 'sent', sentAt: now, callDeadlineAt: now, keyValidUntil: now, nextActionAt: now });
-    const sent = await loadRefund(uow, asked.refundId);
-    invariant(sent !== null, 'a refund just written is there', { id: asked.refundId });
-    await applyRefundFact(uow, cashier, sent, fact, 'provider_event');
-    return 'done';
+    const isAdopted = await adoptRefund(uow, cashier, chargeId, fact, { note: 'Made at the provider.', cause: 'provider_event' });
+    return isAdopted ? 'done' : 'again';
   });
+}
+
+/** The finding of the orphan that a refund gives back; null when its charge is none. */
+async function orphanOf(cashier: Cashier, fact: RefundFact): Promise<string | null> {
+  const charge = fact.chargeId === null ? null : await lookUp(cashier, fact.chargeId);
+  return charge?.kind === 'orphan' ? charge.id : null;
 }
 
 async function applyDispute(cashier: Cashier, fact: DisputeFact): Promise<Outcome> {

@@ -1,7 +1,7 @@
 /** What every use case that moves money is given, and the few things they all do alike. */
 import { deriveId, makeId, type Id, type IdPrefix } from '../domain/ids.js';
 import { sha256 } from '../platform/json.js';
-import { SEND_GUARD_MS } from '../domain/payment/schedule.js';
+import { ASK_GUARD_MS, SEND_GUARD_MS } from '../domain/payment/schedule.js';
 import type { Scope, Transactor } from '../store/unit-of-work.js';
 import type { PaymentProvider } from '../ports/provider.js';
 import type { Actor, Refusal, RefusalCode } from './contract.js';
@@ -67,6 +67,14 @@ export function staff(actor: Actor): Scope {
  */
 export function mayStillSend(cashier: Cashier, claimedAtMs: number): boolean {
   return cashier.monotonicMs() - claimedAtMs <= SEND_GUARD_MS;
+}
+
+/**
+ * Whether a claim still covers a question to the provider: an answer to one begun now comes before the lease ends. A process that was held up
+ * longer asks nothing and decides nothing; whoever claims next begins afresh.
+ */
+export function mayStillAsk(cashier: Cashier, claimedAtMs: number): boolean {
+  return cashier.monotonicMs() - claimedAtMs <= ASK_GUARD_MS;
 }
 
 /** A refusal. */

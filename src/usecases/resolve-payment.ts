@@ -3,15 +3,17 @@
  * that waits for the customer or the bank. Claims by a short lease, asks outside any transaction, and lets the same record decide.
  */
 import { idTimeMs } from '../domain/ids.js';
-import { afterEmptyListing, CANCEL_AFTER_MS, decideMeans, LEASE_MS } from '../domain/payment/schedule.js';
+import { isEnd, type AttemptStatus } from '../domain/payment/attempt.js';
+import { afterEmptyListing, CANCEL_AFTER_MS, decideMeans, LEASE_MS, nextWatchAt } from '../domain/payment/schedule.js';
 import { lockCustomer } from '../store/customers.store.js';
 import { changeAttempt, type TransactionCause } from '../store/payments.store.js';
 import { isMentioned } from '../store/provider.store.js';
 import { inTx } from '../store/unit-of-work.js';
 import { endNotExecuted } from './apply-payment-fact.js';
 import { fingerprintOf } from './begin-payment.js';
-import { mayStillSend, own, type Cashier } from './cashier.js';
+import { mayStillAsk, mayStillSend, own, type Cashier } from './cashier.js';
 import {
+  holdsClaim,
   readPayment,
   rebuildRequest,
   recordPayment,
@@ -29,11 +31,16 @@ export async function resolvePayment(cashier: Cashier, ref: PaymentRef, why: 'du
   if (claimed === 'unsent') return sendPayment(cashier, ref);
   if (claimed === null) return;
   const { attempt, intent } = claimed;
-  const isWanted = intent.cancelRequestedAt === null;
+  // An attempt that was called absent is only looked for: it must not be sent any more, and what appears must not stay.
+  const isWanted = intent.cancelRequestedAt === null && !isEnd(attempt.status as AttemptStatus);
   const isExpired =
     attempt.status === 'requires_action' && cashier.tx.clock.now().getTime() >= idTimeMs(attempt.id) + CANCEL_AFTER_MS;
   if (attempt.providerObjectId !== null && attempt.status !== 'processing' && (!isWanted || isExpired)) {
-    await settleAtProvider(cashier, claimed, null, isExpired ? 'timeout' : 'user');
+    await settleAtProvider(cashier, claimed, {
+      objectId: null,
+      cause: isExpired ? 'timeout' : 'user',
+      decidedAtMs: claimed.claimedAtMs,
+    });
     return;
   }
   const facts = {
@@ -55,6 +62,7 @@ export async function resolvePayment(cashier: Cashier, ref: PaymentRef, why: 'du
     }
     means = decideMeans({ ...facts, lastWasReplayed500: true });
   }
+  if (!mayStillAsk(cashier, claimed.claimedAtMs)) return;
   if (means === 'list') return lookInListing(cashier, claimed, cause);
   const called = await cashier.provider.readPayment(attempt.providerObjectId ?? '');
   cashier.events.providerCalled('read', called.kind);
@@ -84,7 +92,8 @@ async function claimForProbe(cashier: Cashier, ref: PaymentRef, why: 'due' | 'as
 /** Searches the provider's complete listing. Found: applied. Twice surely not there: it was never carried out. */
 async function lookInListing(cashier: Cashier, claimed: ClaimedPayment, cause: TransactionCause): Promise<void> {
   const { attempt, request } = claimed;
-  const since = new Date((attempt.sentAt ?? cashier.tx.clock.now()).getTime() - LISTING_MARGIN_MS);
+  const listedAt = cashier.tx.clock.now();
+  const since = new Date((attempt.sentAt ?? listedAt).getTime() - LISTING_MARGIN_MS);
   const called = await cashier.provider.findPayment({
     customerObjectId: request.customerObjectId,
     intentRef: request.intentRef,
@@ -96,7 +105,7 @@ async function lookInListing(cashier: Cashier, claimed: ClaimedPayment, cause: T
     return;
   }
   if (called.fact !== null) {
-    const applied = await recordPayment(
+    const { applied, recordedAtMs } = await recordPayment(
       cashier,
       claimed,
       { kind: 'fact', fact: called.fact, requestId: called.requestId },
@@ -104,25 +113,30 @@ async function lookInListing(cashier: Cashier, claimed: ClaimedPayment, cause: T
     );
     // It is there and nothing was tried on it: it stands in the way of nothing, but must not be paid later.
     if (applied === 'nothing' && called.fact.status === 'not_executed')
-      await settleAtProvider(cashier, claimed, called.fact.objectId, cause);
+      await settleAtProvider(cashier, claimed, { objectId: called.fact.objectId, cause, decidedAtMs: recordedAtMs });
     return;
   }
-  await recordAbsence(cashier, claimed, cause);
+  await recordAbsence(cashier, claimed, listedAt, cause);
 }
 
-async function recordAbsence(cashier: Cashier, claimed: ClaimedPayment, cause: TransactionCause): Promise<void> {
+async function recordAbsence(cashier: Cashier, claimed: ClaimedPayment, listedAt: Date, cause: TransactionCause): Promise<void> {
   await inTx(cashier.tx, own(claimed.userId), async (uow) => {
     await lockCustomer(uow, claimed.userId);
     const payment = await readPayment(uow, claimed.id);
-    if (!payment || payment.attempt.version !== claimed.attempt.version) return;
+    if (!payment || !holdsClaim(uow, claimed.attempt, payment.attempt)) return;
     const { attempt } = payment;
+    if (isEnd(attempt.status as AttemptStatus)) {
+      await changeAttempt(uow, attempt, { leaseUntil: null, nextActionAt: nextWatchAt(attempt.absentSince, uow.now) });
+      return;
+    }
     const next = afterEmptyListing({
-      now: uow.now,
+      listedAt,
       callDeadlineAt: attempt.callDeadlineAt ?? uow.now,
       absentSince: attempt.absentSince,
       isInInbox: await isMentioned(uow, claimed.request.intentRef, attempt.sentAt ?? uow.now),
     });
-    if (next.kind === 'absent') await endNotExecuted(uow, cashier, payment, null, cause);
+    if (next.kind === 'absent')
+      await endNotExecuted(uow, cashier, payment, { cause, watchAt: nextWatchAt(attempt.absentSince, uow.now) });
     else await changeAttempt(uow, attempt, { leaseUntil: null, absentSince: next.absentSince, nextActionAt: next.at });
   });
 }

@@ -5,7 +5,8 @@
  */
 import { publicId, type TransactionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
-import { CALL_TIMEOUT_MS, LEASE_MS, nextProbeAt } from '../domain/payment/schedule.js';
+import { isEnd, type AttemptStatus } from '../domain/payment/attempt.js';
+import { CALL_TIMEOUT_MS, LEASE_MS, nextProbeAt, nextWatchAt } from '../domain/payment/schedule.js';
 import type { Called, ChargeRequest, PaymentFact } from '../ports/provider.js';
 import { loadProviderCustomer, lockCustomer } from '../store/customers.store.js';
 import { loadMethod } from '../store/payment-methods.store.js';
@@ -22,7 +23,7 @@ import {
 } from '../store/payments.store.js';
 import { recordFinding } from '../store/provider.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
-import { applyPaymentFact, endNeverSent, endNotExecuted, type Applied } from './apply-payment-fact.js';
+import { applyPaymentFact, endNeverSent, endNotExecuted, type Applied, type OpenPayment } from './apply-payment-fact.js';
 import { findingId, mayStillSend, own, type Cashier } from './cashier.js';
 
 /** Which payment, and whose. */
@@ -35,13 +36,20 @@ export interface PaymentRef {
 export interface HeldPayment extends PaymentRef {
   attempt: PaymentAttemptRow;
   intent: PaymentIntentRow;
+  /** When it was claimed, by the clock that nobody moves; null when it was only read, and another may hold it. */
+  claimedAtMs: number | null;
 }
 
 /** A claimed attempt with the request it stands for. */
 export interface ClaimedPayment extends HeldPayment {
   request: ChargeRequest;
-  /** When it was claimed, by the clock that nobody moves. */
   claimedAtMs: number;
+}
+
+/** What the end of a call did, and when that was written, by the clock that nobody moves. */
+export interface Recorded {
+  applied: Applied;
+  recordedAtMs: number;
 }
 
 /** Sends an attempt that was not sent; does nothing when somebody else has. */
@@ -122,49 +130,87 @@ function envOfKey(key: string): string {
 }
 
 /**
- * Records how a call ended. Facts are applied whoever holds the lease; that something failed counts only for the claim it belongs to.
- * A decline of a payment whose secret the client held is settled at the provider first.
+ * Records how a call ended. Facts are applied whoever holds the lease; that something failed counts only for the claim it belongs to, and
+ * only while its lease lasts. An object that could still take money though it must not (a decline whose secret the client held, one
+ * that appeared late) is settled at the provider.
  */
 export async function recordPayment(
   cashier: Cashier,
   claimed: HeldPayment,
   called: Called<PaymentFact>,
   cause: TransactionCause,
-): Promise<Applied> {
-  const applied = await inTx(cashier.tx, own(claimed.userId), async (uow) => {
+): Promise<Recorded> {
+  const recorded = await recordOnce(cashier, claimed, called, cause);
+  const { applied, recordedAtMs } = recorded;
+  if (applied !== 'cancelFirst') return recorded;
+  const objectId = called.kind === 'fact' ? called.fact.objectId : null;
+  return settleAtProvider(cashier, claimed, { objectId, cause, decidedAtMs: recordedAtMs });
+}
+
+async function recordOnce(
+  cashier: Cashier,
+  claimed: HeldPayment,
+  called: Called<PaymentFact>,
+  cause: TransactionCause,
+): Promise<Recorded> {
+  return inTx(cashier.tx, own(claimed.userId), async (uow) => {
     await lockCustomer(uow, claimed.userId);
     const payment = await readPayment(uow, claimed.id);
     invariant(payment !== null, 'a claimed attempt is there', { id: claimed.id });
-    const isOurs = payment.attempt.version === claimed.attempt.version;
-    switch (called.kind) {
-      case 'fact': {
-        const applied = await applyPaymentFact(uow, cashier, payment, called.fact, cause);
-        if (applied === 'nothing' && isOurs) await putOff(uow, cashier, payment.attempt, null);
-        return applied;
-      }
-      case 'refused':
-        if (!isOurs || !isUndecided(payment.attempt)) return 'nothing';
-        await findRefused(uow, cashier, payment.attempt);
-        return (await endNotExecuted(uow, cashier, payment, called.code, cause)) ? 'applied' : 'nothing';
-      case 'not_now':
-        if (isOurs) await putOff(uow, cashier, payment.attempt, called.retryAfterMs);
-        return 'nothing';
-      case 'unknown':
-        if (isOurs) await becomeUnknown(uow, cashier, payment.attempt);
-        return 'nothing';
-    }
+    const isOurs = claimed.claimedAtMs !== null && holdsClaim(uow, claimed.attempt, payment.attempt);
+    const applied = await recordEnd(uow, cashier, payment, called, { cause, isOurs });
+    return { applied, recordedAtMs: cashier.monotonicMs() };
   });
-  if (applied !== 'cancelFirst') return applied;
-  return settleAtProvider(cashier, claimed, called.kind === 'fact' ? called.fact.objectId : null, cause);
 }
 
-/** Cancels at the provider and applies what the provider then says: canceled, or that money had moved after all. */
+async function recordEnd(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  payment: OpenPayment,
+  called: Called<PaymentFact>,
+  { cause, isOurs }: { cause: TransactionCause; isOurs: boolean },
+): Promise<Applied> {
+  const { attempt } = payment;
+  switch (called.kind) {
+    case 'fact': {
+      const applied = await applyPaymentFact(uow, cashier, payment, called.fact, cause);
+      // What is to be cancelled keeps its lease for that; an attempt that has ended is not cancelled itself.
+      const isDone = applied === 'applied' || (applied === 'cancelFirst' && !isEnd(attempt.status as AttemptStatus));
+      if (isOurs && !isDone) await lookAgain(uow, cashier, attempt.id);
+      return applied;
+    }
+    case 'refused':
+      if (!isOurs || !isUndecided(attempt)) return 'nothing';
+      await findRefused(uow, cashier, attempt);
+      return (await endNotExecuted(uow, cashier, payment, { cause, code: called.code })) ? 'applied' : 'nothing';
+    case 'not_now':
+      if (isOurs) await putOff(uow, cashier, attempt, called.retryAfterMs);
+      return 'nothing';
+    case 'unknown':
+      if (isOurs) await becomeUnknown(uow, cashier, attempt);
+      return 'nothing';
+  }
+}
+
+/** Whether a claim is still the newest one and its lease lasts; who lost it, or slept past its end, decides nothing. */
+export function holdsClaim(
+  uow: UnitOfWork,
+  claimed: { version: number },
+  current: { version: number; leaseUntil: Date | null },
+): boolean {
+  return current.version === claimed.version && current.leaseUntil !== null && current.leaseUntil > uow.now;
+}
+
+/**
+ * Cancels at the provider and applies what the provider then says: canceled, or that money had moved after all.
+ * @param why.decidedAtMs when the unit of work ended in which this was decided; too long ago, it is left to the next look
+ */
 export async function settleAtProvider(
   cashier: Cashier,
   claimed: HeldPayment,
-  objectId: string | null,
-  cause: TransactionCause,
-): Promise<Applied> {
+  { objectId, cause, decidedAtMs }: { objectId: string | null; cause: TransactionCause; decidedAtMs: number },
+): Promise<Recorded> {
+  if (!mayStillSend(cashier, decidedAtMs)) return { applied: 'nothing', recordedAtMs: decidedAtMs };
   const paymentObjectId = objectId ?? claimed.attempt.providerObjectId;
   invariant(paymentObjectId !== null, 'only what the provider has is cancelled there', { id: claimed.id });
   const idempotencyKey = `can:${envOfKey(claimed.attempt.idempotencyKey)}:${publicId('txn', claimed.id)}:${claimed.attempt.version}`;
@@ -172,7 +218,7 @@ export async function settleAtProvider(
   cashier.events.providerCalled('cancel', called.kind);
   // Refused: it can not be cancelled any more. How it stands is the answer.
   if (called.kind === 'refused') called = await cashier.provider.readPayment(paymentObjectId);
-  return recordPayment(cashier, claimed, called, cause);
+  return recordOnce(cashier, claimed, called, cause);
 }
 
 /** Whether an attempt still waits to learn whether it was carried out. */
@@ -218,9 +264,23 @@ export function earlier(deadline: Date | null, now: Date): Date {
   return deadline !== null && deadline < now ? deadline : now;
 }
 
+/** Nothing was learned that changes the attempt: its lease is given back, and the next look is planned. */
+async function lookAgain(uow: UnitOfWork, cashier: Cashier, id: string): Promise<void> {
+  const attempt = await loadAttempt(uow, id);
+  invariant(attempt !== null, 'an attempt that was claimed is there', { id });
+  await putOff(uow, cashier, attempt, null);
+}
+
 /** Gives the lease back and says when to look again: after the provider's own wish, or by the table of probes. */
 async function putOff(uow: UnitOfWork, cashier: Cashier, attempt: PaymentAttemptRow, afterMs: number | null): Promise<void> {
   if (attempt.nextActionAt === null) return;
+  if (isEnd(attempt.status as AttemptStatus)) {
+    // What came too soon, or before the provider had booked it, is asked for once more before the next planned day.
+    const isPlanned = attempt.nextActionAt > uow.now;
+    const nextActionAt = isPlanned ? attempt.nextActionAt : nextWatchAt(attempt.absentSince, uow.now);
+    await changeAttempt(uow, attempt, { leaseUntil: null, nextActionAt });
+    return;
+  }
   const jitter = 1 + cashier.tx.random.fraction();
   const nextActionAt = afterMs === null ? probeAt(uow, cashier, attempt) : new Date(uow.now.getTime() + afterMs * jitter);
   await changeAttempt(uow, attempt, { leaseUntil: null, nextActionAt });

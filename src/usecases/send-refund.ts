@@ -1,40 +1,31 @@
 /** A refund's way to the provider and back: the same claim, call and record as a charge's. */
 import { publicId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
-import { refundCanceled, refundFailed, refundSettled } from '../domain/ledger/journals.js';
-import { reopenAfterCanceledRefund } from '../domain/ledger/revenue.js';
-import { afterEmptyListing, CALL_TIMEOUT_MS, decideMeans, LEASE_MS, nextProbeAt } from '../domain/payment/schedule.js';
 import {
-  decideRefundFact,
-  refundEndsSubscription,
-  refundTransactionStatusOf,
-  type RefundStatus,
-} from '../domain/refund/refund.js';
-import { isoDay } from '../domain/time/periods.js';
+  afterEmptyListing,
+  CALL_TIMEOUT_MS,
+  decideMeans,
+  LEASE_MS,
+  nextProbeAt,
+  nextWatchAt,
+} from '../domain/payment/schedule.js';
+import { PENDING_EVERY_MS } from '../domain/refund/refund.js';
 import type { Called, RefundFact, RefundRequest } from '../ports/provider.js';
-import { addCredit } from '../store/credit.store.js';
 import { lockCustomer } from '../store/customers.store.js';
-import { listSchedules, openSchedule, requireInvoice } from '../store/invoices.store.js';
-import { listJournal, postJournal } from '../store/ledger.store.js';
 import {
   changeRefund,
   changeTransaction,
-  listRefunds,
   loadAttempt,
   loadRefund,
   loadTransaction,
   type RefundRow,
   type TransactionCause,
-  type TransactionRow,
 } from '../store/payments.store.js';
-import { isMentioned, recordFinding, recordRef } from '../store/provider.store.js';
-import { loadSubscription, revokeGrants, setPurchaseStatus } from '../store/subscriptions.store.js';
+import { isMentioned } from '../store/provider.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
-import { bookRecord } from './book-record.js';
-import { findingId, mayStillSend, own, type Cashier } from './cashier.js';
-import { endSubscription } from './end-subscription.js';
-import { scheduleOf } from './revenue.js';
-import { earlier, type PaymentRef } from './send-payment.js';
+import { adoptRefund, applyRefundFact, cancelRefund } from './apply-refund-fact.js';
+import { mayStillAsk, mayStillSend, own, type Cashier } from './cashier.js';
+import { earlier, holdsClaim, type PaymentRef } from './send-payment.js';
 
 interface ClaimedRefund extends PaymentRef {
   refund: RefundRow;
@@ -43,8 +34,8 @@ interface ClaimedRefund extends PaymentRef {
   claimedAtMs: number;
 }
 
-/** A refund that the provider accepted but the bank has not confirmed is looked at this often, besides its webhooks. */
-const PENDING_EVERY_MS = 6 * 3_600_000;
+/** What the customer's history says of a refund that was called absent and appeared. */
+export const LATE = 'Made by the provider after it was taken for dead.';
 
 /** Sends a refund that was not sent; does nothing when somebody else has. */
 export async function sendRefund(cashier: Cashier, ref: PaymentRef): Promise<void> {
@@ -89,9 +80,11 @@ export async function resolveRefund(cashier: Cashier, ref: PaymentRef): Promise<
   const facts = {
     hasObject: refund.providerObjectId !== null,
     isKeyAlive: refund.keyValidUntil !== null && cashier.tx.clock.now() < refund.keyValidUntil,
-    isWanted: true,
+    // A refund that was called absent is only looked for.
+    isWanted: refund.status !== 'canceled',
   };
   let means = decideMeans({ ...facts, lastWasReplayed500: false });
+  if (!mayStillAsk(cashier, claimed.claimedAtMs)) return;
   if (means === 'retrieve') {
     const called = await cashier.provider.readRefund(refund.providerObjectId ?? '');
     cashier.events.providerCalled('readRefund', called.kind);
@@ -110,6 +103,8 @@ export async function resolveRefund(cashier: Cashier, ref: PaymentRef): Promise<
     means = decideMeans({ ...facts, lastWasReplayed500: true });
   }
   invariant(means === 'list', 'what is not asked for or sent again is looked for in the listing', { id: ref.id });
+  if (!mayStillAsk(cashier, claimed.claimedAtMs)) return;
+  const listedAt = cashier.tx.clock.now();
   const found = await cashier.provider.findRefund({
     paymentObjectId: claimed.request.paymentObjectId,
     refundRef: claimed.request.refundRef,
@@ -118,7 +113,7 @@ export async function resolveRefund(cashier: Cashier, ref: PaymentRef): Promise<
   if (found.kind !== 'fact') await recordRefund(cashier, claimed, found);
   else if (found.fact !== null)
     await recordRefund(cashier, claimed, { kind: 'fact', fact: found.fact, requestId: found.requestId });
-  else await recordAbsence(cashier, claimed);
+  else await recordAbsence(cashier, claimed, listedAt);
 }
 
 async function claimedRefund(uow: UnitOfWork, cashier: Cashier, ref: PaymentRef): Promise<ClaimedRefund> {
@@ -149,16 +144,18 @@ async function recordRefund(cashier: Cashier, claimed: ClaimedRefund, called: Ca
     await lockCustomer(uow, claimed.userId);
     const refund = await loadRefund(uow, claimed.id);
     invariant(refund !== null, 'a claimed refund is there', { id: claimed.id });
-    const isOurs = refund.version === claimed.refund.version;
+    const isOurs = holdsClaim(uow, claimed.refund, refund);
     const cause = causeOf(refund);
     switch (called.kind) {
       case 'fact': {
         const applied = await applyRefundFact(uow, cashier, refund, called.fact, cause);
-        if (!applied && isOurs) await putOff(uow, cashier, refund, null);
+        if (applied === 'late') await adoptRefund(uow, cashier, refund.paymentAttemptId, called.fact, { note: LATE, cause });
+        if (applied !== 'applied' && isOurs) await putOff(uow, cashier, refund, null);
         return;
       }
       case 'refused':
-        if (isOurs && (refund.status === 'sent' || refund.status === 'unknown')) await cancel(uow, cashier, refund, cause);
+        if (isOurs && (refund.status === 'sent' || refund.status === 'unknown'))
+          await cancelRefund(uow, cashier, refund, cause, null);
         return;
       case 'not_now':
         if (isOurs) await putOff(uow, cashier, refund, called.retryAfterMs);
@@ -170,136 +167,6 @@ async function recordRefund(cashier: Cashier, claimed: ClaimedRefund, called: Ca
   });
 }
 
-/**
- * Applies a provider's fact to a refund; older news does nothing. The customer's lock is held.
- * @returns whether anything changed
- */
-export async function applyRefundFact(
-  uow: UnitOfWork,
-  cashier: Cashier,
-  refund: RefundRow,
-  fact: RefundFact,
-  cause: TransactionCause,
-): Promise<boolean> {
-  if (fact.amountMinor !== refund.amount || fact.currency !== refund.currency) {
-    await finding(uow, cashier, refund, 'refund_amount', fact.amountMinor);
-    return false;
-  }
-  const status = refund.status as RefundStatus;
-  const decision = decideRefundFact(status, fact.status);
-  if (decision.kind === 'nothing') return false;
-  if (decision.kind === 'contradiction') {
-    await finding(uow, cashier, refund, 'status_contradiction', fact.amountMinor);
-    return false;
-  }
-  const { to } = decision;
-  if (to === 'canceled') return cancel(uow, cashier, refund, cause);
-  const wasAccepted = status === 'pending' || status === 'succeeded';
-  const done = await changeRefund(uow, refund, {
-    status: to,
-    providerObjectId: fact.objectId,
-    leaseUntil: null,
-    nextActionAt: to === 'pending' ? new Date(uow.now.getTime() + PENDING_EVERY_MS) : null,
-  });
-  if (!done) return false;
-  const { userId, bucket } = refund;
-  const transaction = await requireTransaction(uow, refund.id);
-  const charge = await requireTransaction(uow, refund.paymentAttemptId);
-  const providerAccountId = charge.providerAccountId;
-  await recordRef(uow, { objectId: fact.objectId, providerAccountId, kind: 'refund', id: refund.id });
-  await changeTransaction(uow, transaction, {
-    status: refundTransactionStatusOf(to),
-    cause,
-    ...(to === 'pending' ? {} : { settledAt: uow.now }),
-  });
-  for (const record of fact.records) {
-    await bookRecord(uow, cashier, {
-      owner: { bucket, userId, providerAccountId },
-      record,
-      ourRef: null,
-      matchedId: refund.id,
-      // A refund is posted in the currency of its charge, whatever the provider settles in.
-      isForeign: false,
-    });
-  }
-  const journal = { sourceId: refund.id, userId, invoiceId: charge.invoiceId, providerAccountId };
-  const accepted = fact.records.find((record) => record.kind === 'refund');
-  if (!wasAccepted) {
-    // The provider debits us when it accepts a refund, pending or not, and also one that fails later.
-    await postJournal(uow, {
-      ...journal,
-      movements: refundSettled(refund.amount, refund.currency),
-      effectiveAt: accepted?.occurredAt ?? uow.now,
-    });
-  }
-  if (to === 'failed') {
-    const back = fact.records.find((record) => record.kind === 'refund_failure');
-    await postJournal(uow, {
-      ...journal,
-      movements: refundFailed(refund.amount, refund.currency),
-      effectiveAt: back?.occurredAt ?? uow.now,
-    });
-    await addCredit(uow, { userId, currency: refund.currency, amountMinor: refund.amount });
-    await finding(uow, cashier, refund, 'refund_failed_late', 0n, 2);
-  } else {
-    await endWhatWasPaidBack(uow, charge, refund, cause);
-  }
-  cashier.events.statusChanged('refund', to);
-  return true;
-}
-
-/** All of the current period's charge given back ends the subscription; all of a purchase revokes what it unlocked. */
-async function endWhatWasPaidBack(
-  uow: UnitOfWork,
-  charge: TransactionRow,
-  refund: RefundRow,
-  cause: TransactionCause,
-): Promise<void> {
-  const refunds = await listRefunds(uow, charge.id);
-  const subscription = charge.subscriptionId === null ? null : await loadSubscription(uow, charge.subscriptionId);
-  const invoice = charge.invoiceId === null ? null : await requireInvoice(uow, charge.invoiceId);
-  const isCurrentPeriod =
-    subscription === null || (invoice?.epoch === subscription.epoch && invoice.periodNumber === subscription.periodNumber);
-  const ends = refundEndsSubscription({
-    chargeMinor: charge.amount,
-    refunds: refunds.map((row) => ({ status: row.status as RefundStatus, amountMinor: row.amount })),
-    // Column check: one of these words.
-    reason: refund.reason as RefundRequest['reason'],
-    isEndAsked: false,
-    isCurrentPeriod,
-  });
-  if (!ends) return;
-  if (subscription) await endSubscription(uow, subscription.id, 'refunded', cause);
-  if (charge.purchaseId !== null) {
-    await setPurchaseStatus(uow, charge.purchaseId, 'refunded');
-    await revokeGrants(uow, charge.userId, charge.purchaseId);
-  }
-}
-
-/** The provider surely did not begin the refund: its posting is undone, and what was not yet earned is earned again. */
-async function cancel(uow: UnitOfWork, cashier: Cashier, refund: RefundRow, cause: TransactionCause): Promise<boolean> {
-  const done = await changeRefund(uow, refund, { status: 'canceled', leaseUntil: null, nextActionAt: null });
-  if (!done) return false;
-  const charge = await requireTransaction(uow, refund.paymentAttemptId);
-  const requested = await listJournal(uow, refund.id, 'refund_requested');
-  await postJournal(uow, {
-    sourceId: refund.id,
-    movements: refundCanceled(requested),
-    userId: refund.userId,
-    invoiceId: charge.invoiceId,
-    effectiveAt: uow.now,
-    providerAccountId: charge.providerAccountId,
-  });
-  const unearned = requested.find((movement) => movement.leg === 'unearned');
-  if (unearned && charge.invoiceId !== null) {
-    const last = (await listSchedules(uow, charge.invoiceId)).at(-1);
-    if (last) await openSchedule(uow, last, reopenAfterCanceledRefund(scheduleOf(last), isoDay(uow.now), unearned.amountMinor));
-  }
-  await changeTransaction(uow, await requireTransaction(uow, refund.id), { status: 'canceled', cause, settledAt: uow.now });
-  cashier.events.statusChanged('refund', 'canceled');
-  return true;
-}
-
 async function becomeUnknown(uow: UnitOfWork, cashier: Cashier, refund: RefundRow): Promise<void> {
   if (refund.status !== 'sent') {
     await putOff(uow, cashier, refund, null);
@@ -309,7 +176,9 @@ async function becomeUnknown(uow: UnitOfWork, cashier: Cashier, refund: RefundRo
   const nextActionAt = probeAt(uow, cashier, refund, callDeadlineAt);
   const done = await changeRefund(uow, refund, { status: 'unknown', leaseUntil: null, callDeadlineAt, nextActionAt });
   if (!done) return;
-  await changeTransaction(uow, await requireTransaction(uow, refund.id), { status: 'unknown', cause: 'timeout' });
+  const transaction = await loadTransaction(uow, refund.id);
+  invariant(transaction !== null, 'a refund has its transaction', { id: refund.id });
+  await changeTransaction(uow, transaction, { status: 'unknown', cause: 'timeout' });
   cashier.events.statusChanged('refund', 'unknown');
 }
 
@@ -320,28 +189,33 @@ function causeOf(refund: RefundRow): TransactionCause {
 
 async function putOff(uow: UnitOfWork, cashier: Cashier, refund: RefundRow, afterMs: number | null): Promise<void> {
   if (refund.nextActionAt === null) return;
-  const jitter = 1 + cashier.tx.random.fraction();
-  const nextActionAt =
-    refund.status === 'pending'
-      ? new Date(uow.now.getTime() + PENDING_EVERY_MS)
-      : afterMs === null
-        ? probeAt(uow, cashier, refund)
-        : new Date(uow.now.getTime() + afterMs * jitter);
-  await changeRefund(uow, refund, { leaseUntil: null, nextActionAt });
+  await changeRefund(uow, refund, { leaseUntil: null, nextActionAt: nextLookAt(uow, cashier, refund, afterMs) });
 }
 
-async function recordAbsence(cashier: Cashier, claimed: ClaimedRefund): Promise<void> {
+function nextLookAt(uow: UnitOfWork, cashier: Cashier, refund: RefundRow, afterMs: number | null): Date | null {
+  if (refund.status === 'canceled') return nextWatchAt(refund.absentSince, uow.now);
+  if (refund.status === 'pending' || refund.status === 'succeeded') return new Date(uow.now.getTime() + PENDING_EVERY_MS);
+  if (afterMs === null) return probeAt(uow, cashier, refund);
+  return new Date(uow.now.getTime() + afterMs * (1 + cashier.tx.random.fraction()));
+}
+
+async function recordAbsence(cashier: Cashier, claimed: ClaimedRefund, listedAt: Date): Promise<void> {
   await inTx(cashier.tx, own(claimed.userId), async (uow) => {
     await lockCustomer(uow, claimed.userId);
     const refund = await loadRefund(uow, claimed.id);
-    if (!refund || refund.version !== claimed.refund.version) return;
+    if (!refund || !holdsClaim(uow, claimed.refund, refund)) return;
+    if (refund.status === 'canceled') {
+      await changeRefund(uow, refund, { leaseUntil: null, nextActionAt: nextWatchAt(refund.absentSince, uow.now) });
+      return;
+    }
     const next = afterEmptyListing({
-      now: uow.now,
+      listedAt,
       callDeadlineAt: refund.callDeadlineAt ?? uow.now,
       absentSince: refund.absentSince,
       isInInbox: await isMentioned(uow, claimed.request.refundRef, refund.sentAt ?? uow.now),
     });
-    if (next.kind === 'absent') await cancel(uow, cashier, refund, causeOf(refund));
+    if (next.kind === 'absent')
+      await cancelRefund(uow, cashier, refund, causeOf(refund), nextWatchAt(refund.absentSince, uow.now));
     else await changeRefund(uow, refund, { leaseUntil: null, absentSince: next.absentSince, nextActionAt: next.at });
   });
 }
@@ -355,34 +229,4 @@ function probeAt(uow: UnitOfWork, cashier: Cashier, refund: RefundRow, callDeadl
     now: uow.now,
     jitter: cashier.tx.random.fraction(),
   });
-}
-
-async function requireTransaction(uow: UnitOfWork, id: string): Promise<TransactionRow> {
-  const transaction = await loadTransaction(uow, id);
-  invariant(transaction !== null, 'an attempt or refund has its transaction', { id: publicId('txn', id) });
-  return transaction;
-}
-
-async function finding(
-  uow: UnitOfWork,
-  cashier: Cashier,
-  refund: RefundRow,
-  kind: string,
-  theirsMinor: bigint,
-  severity: 1 | 2 = 1,
-): Promise<void> {
-  const attempt = await loadAttempt(uow, refund.paymentAttemptId);
-  await recordFinding(uow, {
-    id: findingId(kind, refund.id, uow.now),
-    providerAccountId: attempt?.providerAccountId ?? cashier.provider.accountId,
-    kind,
-    severity,
-    currency: refund.currency,
-    oursMinor: refund.amount,
-    theirsMinor,
-    recordId: null,
-    subjectType: 'refund',
-    subjectId: refund.id,
-  });
-  cashier.events.findingOpened(kind, severity);
 }

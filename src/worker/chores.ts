@@ -3,6 +3,7 @@ import { eachAtMost } from '../platform/repeat.js';
 import { applyWebhooks, fetchMissedEvents } from '../usecases/apply-webhooks.js';
 import type { Cashier } from '../usecases/cashier.js';
 import { endDueSubscriptions } from '../usecases/end-due-subscriptions.js';
+import { giveBackOrphans } from '../usecases/give-back-orphan.js';
 import { keepHouse } from '../usecases/keep-house.js';
 import { relayChanges } from '../usecases/relay-changes.js';
 import { resolveDuePayments, resolveDueRefunds } from '../usecases/resolve-due.js';
@@ -40,6 +41,11 @@ export function makeChores(cashier: Cashier, options: { channel: string; maintai
       name: 'refunds',
       everyMs: 500,
       run: () => resolveDueRefunds(cashier, BUCKETS, ROWS_A_TURN, (refs, work) => eachAtMost(refs, CALLS_AT_ONCE, work)),
+    },
+    {
+      name: 'orphans',
+      everyMs: 2_000,
+      run: () => giveBackOrphans(cashier, BUCKETS, ROWS_A_TURN, (ids, work) => eachAtMost(ids, CALLS_AT_ONCE, work)),
     },
     {
       name: 'subscriptions',

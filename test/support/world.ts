@@ -179,7 +179,13 @@ export async function startWorld(): Promise<World> {
   };
 }
 
-/** A user with a card on file. */
+/** Does what a person does on the stand-in's page of 3-D Secure. */
+export async function finishStep(redirectUrl: string, outcome: 'complete' | 'fail' = 'complete'): Promise<void> {
+  const answer = await fetch(redirectUrl, { method: 'POST', redirect: 'manual', body: new URLSearchParams({ outcome }) });
+  if (answer.status !== 303) throw new Error(`the page of 3-D Secure answered ${answer.status}: ${await answer.text()}`);
+}
+
+/** A user with a card on file, whose step of 3-D Secure was done where it asked for one. */
 export async function withCard(world: World, actor: Actor, token = 'pm_card_visa'): Promise<Actor> {
   const started = await world.commands.startPaymentMethodSetup(actor, {
     kind: 'card',
@@ -188,7 +194,12 @@ export async function withCard(world: World, actor: Actor, token = 'pm_card_visa
     idempotencyKey: newKey(),
   });
   if (started.setupId === null) throw new Error(JSON.stringify(started.refusals));
-  const completed = await world.commands.completePaymentMethodSetup(actor, { setupId: started.setupId, providerToken: token });
+  const { setupId } = started;
+  let completed = await world.commands.completePaymentMethodSetup(actor, { setupId, providerToken: token });
+  if (completed.nextAction?.redirectUrl) {
+    await finishStep(completed.nextAction.redirectUrl);
+    completed = await world.commands.completePaymentMethodSetup(actor, { setupId, providerToken: null });
+  }
   if (completed.refusals.length > 0) throw new Error(JSON.stringify(completed.refusals));
   return actor;
 }

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { idTimeMs, type PriceId } from '../../src/domain/ids.js';
 import type { Actor } from '../../src/usecases/contract.js';
-import { expectSoundBooks } from '../support/book-checks.js';
+import { expectBooksOfProvider, expectSoundBooks } from '../support/book-checks.js';
 import { newKey, priceId, someUser, startWorld, withCard, type World } from '../support/world.js';
 
 let world: World;
@@ -180,4 +180,8 @@ test('of fifty refunds at once of sixty percent of a charge one succeeds', async
   const [charge] = await chargesOf(ana);
   expect(charge?.amount_refunded).toBe(480);
   await expectSoundBooks(world);
+});
+
+test('after all these faults the books say what the provider did', async () => {
+  await expectBooksOfProvider(world);
 });

@@ -245,6 +245,16 @@ export function orphanReceipt(amountMinor: bigint, currency: string): Movement[]
   return journal('orphan_receipt', currency, [['', 'provider_clearing', 'suspense', amountMinor]]);
 }
 
+/** All or a part of such money was given back by the refund of this id at the provider. Source: the finding. */
+export function orphanRefunded(refundObjectId: string, amountMinor: bigint, currency: string): Movement[] {
+  return journal('orphan_refunded', currency, [[refundObjectId, 'suspense', 'provider_clearing', amountMinor]]);
+}
+
+/** Giving it back failed, and the money is ours to explain again. Source: the finding. */
+export function orphanRefundFailed(refundObjectId: string, amountMinor: bigint, currency: string): Movement[] {
+  return journal('orphan_refunded', currency, [[`undo:${refundObjectId}`, 'provider_clearing', 'suspense', amountMinor]]);
+}
+
 type Part = readonly [leg: string, debit: AccountCode, credit: AccountCode, amountMinor: bigint];
 
 function journal(event: LedgerEvent, currency: string, parts: readonly Part[]): Movement[] {

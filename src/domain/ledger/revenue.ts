@@ -62,11 +62,18 @@ export function splitAfterPartialRefund(
 }
 
 /**
- * The unearned part of a refund that was canceled comes back: it is earned over the days that remain, or today when none do.
+ * The unearned part of a refund that was canceled comes back: together with what a running schedule has still to earn it is earned
+ * over the days that remain, or today when none do. So at most one schedule of an invoice runs.
  * @param last the schedule of the invoice with the highest seq
  */
-export function reopenAfterCanceledRefund(last: RevenueSchedule, today: string, unearnedMinor: bigint): RevenueSchedule {
-  return nextSchedule(last, today, unearnedMinor);
+export function reopenAfterCanceledRefund(
+  last: RevenueSchedule,
+  today: string,
+  unearnedMinor: bigint,
+): { stopped: { stoppedOn: string; reversedMinor: bigint } | null; next: RevenueSchedule } {
+  if (last.stoppedOn !== null) return { stopped: null, next: nextSchedule(last, today, unearnedMinor) };
+  const stopped = stopSchedule(last, today);
+  return { stopped, next: nextSchedule(last, today, stopped.reversedMinor + unearnedMinor) };
 }
 
 function nextSchedule(last: RevenueSchedule, today: string, netMinor: bigint): RevenueSchedule {

@@ -115,13 +115,14 @@ export interface AttemptFact {
  * What to do about a fact.
  * - `cancel_first`: declined while the client can still pay the same object; only the provider's cancel settles it.
  * - `contradiction`: two different outcomes; nothing is edited, a finding is raised. `late_appearance`: money moved (or may
- *   move) for an attempt that we had taken for dead.
+ *   move) for an attempt that we had taken for dead. The remedy is done at once, since the customer was told that nothing
+ *   happened: `cancel` an object that could still take money, `refund` what was taken; null leaves it to a person.
  */
 export type AttemptDecision =
   | { kind: 'apply'; to: AttemptStatus }
   | { kind: 'nothing' }
   | { kind: 'cancel_first' }
-  | { kind: 'contradiction'; finding: 'late_appearance' | 'contradiction' };
+  | { kind: 'contradiction'; finding: 'late_appearance' | 'contradiction'; remedy: 'cancel' | 'refund' | null };
 
 /** Decides what a provider's fact does to an attempt. */
 export function decideAttempt(current: AttemptStatus, fact: AttemptFact): AttemptDecision {
@@ -136,18 +137,22 @@ export function decideAttempt(current: AttemptStatus, fact: AttemptFact): Attemp
 
 function afterTheEnd(current: AttemptStatus, fact: AttemptFact): AttemptDecision {
   switch (fact.status) {
-    case 'succeeded':
-      return current === 'succeeded' ? { kind: 'nothing' } : { kind: 'contradiction', finding: 'late_appearance' };
+    case 'succeeded': {
+      if (current === 'succeeded') return { kind: 'nothing' };
+      const wasNothing = current === 'not_executed' || current === 'canceled';
+      return { kind: 'contradiction', finding: 'late_appearance', remedy: wasNothing ? 'refund' : null };
+    }
     case 'declined':
     case 'canceled':
       // No money moved in either case: only a success is contradicted.
-      return current === 'succeeded' ? { kind: 'contradiction', finding: 'contradiction' } : { kind: 'nothing' };
+      return current === 'succeeded' ? { kind: 'contradiction', finding: 'contradiction', remedy: null } : { kind: 'nothing' };
     case 'requires_action':
     case 'processing':
-      // We concluded that no object exists, and here it is, able to take money.
-      return current === 'not_executed' ? { kind: 'contradiction', finding: 'late_appearance' } : { kind: 'nothing' };
     case 'not_executed':
-      return { kind: 'nothing' };
+      // We concluded that no object exists, and here it is, able to take money.
+      return current === 'not_executed'
+        ? { kind: 'contradiction', finding: 'late_appearance', remedy: 'cancel' }
+        : { kind: 'nothing' };
   }
 }
 

@@ -12,6 +12,11 @@ export const CALL_TIMEOUT_MS = 20 * SECOND;
  * arrives.
  */
 export const SEND_GUARD_MS = 5 * SECOND;
+/**
+ * Later than this after the claim nothing is asked of the provider on the strength of it either: whatever it answered would
+ * come after the lease.
+ */
+export const ASK_GUARD_MS = 40 * SECOND;
 /** A claim lasts this long: more than twice the call's timeout and a margin, since an SDK may silently send once more. */
 export const LEASE_MS = 60 * SECOND;
 /** An operation that its creator did not send at once is sent by the worker after this. */
@@ -135,6 +140,20 @@ export function mayConcludeAbsence(facts: AbsenceFacts): boolean {
   return counted.length >= 2 && Math.max(...counted) - Math.min(...counted) >= LISTINGS_APART_MS;
 }
 
+/** An operation that was called absent is looked for again so long after its first empty listing. */
+const WATCH_AFTER_MS = [DAY, 2 * DAY, 3 * DAY] as const;
+
+/**
+ * When to look again for an operation that was concluded never to have happened; null when it was watched long enough. Skips
+ * looks that an outage missed.
+ * @param absentSince the first complete listing without it; null when its end was not concluded from listings
+ */
+export function nextWatchAt(absentSince: Date | null, now: Date): Date | null {
+  if (absentSince === null) return null;
+  const next = WATCH_AFTER_MS.map((ms) => absentSince.getTime() + ms).find((at) => at > now.getTime());
+  return next === undefined ? null : new Date(next);
+}
+
 /** What follows from a complete listing that did not show an operation. */
 export type AfterEmptyListing = { kind: 'absent' } | { kind: 'look_again'; absentSince: Date | null; at: Date };
 
@@ -142,17 +161,18 @@ export type AfterEmptyListing = { kind: 'absent' } | { kind: 'look_again'; absen
 const PLANNING_MARGIN_MS = 5 * SECOND;
 
 /**
- * Decides after a complete listing, taken now under a lease of ours, that did not show an operation: it is absent, or when to look again.
+ * Decides after a complete listing, begun at `listedAt` under a lease of ours, that did not show an operation: it is absent, or when to look
+ * again.
  * @param facts.absentSince the first such listing that counted; null when none did yet
  * @param facts.isInInbox a webhook, in whatever state, names the operation
  */
 export function afterEmptyListing(facts: {
-  now: Date;
+  listedAt: Date;
   callDeadlineAt: Date;
   absentSince: Date | null;
   isInInbox: boolean;
 }): AfterEmptyListing {
-  const { now, callDeadlineAt, isInInbox } = facts;
+  const { listedAt: now, callDeadlineAt, isInInbox } = facts;
   const countsFrom = callDeadlineAt.getTime() + ABSENCE_BOUND_MS;
   const absentSince = facts.absentSince ?? (now.getTime() >= countsFrom ? now : null);
   if (absentSince === null) return { kind: 'look_again', absentSince, at: new Date(countsFrom + PLANNING_MARGIN_MS) };

@@ -41,8 +41,11 @@ export function refundTransactionStatusOf(status: RefundStatus): TransactionStat
   }
 }
 
-/** What a provider's fact does to a refund; a contradiction edits nothing and becomes a finding. */
-export type RefundFactDecision = { kind: 'apply'; to: RefundStatus } | { kind: 'nothing' } | { kind: 'contradiction' };
+/** A refund that the provider accepted but the bank has not confirmed is looked at this often, besides its webhooks. */
+export const PENDING_EVERY_MS = 6 * 3_600_000;
+
+/** What a provider's fact does to a refund. `late`: we had taken it for dead, and the money went all the same. */
+export type RefundFactDecision = { kind: 'apply'; to: RefundStatus } | { kind: 'nothing' } | { kind: 'late' };
 
 /**
  * Decides what a provider's fact does to a refund; older news does nothing. A refund that the provider cancels after it had
@@ -58,8 +61,9 @@ export function decideRefundFact(
   const to = fact === 'canceled' && wasAccepted ? 'failed' : fact;
   if (to === current) return { kind: 'nothing' };
   if (mayMoveRefund(current, to)) return { kind: 'apply', to };
-  // A refund may fail after it succeeded, so whatever else is told of an accepted one is older news.
-  return wasAccepted ? { kind: 'nothing' } : { kind: 'contradiction' };
+  // A refund may fail after it succeeded, so whatever else is told of an accepted one is older news. One that was taken for dead and failed
+  // has moved nothing.
+  return wasAccepted || fact === 'failed' ? { kind: 'nothing' } : { kind: 'late' };
 }
 
 /** What `decideRefund` looks at. */

@@ -86,10 +86,11 @@ test('whatever was earned, refunded and earned again sums to the net, through an
 test('the unearned part of a canceled refund is earned over what remains, or in one day when nothing does', () => {
   const stopped = { ...month, stoppedOn: '2026-04-11', reversedMinor: 667n };
   expect(reopenAfterCanceledRefund(stopped, '2026-04-11', 667n)).toMatchObject({
-    seq: 2,
-    netMinor: 667n,
-    startsOn: '2026-04-11',
-    endsOn: '2026-05-01',
+    stopped: null,
+    next: { seq: 2, netMinor: 667n, startsOn: '2026-04-11', endsOn: '2026-05-01' },
   });
-  expect(reopenAfterCanceledRefund(stopped, '2026-06-01', 667n)).toMatchObject({ startsOn: '2026-06-01', endsOn: '2026-06-02' });
+  expect(reopenAfterCanceledRefund(stopped, '2026-06-01', 667n).next).toMatchObject({
+    startsOn: '2026-06-01',
+    endsOn: '2026-06-02',
+  });
 });

@@ -105,12 +105,12 @@ test.each<[string, Partial<AbsenceFacts>]>([
 
 test('an operation that no listing shows is looked for when a listing counts, again ten minutes later, and is then absent', () => {
   const facts = { callDeadlineAt: at(0), absentSince: null, isInInbox: false };
-  expect(afterEmptyListing({ ...facts, now: at(60) })).toEqual({ kind: 'look_again', absentSince: null, at: at(905) });
-  expect(afterEmptyListing({ ...facts, now: at(905) })).toEqual({ kind: 'look_again', absentSince: at(905), at: at(1_510) });
-  expect(afterEmptyListing({ ...facts, now: at(1_510), absentSince: at(905) })).toEqual({ kind: 'absent' });
+  expect(afterEmptyListing({ ...facts, listedAt: at(60) })).toEqual({ kind: 'look_again', absentSince: null, at: at(905) });
+  expect(afterEmptyListing({ ...facts, listedAt: at(905) })).toEqual({ kind: 'look_again', absentSince: at(905), at: at(1_510) });
+  expect(afterEmptyListing({ ...facts, listedAt: at(1_510), absentSince: at(905) })).toEqual({ kind: 'absent' });
 });
 
 test('an operation that a webhook names is never absent, but looked for again', () => {
-  const facts = { callDeadlineAt: at(0), absentSince: at(905), isInInbox: true, now: at(1_510) };
+  const facts = { callDeadlineAt: at(0), absentSince: at(905), isInInbox: true, listedAt: at(1_510) };
   expect(afterEmptyListing(facts)).toEqual({ kind: 'look_again', absentSince: at(905), at: at(2_115) });
 });

@@ -104,7 +104,8 @@ test.each<{ current: RefundStatus; told: 'pending' | 'succeeded' | 'failed' | 'c
   ${'failed'}    | ${'succeeded'} | ${'nothing'}
   ${'succeeded'} | ${'succeeded'} | ${'nothing'}
   ${'created'}   | ${'succeeded'} | ${'nothing'}
-  ${'canceled'}  | ${'succeeded'} | ${'contradiction'}
+  ${'canceled'}  | ${'succeeded'} | ${'late'}
+  ${'canceled'}  | ${'failed'}    | ${'nothing'}
 `('a $current refund told $told: $decision', ({ current, told, decision }) => {
   const decided = decideRefundFact(current, told);
   expect(decided.kind === 'apply' ? decided.to : decided.kind).toBe(decision);
