@@ -49,6 +49,28 @@ test.each(KINDS.flatMap((kind) => LATE.map((late) => ({ kind, late, what: late.k
   },
 );
 
+test.each(KINDS.flatMap((kind) => LATE.map((late) => ({ kind, late, what: late.kind }))))(
+  'the answer "$what" of a $kind that comes after its lease changes nothing, though nobody else has claimed it yet',
+  async ({ kind, late }) => {
+    const ana = await scene.customerFor(kind);
+    const asleep = new Gate();
+    const sleeper = withCalls(scene.world.gateway, async () => {
+      await asleep.pass();
+      return late;
+    });
+    const beginning = scene.begin(kind, ana, sleeper);
+    await asleep.reached();
+    await scene.world.advance(LEASE_MS + 1);
+    const ref = await scene.refOf(kind, ana);
+    const before = await scene.written(kind, ref);
+    asleep.open();
+    await beginning;
+    expect(await scene.written(kind, ref)).toEqual(before);
+    await look(kind, scene.world.worker, ref);
+    expect(await scene.effects(kind, ana)).toEqual(ONCE[kind]);
+  },
+);
+
 test.each(KINDS)('a %s that is known is not moved by a late fact that says the same', async (kind) => {
   const ana = await scene.customerFor(kind);
   const { cashier, call } = holding(scene.world.gateway);
@@ -91,6 +113,30 @@ test('a look at a charge that only hears that nothing was tried yet gives no lea
   await other;
   expect(await scene.statusOf('charge', ref)).toBe('succeeded');
   expect(intent?.status).toBe('succeeded');
+});
+
+test('a late fact that does not fit its refund gives no lease back but its own', async () => {
+  const ana = await scene.customerFor('refund');
+  const asleep = new Gate();
+  const sleeper = withCalls(scene.world.gateway, async (_, made) => {
+    const called = (await made()) as Called<object>;
+    await asleep.pass();
+    return called.kind === 'fact' ? { ...called, fact: { ...called.fact, amountMinor: 301n } } : called;
+  });
+  const beginning = scene.begin('refund', ana, sleeper);
+  await asleep.reached();
+  await scene.world.advance(LEASE_MS + 1);
+  const ref = await scene.refOf('refund', ana);
+  const { cashier, call } = holding(scene.world.worker);
+  const looking = look('refund', cashier, ref);
+  await call.reached();
+  const before = await scene.written('refund', ref);
+  asleep.open();
+  await beginning;
+  expect(await scene.written('refund', ref)).toEqual({ ...before, findings: [{ kind: 'refund_amount' }] });
+  call.open();
+  await looking;
+  expect(await scene.statusOf('refund', ref)).toBe('succeeded');
 });
 
 test('a late fact that contradicts what is known changes nothing and opens a finding', async () => {

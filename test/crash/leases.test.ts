@@ -1,16 +1,18 @@
 /** A claim keeps others away for its time, and nobody after it. Time is the clock's: it is moved, never waited for. */
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { CALL_TIMEOUT_MS, LEASE_MS, SEND_GUARD_MS } from '../../src/domain/payment/schedule.js';
+import { ASK_GUARD_MS, CALL_TIMEOUT_MS, CANCEL_AFTER_MS, LEASE_MS, SEND_GUARD_MS } from '../../src/domain/payment/schedule.js';
 import { listDueAttempts, listDueRefunds } from '../../src/store/payments.store.js';
 import { inTx } from '../../src/store/unit-of-work.js';
 import { applyWebhooks } from '../../src/usecases/apply-webhooks.js';
-import { SYSTEM, type Cashier } from '../../src/usecases/cashier.js';
+import { SYSTEM } from '../../src/usecases/cashier.js';
 import { expectSoundBooks } from '../support/book-checks.js';
-import { CREATE, dying, holding, KINDS, look, LOST, ONCE, Scene } from './scene.js';
-import { recorded, withDatabaseHooks } from './wiring.js';
+import { someUser, withCard } from '../support/world.js';
+import { CREATE, dying, holding, KINDS, look, LOST, ONCE, Scene, slow } from './scene.js';
+import { recorded, withCalls } from './wiring.js';
 
 const ALL_BUCKETS = Array.from({ length: 4096 }, (_, bucket) => bucket);
 const MINUTE = 60_000;
+const FIND = { charge: 'findPayment', refund: 'findRefund' } as const;
 let scene: Scene;
 
 beforeAll(async () => {
@@ -81,18 +83,6 @@ test.each(KINDS)('a worker that is killed with a claimed %s is followed by anoth
   expect(await scene.effects(kind, ana)).toEqual(ONCE[kind]);
 });
 
-/** A process that stands still between each of its commits and what it does next. */
-function slow(cashier: Cashier, byMs: number): Cashier {
-  let nowMs = 0;
-  const late = withDatabaseHooks(cashier, {
-    commit: async (write) => {
-      await write();
-      nowMs += byMs;
-    },
-  });
-  return { ...late, monotonicMs: () => nowMs };
-}
-
 test.each(KINDS)('a process that was stopped after it claimed a %s does not send it, the first time or again', async (kind) => {
   const ana = await scene.customerFor(kind);
   const sender = recorded(slow(scene.world.gateway, SEND_GUARD_MS + 1));
@@ -110,6 +100,82 @@ test.each(KINDS)('a process that was stopped after it claimed a %s does not send
   expect(await scene.effects(kind, ana)).toEqual(ONCE[kind]);
 });
 
+test.each(KINDS)('a process that was stopped for most of its lease asks nothing about a %s any more', async (kind) => {
+  const ana = await scene.customerFor(kind);
+  await scene.world.fault({ operation: CREATE[kind], ...LOST });
+  await scene.begin(kind, ana, scene.world.gateway);
+  const ref = await scene.refOf(kind, ana);
+  await scene.world.advance(scene.world.gateway.provider.keyLifeMs + 1);
+  const stopped = recorded(slow(scene.world.worker, ASK_GUARD_MS + 1));
+  await look(kind, stopped.cashier, ref);
+  expect(stopped.calls).toEqual([]);
+  await scene.world.advance(LEASE_MS + 1);
+  const quick = recorded(slow(scene.world.worker, ASK_GUARD_MS));
+  await look(kind, quick.cashier, ref);
+  expect(quick.calls).toEqual([FIND[kind]]);
+  await scene.world.advance(11 * MINUTE);
+  await look(kind, scene.world.worker, ref);
+  expect(await scene.statusOf(kind, ref)).toBe(kind === 'charge' ? 'not_executed' : 'canceled');
+});
+
+test.each(KINDS)('a process whose second sending of a %s took most of its lease begins no listing after it', async (kind) => {
+  const ana = await scene.customerFor(kind);
+  await scene.world.fault({ operation: CREATE[kind], kind: 'error_before', count: 1 });
+  await scene.begin(kind, ana, scene.world.gateway);
+  const ref = await scene.refOf(kind, ana);
+  await scene.world.advance(2 * MINUTE);
+  let nowMs = 0;
+  const { cashier, calls } = recorded(
+    withCalls({ ...scene.world.worker, monotonicMs: () => nowMs }, async (_, made) => {
+      const called = await made();
+      nowMs += ASK_GUARD_MS + 1;
+      return called;
+    }),
+  );
+  await look(kind, cashier, ref);
+  expect(calls).toEqual([kind]);
+  await scene.untilAbsentOnce(kind, ref);
+  await scene.world.advance(11 * MINUTE);
+  await look(kind, scene.world.worker, ref);
+  expect(await scene.effects(kind, ana)).toEqual(kind === 'charge' ? [] : [0]);
+});
+
+test('a process that was stopped after it decided to cancel a payment does not cancel it', async () => {
+  const ana = await withCard(scene.world, someUser(), 'pm_card_threeDSecure2Required');
+  await scene.begin('charge', ana, scene.world.gateway);
+  const ref = await scene.refOf('charge', ana);
+  await scene.world.advance(CANCEL_AFTER_MS + MINUTE);
+  const stopped = recorded(slow(scene.world.worker, SEND_GUARD_MS + 1));
+  await look('charge', stopped.cashier, ref);
+  expect([stopped.calls, await scene.statusOf('charge', ref)]).toEqual([[], 'requires_action']);
+  await scene.world.advance(LEASE_MS + 1);
+  const quick = recorded(slow(scene.world.worker, SEND_GUARD_MS));
+  await look('charge', quick.cashier, ref);
+  expect([quick.calls, await scene.statusOf('charge', ref)]).toEqual([['cancelPayment'], 'canceled']);
+});
+
+test('a process that was stopped after it claimed a charge or a refund that the provider knows does not ask about it', async () => {
+  const ana = await withCard(scene.world, someUser(), 'pm_card_threeDSecure2Required');
+  await scene.begin('charge', ana, scene.world.gateway);
+  const ben = await withCard(scene.world, someUser(), 'pm_card_pendingRefund');
+  await scene.begin('charge', ben, scene.world.gateway);
+  await scene.begin('refund', ben, scene.world.gateway);
+  const waiting = [
+    { kind: 'charge', ref: await scene.refOf('charge', ana), read: 'readPayment' },
+    { kind: 'refund', ref: await scene.refOf('refund', ben), read: 'readRefund' },
+  ] as const;
+  await scene.world.advance(7 * 60 * MINUTE);
+  for (const { kind, ref, read } of waiting) {
+    const stopped = recorded(slow(scene.world.worker, ASK_GUARD_MS + 1));
+    await look(kind, stopped.cashier, ref);
+    expect(stopped.calls).toEqual([]);
+    await scene.world.advance(LEASE_MS + 1);
+    const quick = recorded(slow(scene.world.worker, ASK_GUARD_MS));
+    await look(kind, quick.cashier, ref);
+    expect(quick.calls).toEqual([read]);
+  }
+});
+
 test.each(KINDS)('a %s whose key may be dead is looked for and never sent again', async (kind) => {
   const ana = await scene.customerFor(kind);
   await scene.world.fault({ operation: CREATE[kind], ...LOST });
@@ -118,7 +184,7 @@ test.each(KINDS)('a %s whose key may be dead is looked for and never sent again'
   await scene.world.advance(scene.world.gateway.provider.keyLifeMs + 1);
   const { cashier, calls } = recorded(scene.world.worker);
   await look(kind, cashier, ref);
-  expect(calls).toEqual([kind === 'charge' ? 'findPayment' : 'findRefund']);
+  expect(calls).toEqual([FIND[kind]]);
   await scene.world.advance(11 * MINUTE);
   await look(kind, cashier, ref);
   expect(await scene.effects(kind, ana)).toEqual(kind === 'charge' ? [] : [0]);

@@ -7,7 +7,7 @@ import { resolvePayment } from '../../src/usecases/resolve-payment.js';
 import type { PaymentRef } from '../../src/usecases/send-payment.js';
 import { resolveRefund } from '../../src/usecases/send-refund.js';
 import { newKey, priceId, someStaff, someUser, startWorld, withCard, type World } from '../support/world.js';
-import { Gate, withCalls } from './wiring.js';
+import { Gate, withCalls, withDatabaseHooks } from './wiring.js';
 
 /** What the tests do alike with both. */
 export type Kind = 'charge' | 'refund';
@@ -131,3 +131,15 @@ export function holding(cashier: Cashier, ...names: string[]): { cashier: Cashie
 
 /** A process that dies when it would call. */
 export const dying = (cashier: Cashier): Cashier => withCalls(cashier, () => Promise.reject(new Error('killed')));
+
+/** A process that stands still between each of its commits and what it does next. */
+export function slow(cashier: Cashier, byMs: number): Cashier {
+  let nowMs = 0;
+  const late = withDatabaseHooks(cashier, {
+    commit: async (write) => {
+      await write();
+      nowMs += byMs;
+    },
+  });
+  return { ...late, monotonicMs: () => nowMs };
+}
