@@ -42,6 +42,7 @@ const VERSIONS = 'test/crash/versions.test.ts';
 const CLAIMS = 'test/crash/claims.test.ts';
 const LEASES = 'test/crash/leases.test.ts';
 const LATE = 'test/crash/late-answers.test.ts';
+const ORPHANED = 'test/crash/orphans.test.ts';
 const CALLS = 'test/crash/provider-calls.test.ts';
 const ROW_SECURITY = 'test/store/row-security.test.ts';
 
@@ -827,15 +828,15 @@ export const FENCES: readonly Fence[] = [
   fence(
     'lease.orphan.claim',
     'an orphan that two workers give back at the same time',
-    LEASES,
+    ORPHANED,
     ORPHANS,
     'where bucket = $1 and id = $2 and next_action_at <= $3 and (lease_until is null or lease_until < $3) returning tries`',
     'where bucket = $1 and id = $2 and next_action_at <= $3 returning tries`',
   ),
   fence(
     'lease.orphan.list',
-    'orphans that are held standing before those that are free',
-    LEASES,
+    'an orphan that is held being listed as due',
+    ORPHANED,
     ORPHANS,
     'where bucket = any($1) and next_action_at <= $2 and (lease_until is null or lease_until < $2)',
     'where bucket = any($1) and next_action_at <= $2',
@@ -843,7 +844,7 @@ export const FENCES: readonly Fence[] = [
   fence(
     'guard.orphan',
     'an orphan that is given back long after it was claimed',
-    LEASES,
+    ORPHANED,
     'src/usecases/give-back-orphan.ts',
     'if (!claimed || !mayStillSend(cashier, claimed.claimedAtMs)) return;',
     'if (!claimed) return;',
