@@ -24,7 +24,7 @@ import { receiveWebhook } from '../usecases/receive-webhook.js';
 import { makeCashier, makeClock } from './assemble.js';
 import { cashierMetrics, faultCounter } from './cashier-metrics.js';
 
-/** Connections of the pool that writes, and of the pool that only reads. */
+/** Connections of the pool that writes, unless DATABASE_POOL says otherwise, and of the pool that only reads. */
 const APP_POOL = 16;
 const READ_POOL = 8;
 const CATALOGUE_EVERY_MS = 30_000;
@@ -52,7 +52,7 @@ runProcess(async (shutdown) => {
   const clock = makeClock(settings);
   shutdown.add('the clock', () => clock.stop());
   const database = databaseOptions(settings);
-  const source = await openDatabase(database, 'pay_app', APP_POOL);
+  const source = await openDatabase(database, 'pay_app', settings.databasePool ?? APP_POOL);
   shutdown.add('the writing pool', () => source.destroy());
   const reader = new Reader({
     connection: pgConfig(database),

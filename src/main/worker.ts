@@ -16,7 +16,7 @@ import { makeCashier, makeClock } from './assemble.js';
 import { backlogMetrics } from './backlog-metrics.js';
 import { cashierMetrics, faultCounter } from './cashier-metrics.js';
 
-/** Connections of the pool: the chores, and the calls they have in flight. */
+/** Connections of the pool, unless DATABASE_POOL says otherwise: the chores, and the calls they have in flight. */
 const POOL = 24;
 
 runProcess(async (shutdown) => {
@@ -31,7 +31,7 @@ runProcess(async (shutdown) => {
   const clock = makeClock(settings);
   shutdown.add('the clock', () => clock.stop());
   const database = databaseOptions(settings);
-  const source = await openDatabase(database, 'pay_worker', POOL);
+  const source = await openDatabase(database, 'pay_worker', settings.databasePool ?? POOL);
   shutdown.add('the pool', () => source.destroy());
   const cashier = makeCashier(settings, { source, clock, events: cashierMetrics(registry), onCommitted: () => undefined });
 

@@ -43,6 +43,8 @@ export interface Settings {
   host: string;
   /** null: the embedded server under `dataDir`. */
   database: DatabaseOptions | null;
+  /** Most connections with which one process writes; null: as many as suit its role. */
+  databasePool: number | null;
   /** Absolute path. */
   dataDir: string;
   roles: ReadonlySet<Role>;
@@ -92,6 +94,8 @@ const HIGHEST_PORT = 65_535;
 /** 128 bits in hexadecimal: what nobody guesses. */
 const LEAST_SECRET_LENGTH = 32;
 const MOST_ACTIVE_SECRETS = 2;
+/** PostgreSQL works through what is given to it with as many connections as it has cores and disks; more only wait inside it. */
+const LARGEST_POOL = 1_000;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -100,6 +104,11 @@ const portText = z
   .regex(/^\d{1,5}$/)
   .transform(Number)
   .refine((port) => port >= 1 && port <= HIGHEST_PORT);
+const poolText = z
+  .string()
+  .regex(/^\d{1,4}$/)
+  .transform(Number)
+  .refine((size) => size >= 1 && size <= LARGEST_POOL);
 const switchText = z.enum(['on', 'off']).transform((text) => text === 'on');
 const httpUrl = z
   .string()
@@ -145,6 +154,7 @@ export function readSettings(env: Environment): Settings {
     workerPort: port + WORKER_PORT_OFFSET,
     host: env['HOST'] || (isSandbox ? '127.0.0.1' : '0.0.0.0'),
     database: readDatabase(env),
+    databasePool: read(env, 'DATABASE_POOL', poolText, `a whole number from 1 to ${LARGEST_POOL}`) ?? null,
     dataDir,
     roles,
     region: read(env, 'REGION', z.string().regex(/^[a-z0-9-]{1,32}$/), '1 to 32 of a-z, 0-9 and "-"') ?? 'local',

@@ -1,8 +1,8 @@
 import type { PaymentMethodId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
-import { CustomerRow, ProviderCustomerRow } from '../entities/customer.entity.js';
+import { CustomerRow } from '../entities/customer.entity.js';
 import { keyBucket } from '../platform/json.js';
-import { statement } from './statement.js';
+import { entityStatement, statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
 export type { CustomerRow };
@@ -17,8 +17,19 @@ const ADD_PROVIDER_CUSTOMER = statement<[number, string, number, string], never>
    on conflict (bucket, user_id, provider_account_id) do nothing`,
 );
 
-/** Makes the customer if new, then takes the customer's lock: every unit of work that changes a user begins here. */
+const LOAD_PROVIDER_CUSTOMER = statement<[number, string, number], { object_id: string }>(
+  'load_provider_customer',
+  'select object_id from provider_customer where bucket = $1 and user_id = $2 and provider_account_id = $3',
+);
+const LOCK_CUSTOMER = entityStatement<[number, string], CustomerRow>(
+  'lock_customer',
+  'select * from customer where bucket = $1 and user_id = $2 for update',
+);
+
+/** Takes the customer's lock, making the customer if new: every unit of work that changes a user begins here. */
 export async function lockCustomer(uow: UnitOfWork, userId: string): Promise<CustomerRow> {
+  const known = await lockExistingCustomer(uow, userId);
+  if (known !== null) return known;
   await uow.run(ADD_CUSTOMER, [keyBucket(userId), userId]);
   const customer = await lockExistingCustomer(uow, userId);
   invariant(customer !== null, 'a customer just added is there', { userId });
@@ -27,7 +38,8 @@ export async function lockCustomer(uow: UnitOfWork, userId: string): Promise<Cus
 
 /** The same for a user who may have no account here: null then. */
 export async function lockExistingCustomer(uow: UnitOfWork, userId: string): Promise<CustomerRow | null> {
-  return uow.manager.findOne(CustomerRow, { where: { bucket: keyBucket(userId), userId }, lock: { mode: 'pessimistic_write' } });
+  const [customer] = await uow.run(LOCK_CUSTOMER, [keyBucket(userId), userId]);
+  return customer ?? null;
 }
 
 /** Whether the user has an account here. */
@@ -37,8 +49,8 @@ export async function hasCustomer(uow: UnitOfWork, userId: string): Promise<bool
 
 /** The customer's object at a provider account, e.g. cus_...; null before the first setup. */
 export async function loadProviderCustomer(uow: UnitOfWork, userId: string, providerAccountId: number): Promise<string | null> {
-  const row = await uow.manager.findOneBy(ProviderCustomerRow, { bucket: keyBucket(userId), userId, providerAccountId });
-  return row?.objectId ?? null;
+  const [row] = await uow.run(LOAD_PROVIDER_CUSTOMER, [keyBucket(userId), userId, providerAccountId]);
+  return row?.object_id ?? null;
 }
 
 /** Keeps the customer's object; a second one is ignored, the first stays. */

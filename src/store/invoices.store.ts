@@ -1,5 +1,7 @@
 import { bucketOf, type InvoiceId, type PriceId, type PurchaseId, type SubscriptionId } from '../domain/ids.js';
-import { InvoiceLineRow, InvoiceRow, RevenueScheduleRow } from '../entities/invoice.entity.js';
+import { invariant } from '../domain/invariant.js';
+import { InvoiceRow, RevenueScheduleRow } from '../entities/invoice.entity.js';
+import { entityStatement, statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
 export type { InvoiceRow, RevenueScheduleRow };
@@ -26,39 +28,65 @@ export interface NewInvoice {
     | { kind: 'purchase'; purchaseId: PurchaseId };
 }
 
+const ADD_INVOICE = statement<
+  [
+    bucket: number,
+    id: string,
+    userId: string,
+    kind: string,
+    subscriptionId: string | null,
+    purchaseId: string | null,
+    epoch: number | null,
+    periodNumber: number | null,
+    periodStart: Date | null,
+    periodEnd: Date | null,
+    currency: string,
+    net: bigint,
+    at: Date,
+    description: string,
+    priceId: string,
+  ],
+  never
+>(
+  'add_invoice',
+  `with invoice as (
+     insert into invoice (bucket, id, user_id, kind, subscription_id, purchase_id, epoch, period_number, period_start, period_end,
+       currency, net, tax, status, finalized_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 'open', $13))
+   insert into invoice_line (bucket, invoice_id, position, user_id, description, price_id, amount, period_start, period_end)
+   values ($1, $2, 1, $3, $14, $15, $12, $9, $10)`,
+);
+const LOAD_INVOICE = entityStatement<[number, string], InvoiceRow>(
+  'load_invoice',
+  'select * from invoice where bucket = $1 and id = $2',
+);
+const CLOSE_INVOICE = statement<[number, string, string, Date | null], never>(
+  'close_invoice',
+  `update invoice set status = $3, paid_at = $4 where bucket = $1 and id = $2 and status = 'open'`,
+);
+
 /** Writes an open invoice and its line and, for a period with something to earn, its revenue schedule. Tax is 0: no rates are known yet. */
 export async function insertInvoice(uow: UnitOfWork, invoice: NewInvoice): Promise<void> {
   const bucket = bucketOf(invoice.id);
   const { userId, currency } = invoice;
   const period = invoice.for.kind === 'period' ? invoice.for : null;
-  await uow.manager.insert(InvoiceRow, {
+  await uow.run(ADD_INVOICE, [
     bucket,
-    id: invoice.id,
+    invoice.id,
     userId,
-    kind: invoice.for.kind,
-    subscriptionId: period?.subscriptionId ?? null,
-    purchaseId: invoice.for.kind === 'purchase' ? invoice.for.purchaseId : null,
-    epoch: period?.epoch ?? null,
-    periodNumber: period?.periodNumber ?? null,
-    periodStart: period?.periodStart ?? null,
-    periodEnd: period?.periodEnd ?? null,
+    invoice.for.kind,
+    period?.subscriptionId ?? null,
+    invoice.for.kind === 'purchase' ? invoice.for.purchaseId : null,
+    period?.epoch ?? null,
+    period?.periodNumber ?? null,
+    period?.periodStart ?? null,
+    period?.periodEnd ?? null,
     currency,
-    net: invoice.netMinor,
-    tax: 0n,
-    status: 'open',
-    finalizedAt: uow.now,
-  });
-  await uow.manager.insert(InvoiceLineRow, {
-    bucket,
-    invoiceId: invoice.id,
-    position: 1,
-    userId,
-    description: invoice.description,
-    priceId: invoice.priceId,
-    amount: invoice.netMinor,
-    periodStart: period?.periodStart ?? null,
-    periodEnd: period?.periodEnd ?? null,
-  });
+    invoice.netMinor,
+    uow.now,
+    invoice.description,
+    invoice.priceId,
+  ]);
   if (period) {
     await uow.manager.insert(RevenueScheduleRow, {
       bucket,
@@ -75,16 +103,14 @@ export async function insertInvoice(uow: UnitOfWork, invoice: NewInvoice): Promi
 
 /** The invoice; every attempt has one. */
 export async function requireInvoice(uow: UnitOfWork, id: string): Promise<InvoiceRow> {
-  return uow.manager.findOneByOrFail(InvoiceRow, { bucket: bucketOf(id), id });
+  const [invoice] = await uow.run(LOAD_INVOICE, [bucketOf(id), id]);
+  invariant(invoice !== undefined, 'an attempt has its invoice', { id });
+  return invoice;
 }
 
 /** Sets an open invoice paid or void. */
 export async function closeInvoice(uow: UnitOfWork, id: string, status: 'paid' | 'void'): Promise<void> {
-  await uow.manager.update(
-    InvoiceRow,
-    { bucket: bucketOf(id), id, status: 'open' },
-    { status, paidAt: status === 'paid' ? uow.now : null },
-  );
+  await uow.run(CLOSE_INVOICE, [bucketOf(id), id, status, status === 'paid' ? uow.now : null]);
 }
 
 /** The schedules of an invoice, oldest first; at most one runs. */

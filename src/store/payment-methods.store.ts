@@ -2,13 +2,19 @@ import { bucketOf, type PaymentMethodId, type SetupId } from '../domain/ids.js';
 import { PaymentMethodRow, PaymentMethodSetupRow } from '../entities/payment-method.entity.js';
 import { keyBucket } from '../platform/json.js';
 import type { MethodFact } from '../ports/provider.js';
+import { entityStatement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
 export type { PaymentMethodRow, PaymentMethodSetupRow };
 
+const LOAD_METHOD = entityStatement<[number, string], PaymentMethodRow>(
+  'load_method',
+  'select * from payment_method where bucket = $1 and id = $2',
+);
+
 /** One method by id; row security hides other users' from a customer. */
 export async function loadMethod(uow: UnitOfWork, id: string): Promise<PaymentMethodRow | null> {
-  return uow.manager.findOneBy(PaymentMethodRow, { bucket: bucketOf(id), id });
+  return (await uow.run(LOAD_METHOD, [bucketOf(id), id]))[0] ?? null;
 }
 
 /** Every method of the user that is not removed, oldest first. */

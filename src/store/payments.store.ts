@@ -9,15 +9,8 @@ import {
   type TransactionId,
 } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
-import {
-  DisputeRow,
-  PaymentAttemptRow,
-  PaymentIntentRow,
-  RefundRow,
-  TransactionEventRow,
-  TransactionRow,
-} from '../entities/payment.entity.js';
-import { statement } from './statement.js';
+import { DisputeRow, PaymentAttemptRow, PaymentIntentRow, RefundRow, TransactionRow } from '../entities/payment.entity.js';
+import { entityStatement, statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
 export type { DisputeRow, PaymentAttemptRow, PaymentIntentRow, RefundRow, TransactionRow };
@@ -42,39 +35,36 @@ export interface NewAttempt {
   nextActionAt: Date;
 }
 
+const ADD_FIRST_ATTEMPT = statement<
+  [number, string, string, string, string, bigint, string, number, string, string, string, Buffer, Date],
+  never
+>(
+  'add_first_attempt',
+  `with intent as (
+     insert into payment_intent (bucket, id, user_id, invoice_id, amount, currency, status) values ($1, $2, $4, $5, $6, $7, 'created'))
+   insert into payment_attempt (bucket, id, user_id, payment_intent_id, number, provider_account_id, payment_method_id, amount, currency,
+     cause, is_off_session, idempotency_key, return_url, request_fingerprint, status, next_action_at)
+   values ($1, $3, $4, $2, 1, $8, $9, $6, $7, 'user', false, $10, $11, $12, 'created', $13)`,
+);
+
 /** Writes intent, attempt 1 and its pending transaction, and tells the feed. */
 export async function insertFirstAttempt(uow: UnitOfWork, attempt: NewAttempt): Promise<void> {
-  const bucket = bucketOf(attempt.id);
   const { userId, currency } = attempt;
-  await uow.manager.insert(PaymentIntentRow, {
-    bucket,
-    id: attempt.intentId,
+  await uow.run(ADD_FIRST_ATTEMPT, [
+    bucketOf(attempt.id),
+    attempt.intentId,
+    attempt.id,
     userId,
-    invoiceId: attempt.invoiceId,
-    amount: attempt.amountMinor,
+    attempt.invoiceId,
+    attempt.amountMinor,
     currency,
-    status: 'created',
-    version: 0,
-  });
-  await uow.manager.insert(PaymentAttemptRow, {
-    bucket,
-    id: attempt.id,
-    userId,
-    paymentIntentId: attempt.intentId,
-    number: 1,
-    providerAccountId: attempt.providerAccountId,
-    paymentMethodId: attempt.paymentMethodId,
-    amount: attempt.amountMinor,
-    currency,
-    cause: 'user',
-    isOffSession: false,
-    idempotencyKey: attempt.idempotencyKey,
-    returnUrl: attempt.returnUrl,
-    requestFingerprint: attempt.requestFingerprint,
-    status: 'created',
-    nextActionAt: attempt.nextActionAt,
-    version: 0,
-  });
+    attempt.providerAccountId,
+    attempt.paymentMethodId,
+    attempt.idempotencyKey,
+    attempt.returnUrl,
+    attempt.requestFingerprint,
+    attempt.nextActionAt,
+  ]);
   await insertTransaction(uow, {
     id: attempt.id,
     userId,
@@ -114,20 +104,55 @@ export interface NewTransaction {
   settledAt: Date | null;
 }
 
+const ADD_TRANSACTION = statement<
+  [
+    bucket: number,
+    id: string,
+    userId: string,
+    kind: string,
+    status: string,
+    amount: bigint,
+    currency: string,
+    providerAccountId: number,
+    paymentMethodId: string | null,
+    subscriptionId: string | null,
+    purchaseId: string | null,
+    invoiceId: string | null,
+    originalId: string | null,
+    settledAt: Date | null,
+    at: Date,
+    cause: string,
+  ],
+  never
+>(
+  'add_transaction',
+  `with line as (
+     insert into transaction (bucket, id, user_id, kind, status, amount, currency, provider_account_id, payment_method_id,
+       subscription_id, purchase_id, invoice_id, original_id, settled_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14))
+   insert into transaction_event (bucket, transaction_id, version, user_id, status, at, cause) values ($1, $2, 0, $3, $5, $15, $16)`,
+);
+
 /** Writes a transaction with its first event, and tells the feed. */
 export async function insertTransaction(uow: UnitOfWork, transaction: NewTransaction): Promise<void> {
-  const { amountMinor, cause, ...columns } = transaction;
-  const bucket = bucketOf(transaction.id);
-  await uow.manager.insert(TransactionRow, { ...columns, bucket, amount: amountMinor, version: 0 });
-  await uow.manager.insert(TransactionEventRow, {
-    bucket,
-    transactionId: transaction.id,
-    version: 0,
-    userId: transaction.userId,
-    status: transaction.status,
-    at: uow.now,
-    cause,
-  });
+  await uow.run(ADD_TRANSACTION, [
+    bucketOf(transaction.id),
+    transaction.id,
+    transaction.userId,
+    transaction.kind,
+    transaction.status,
+    transaction.amountMinor,
+    transaction.currency,
+    transaction.providerAccountId,
+    transaction.paymentMethodId,
+    transaction.subscriptionId,
+    transaction.purchaseId,
+    transaction.invoiceId,
+    transaction.originalId,
+    transaction.settledAt,
+    uow.now,
+    transaction.cause,
+  ]);
   uow.emit({
     userId: transaction.userId,
     transactionId: transaction.id,
@@ -137,56 +162,71 @@ export async function insertTransaction(uow: UnitOfWork, transaction: NewTransac
   });
 }
 
+const CHANGE_TRANSACTION = statement<
+  [number, string, number, string, Date | null, string | null, Date, string],
+  { transaction_id: string }
+>(
+  'change_transaction',
+  `with changed as (
+     update transaction set status = $4, version = version + 1, settled_at = coalesce($5, settled_at),
+       statement_descriptor = coalesce($6, statement_descriptor)
+     where bucket = $1 and id = $2 and version = $3 returning bucket, id, version, user_id, status)
+   insert into transaction_event (bucket, transaction_id, version, user_id, status, at, cause)
+   select bucket, id, version, user_id, status, $7, $8 from changed returning transaction_id`,
+);
+
 /** Moves a transaction to another status with its event, and tells the feed. The customer's lock is held. */
 export async function changeTransaction(
   uow: UnitOfWork,
   row: TransactionRow,
   change: { status: string; cause: TransactionCause; settledAt?: Date; statementDescriptor?: string | null },
 ): Promise<void> {
-  const version = row.version + 1;
-  const done = await uow.manager.update(
-    TransactionRow,
-    { bucket: row.bucket, id: row.id, version: row.version },
-    {
-      status: change.status,
-      version,
-      ...(change.settledAt === undefined ? {} : { settledAt: change.settledAt }),
-      ...(change.statementDescriptor == null ? {} : { statementDescriptor: change.statementDescriptor }),
-    },
-  );
-  invariant(done.affected === 1, 'a transaction changes only under its customer lock', { id: row.id });
-  await uow.manager.insert(TransactionEventRow, {
-    bucket: row.bucket,
-    transactionId: row.id,
-    version,
-    userId: row.userId,
-    status: change.status,
-    at: uow.now,
-    cause: change.cause,
-  });
+  const done = await uow.run(CHANGE_TRANSACTION, [
+    row.bucket,
+    row.id,
+    row.version,
+    change.status,
+    change.settledAt ?? null,
+    change.statementDescriptor ?? null,
+    uow.now,
+    change.cause,
+  ]);
+  invariant(done.length === 1, 'a transaction changes only under its customer lock', { id: row.id });
   // The row's id is the transaction's: a row of this table names nothing else.
   uow.emit({
     userId: row.userId,
     transactionId: row.id as TransactionId,
-    version,
+    version: row.version + 1,
     status: change.status,
     previousStatus: row.status,
   });
 }
 
+const LOAD_TRANSACTION = entityStatement<[number, string], TransactionRow>(
+  'load_transaction',
+  'select * from transaction where bucket = $1 and id = $2',
+);
+const LOAD_ATTEMPT = entityStatement<[number, string], PaymentAttemptRow>(
+  'load_attempt',
+  'select * from payment_attempt where bucket = $1 and id = $2',
+);
+const LOAD_INTENT = entityStatement<[number, string], PaymentIntentRow>(
+  'load_intent',
+  'select * from payment_intent where bucket = $1 and id = $2',
+);
 /** One transaction by id; row security hides other users' from a customer. */
 export async function loadTransaction(uow: UnitOfWork, id: string): Promise<TransactionRow | null> {
-  return uow.manager.findOneBy(TransactionRow, { bucket: bucketOf(id), id });
+  return (await uow.run(LOAD_TRANSACTION, [bucketOf(id), id]))[0] ?? null;
 }
 
 /** One attempt by id. */
 export async function loadAttempt(uow: UnitOfWork, id: string): Promise<PaymentAttemptRow | null> {
-  return uow.manager.findOneBy(PaymentAttemptRow, { bucket: bucketOf(id), id });
+  return (await uow.run(LOAD_ATTEMPT, [bucketOf(id), id]))[0] ?? null;
 }
 
 /** One intent by id. */
 export async function loadIntent(uow: UnitOfWork, id: string): Promise<PaymentIntentRow | null> {
-  return uow.manager.findOneBy(PaymentIntentRow, { bucket: bucketOf(id), id });
+  return (await uow.run(LOAD_INTENT, [bucketOf(id), id]))[0] ?? null;
 }
 
 /** The newest attempt of an intent, whatever became of it. */
@@ -222,18 +262,20 @@ export async function changeAttempt(uow: UnitOfWork, row: PaymentAttemptRow, set
   return done.affected === 1;
 }
 
+const CHANGE_INTENT = statement<[number, string, number, string | null, Date | null], { id: string }>(
+  'change_intent',
+  `update payment_intent set status = coalesce($4, status), cancel_requested_at = coalesce($5, cancel_requested_at), version = version + 1
+   where bucket = $1 and id = $2 and version = $3 returning id`,
+);
+
 /** Moves an intent on, version + 1. The customer's lock or the attempt's version is held. */
 export async function changeIntent(
   uow: UnitOfWork,
   row: PaymentIntentRow,
-  set: Partial<Pick<PaymentIntentRow, 'status' | 'cancelRequestedAt'>>,
+  set: { status?: string; cancelRequestedAt?: Date },
 ): Promise<void> {
-  const done = await uow.manager.update(
-    PaymentIntentRow,
-    { bucket: row.bucket, id: row.id, version: row.version },
-    { ...set, version: row.version + 1 },
-  );
-  invariant(done.affected === 1, 'an intent changes together with its attempt', { id: row.id });
+  const done = await uow.run(CHANGE_INTENT, [row.bucket, row.id, row.version, set.status ?? null, set.cancelRequestedAt ?? null]);
+  invariant(done.length === 1, 'an intent changes together with its attempt', { id: row.id });
 }
 
 /** Rows that wait for the worker, by slot: claimed ones are skipped, so two workers share the load and never a row. */

@@ -1,6 +1,6 @@
 /** What providers told: directory of their ids, lines of their books, webhooks, and what did not fit. */
 import { bucketOf, type WebhookEventId } from '../domain/ids.js';
-import { ProviderRecordRow, ReconFindingRow, WebhookInboxRow, WebhookPayloadRow } from '../entities/provider.entity.js';
+import { ReconFindingRow, WebhookInboxRow } from '../entities/provider.entity.js';
 import { keyBucket, sha256 } from '../platform/json.js';
 import type { ProviderEvent, ProviderRecordFact } from '../ports/provider.js';
 import { statement } from './statement.js';
@@ -37,6 +37,37 @@ export async function findRef(
   return ref ?? null;
 }
 
+const ADD_RECORD = statement<
+  [
+    bucket: number,
+    id: string,
+    providerAccountId: number,
+    nativeId: string,
+    nativeType: string,
+    kind: string,
+    objectId: string | null,
+    parentObjectId: string | null,
+    ourRef: string | null,
+    gross: bigint,
+    fee: bigint,
+    net: bigint,
+    currency: string,
+    occurredAt: Date,
+    day: string,
+    status: string,
+    digest: Buffer,
+    matchedId: string | null,
+  ],
+  { id: string }
+>(
+  'add_provider_record',
+  `insert into provider_record (bucket, id, provider_account_id, native_id, native_type, kind, object_id, parent_object_id, our_ref,
+     gross, fee, net, currency, occurred_at, day, status, digest, matched_id, matched_type, matched_by)
+   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+     case when $18::uuid is not null then 'transaction' end, case when $18::uuid is not null then 'M1' end)
+   on conflict (bucket, provider_account_id, native_id, native_type) do nothing returning id`,
+);
+
 /**
  * Keeps a line of the provider's books, matched to its transaction; false when it was kept before.
  * Its id is given by the caller, in the user's bucket.
@@ -53,36 +84,27 @@ export async function recordProviderRecord(
   },
 ): Promise<boolean> {
   const { fact } = record;
-  const known = await uow.manager.existsBy(ProviderRecordRow, {
-    bucket: bucketOf(record.id),
-    providerAccountId: record.providerAccountId,
-    nativeId: fact.nativeId,
-    nativeType: fact.nativeType,
-  });
-  if (known) return false;
-  await uow.manager.insert(ProviderRecordRow, {
-    bucket: bucketOf(record.id),
-    id: record.id,
-    providerAccountId: record.providerAccountId,
-    nativeId: fact.nativeId,
-    nativeType: fact.nativeType,
-    kind: fact.kind,
-    objectId: fact.objectId,
-    parentObjectId: fact.parentObjectId,
-    ourRef: record.ourRef,
-    gross: fact.grossMinor,
-    fee: fact.feeMinor,
-    net: fact.netMinor,
-    currency: fact.currency,
-    occurredAt: fact.occurredAt,
-    day: fact.occurredAt.toISOString().slice(0, 10),
-    status: fact.status,
-    digest: sha256(fact.raw),
-    matchedType: record.matchedId === null ? null : 'transaction',
-    matchedId: record.matchedId,
-    matchedBy: record.matchedId === null ? null : 'M1',
-  });
-  return true;
+  const added = await uow.run(ADD_RECORD, [
+    bucketOf(record.id),
+    record.id,
+    record.providerAccountId,
+    fact.nativeId,
+    fact.nativeType,
+    fact.kind,
+    fact.objectId,
+    fact.parentObjectId,
+    record.ourRef,
+    fact.grossMinor,
+    fact.feeMinor,
+    fact.netMinor,
+    fact.currency,
+    fact.occurredAt,
+    fact.occurredAt.toISOString().slice(0, 10),
+    fact.status,
+    sha256(fact.raw),
+    record.matchedId,
+  ]);
+  return added.length > 0;
 }
 
 /** Something that does not fit and that a person, or a later step, must settle. */
@@ -129,10 +151,15 @@ export async function recordFinding(uow: UnitOfWork, finding: NewFinding): Promi
     .execute();
 }
 
-const ADD_WEBHOOK = statement<[number, string, number, string, string, string | null, string, Date, Date], { id: string }>(
+const ADD_WEBHOOK = statement<
+  [number, string, number, string, string, string | null, string, Date, Date, Buffer],
+  { id: string }
+>(
   'add_webhook',
-  `insert into webhook_inbox (bucket, event_id, provider_account_id, id, type, object_id, source, provider_created_at, status, next_action_at)
-   values ($1, $2, $3, $4, $5, $6, $7, $8, 'new', $9) on conflict (bucket, event_id, provider_account_id) do nothing returning id`,
+  `with added as (
+     insert into webhook_inbox (bucket, event_id, provider_account_id, id, type, object_id, source, provider_created_at, status, next_action_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, 'new', $9) on conflict (bucket, event_id, provider_account_id) do nothing returning bucket, id)
+   insert into webhook_payload (bucket, id, body) select bucket, id, $10 from added returning id`,
 );
 
 /** Keeps an event with its raw bytes, once; false when it was known. */
@@ -152,10 +179,9 @@ export async function storeWebhook(
     webhook.source,
     event.createdAt,
     uow.now,
+    webhook.rawBody,
   ]);
-  if (added.length === 0) return false;
-  await uow.manager.insert(WebhookPayloadRow, { bucket, id: webhook.id, body: webhook.rawBody });
-  return true;
+  return added.length > 0;
 }
 
 /** A stored event that waits for the worker. */

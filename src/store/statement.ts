@@ -2,6 +2,8 @@
 export interface Statement<Params extends readonly unknown[], Row> {
   readonly name: string;
   readonly text: string;
+  /** Its rows are whole rows of a table, to be given with the names of the entity. */
+  readonly isOfEntity?: boolean;
   /** Never set: carries the types. */
   readonly types?: (params: Params) => Row;
 }
@@ -9,4 +11,24 @@ export interface Statement<Params extends readonly unknown[], Row> {
 /** Declares a statement: a constant text, never built from pieces at run time. */
 export function statement<Params extends readonly unknown[], Row>(name: string, text: string): Statement<Params, Row> {
   return { name, text };
+}
+
+/** Declares a statement that answers with whole rows of a table (`select *`), under the names that its entity has for the columns. */
+export function entityStatement<Params extends readonly unknown[], Row>(name: string, text: string): Statement<Params, Row> {
+  return { name, text, isOfEntity: true };
+}
+
+/** A row under its entity's names: `payment_intent_id` is `paymentIntentId`. Held for every entity by test/store/entity-names.test.ts. */
+export function underEntityNames(row: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(row).map(([column, value]) => [entityName(column), value]));
+}
+
+const entityNames = new Map<string, string>();
+
+function entityName(column: string): string {
+  const known = entityNames.get(column);
+  if (known !== undefined) return known;
+  const name = column.replaceAll(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+  entityNames.set(column, name);
+  return name;
 }

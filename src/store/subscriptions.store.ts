@@ -4,7 +4,7 @@ import { invariant } from '../domain/invariant.js';
 import { PriceRow, ProductRow, TierRow } from '../entities/catalogue.entity.js';
 import { EntitlementGrantRow, PurchaseRow, SubscriptionEventRow, SubscriptionRow } from '../entities/subscription.entity.js';
 import { keyBucket } from '../platform/json.js';
-import { statement } from './statement.js';
+import { entityStatement, statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
 export type { PriceRow, ProductRow, PurchaseRow, SubscriptionRow, TierRow };
@@ -19,14 +19,18 @@ export async function loadTierPrice(uow: UnitOfWork, priceId: PriceId): Promise<
   return { price, tier: await uow.manager.findOneByOrFail(TierRow, { id: price.tierId }) };
 }
 
+const LOAD_PRICE = entityStatement<[string], PriceRow>('load_price', 'select * from price where id = $1');
+const LOAD_PRODUCT = entityStatement<[string], ProductRow>('load_product', 'select * from product where id = $1');
+
 /** A price with the product it belongs to; null when there is none, or it is a tier's. */
 export async function loadProductPrice(
   uow: UnitOfWork,
   priceId: PriceId,
 ): Promise<{ price: PriceRow; product: ProductRow } | null> {
-  const price = await uow.manager.findOneBy(PriceRow, { id: priceId });
+  const [price] = await uow.run(LOAD_PRICE, [priceId]);
   if (!price?.productId) return null;
-  return { price, product: await uow.manager.findOneByOrFail(ProductRow, { id: price.productId }) };
+  const [product] = await uow.run(LOAD_PRODUCT, [price.productId]);
+  return product === undefined ? null : { price, product };
 }
 
 /** The user's live subscription of a group, if any. */
@@ -132,30 +136,47 @@ export async function listDueSubscriptions(
   return rows.map((row) => ({ id: row.id, userId: row.user_id }));
 }
 
+const ADD_PURCHASE = statement<[number, string, string, string, number], never>(
+  'add_purchase',
+  `insert into purchase (bucket, id, user_id, price_id, quantity, status) values ($1, $2, $3, $4, $5, 'pending_payment')`,
+);
+const COMPLETE_PURCHASE = statement<[number, string], { unlocks: string | null }>(
+  'complete_purchase',
+  `update purchase p set status = 'completed' from price c join product o on o.id = c.product_id
+   where p.bucket = $1 and p.id = $2 and c.id = p.price_id returning o.unlocks`,
+);
+
 /** Writes a purchase that waits for its payment. */
 export async function insertPurchase(
   uow: UnitOfWork,
   purchase: { id: PurchaseId; userId: string; priceId: PriceId; quantity: number },
 ): Promise<void> {
-  await uow.manager.insert(PurchaseRow, { ...purchase, bucket: bucketOf(purchase.id), status: 'pending_payment' });
+  await uow.run(ADD_PURCHASE, [bucketOf(purchase.id), purchase.id, purchase.userId, purchase.priceId, purchase.quantity]);
 }
 
-/** One purchase by id. */
-export async function loadPurchase(uow: UnitOfWork, id: string): Promise<PurchaseRow | null> {
-  return uow.manager.findOneBy(PurchaseRow, { bucket: bucketOf(id), id });
+/** Hands a purchase over; answers with the feature that its product unlocks, if any. */
+export async function completePurchase(uow: UnitOfWork, id: string): Promise<string | null> {
+  const [bought] = await uow.run(COMPLETE_PURCHASE, [bucketOf(id), id]);
+  invariant(bought !== undefined, 'a purchase is of a product', { id });
+  return bought.unlocks;
 }
 
 /** Moves a purchase on. */
-export async function setPurchaseStatus(uow: UnitOfWork, id: string, status: 'completed' | 'failed' | 'refunded'): Promise<void> {
+export async function setPurchaseStatus(uow: UnitOfWork, id: string, status: 'failed' | 'refunded'): Promise<void> {
   await uow.manager.update(PurchaseRow, { bucket: bucketOf(id), id }, { status });
 }
+
+const ADD_GRANT = statement<[number, string, string, string, string], never>(
+  'add_grant',
+  'insert into entitlement_grant (bucket, id, user_id, feature_key, purchase_id) values ($1, $2, $3, $4, $5)',
+);
 
 /** Grants what a purchase unlocks. */
 export async function insertGrant(
   uow: UnitOfWork,
   grant: { id: string; userId: string; featureKey: string; purchaseId: string },
 ): Promise<void> {
-  await uow.manager.insert(EntitlementGrantRow, { ...grant, bucket: bucketOf(grant.id) });
+  await uow.run(ADD_GRANT, [bucketOf(grant.id), grant.id, grant.userId, grant.featureKey, grant.purchaseId]);
 }
 
 /** Takes back what a purchase unlocked. */

@@ -6,12 +6,11 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { makeId, USER_ID_FORM, type TransactionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
-import { FeedEntryRow, OutboxEventRow } from '../entities/feed.entity.js';
 import { insideTransaction } from '../platform/inside-transaction.js';
 import { keyBucket } from '../platform/json.js';
 import type { Clock } from '../ports/clock.js';
 import type { Random } from '../ports/random.js';
-import { statement, type Statement } from './statement.js';
+import { statement, underEntityNames, type Statement } from './statement.js';
 
 /** A change of a payment's status, told to its owner's feed. */
 export interface PaymentChange {
@@ -52,9 +51,32 @@ export interface Transactor {
   onCommitted(changes: { userId: string; seq: bigint }[]): void;
 }
 
-const BUMP_FEED = statement<[number, string, number], { feed_seq: bigint }>(
-  'bump_feed',
-  'update customer set feed_seq = feed_seq + $3 where bucket = $1 and user_id = $2 returning feed_seq',
+/** One change as `write_feed` takes it. */
+interface FeedChange extends Omit<PaymentChange, 'userId'> {
+  /** Id of its row of the outbox. */
+  outboxId: string;
+}
+
+/**
+ * Numbers changes of one user in the order given, without a gap, in the feed and in the outbox; answers with the last number. The
+ * customer's row stays locked until the commit, so the order of the numbers is the order of the commits.
+ */
+const WRITE_FEED = statement<[number, string, string, number, Date], { feed_seq: bigint }>(
+  'write_feed',
+  `with bumped as (
+     update customer set feed_seq = feed_seq + $4 where bucket = $1 and user_id = $2 returning feed_seq)
+   , change as (
+     select c.*, b.feed_seq - $4 + c.nth as seq from bumped b, rows from (
+       jsonb_to_recordset($3::jsonb) as ("outboxId" uuid, "transactionId" uuid, version int, status text, "previousStatus" text)
+     ) with ordinality as c ("outboxId", "transactionId", version, status, "previousStatus", nth))
+   , feed as (
+     insert into feed_entry (bucket, user_id, seq, at, change, subject_id, version, status, previous_status)
+     select $1, $2, seq, $5, 'payment_status', "transactionId", version, status, "previousStatus" from change)
+   , outbox as (
+     insert into outbox_event (bucket, id, user_id, seq, type, data)
+     select $1, "outboxId", $2, seq, 'payment_status', jsonb_build_object('transactionId', "transactionId", 'version', version,
+       'status', status, 'previousStatus', "previousStatus") from change)
+   select feed_seq from bumped`,
 );
 
 /** Failures after which the whole unit may simply run again: serialization failure, deadlock. */
@@ -96,7 +118,7 @@ async function once<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfW
       // TypeORM gives [rows, count] for update and delete, rows for the rest; only this function knows.
       const rows: unknown = /^\s*(update|delete)\b/i.test(what.text) && Array.isArray(answer) ? answer[0] : answer;
       invariant(Array.isArray(rows), 'a statement answers with rows', { statement: what.name });
-      return rows;
+      return what.isOfEntity ? (rows.map(underEntityNames) as Row[]) : rows;
     },
     emit: (change) => void changes.push(change),
     abandon: () => {
@@ -124,44 +146,17 @@ async function once<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfW
   }
 }
 
-/** Numbers the changes of each user without a gap and writes feed and outbox rows; the last writes of a unit. */
+/** Numbers the changes of each user and writes feed and outbox rows; the last writes of a unit. */
 async function writeFeed(uow: UnitOfWork, random: Random, changes: PaymentChange[]): Promise<{ userId: string; seq: bigint }[]> {
   const told: { userId: string; seq: bigint }[] = [];
   for (const [userId, own] of Map.groupBy(changes, (change) => change.userId)) {
     const bucket = keyBucket(userId);
-    const [customer] = await uow.run(BUMP_FEED, [bucket, userId, own.length]);
+    const rows = own.map(({ transactionId, version, status, previousStatus }): FeedChange => {
+      const outboxId = makeId('whe', bucket, uow.now.getTime(), random.bytes(8));
+      return { outboxId, transactionId, version, status, previousStatus };
+    });
+    const [customer] = await uow.run(WRITE_FEED, [bucket, userId, JSON.stringify(rows), own.length, uow.now]);
     invariant(customer !== undefined, 'whoever is told something has a customer row', { userId });
-    const first = customer.feed_seq - BigInt(own.length) + 1n;
-    await uow.manager.insert(
-      FeedEntryRow,
-      own.map((change, i) => ({
-        bucket,
-        userId,
-        seq: first + BigInt(i),
-        at: uow.now,
-        change: 'payment_status',
-        subjectId: change.transactionId,
-        version: change.version,
-        status: change.status,
-        previousStatus: change.previousStatus,
-      })),
-    );
-    await uow.manager.insert(
-      OutboxEventRow,
-      own.map((change, i) => ({
-        bucket,
-        id: makeId('whe', bucket, uow.now.getTime(), random.bytes(8)),
-        userId,
-        seq: first + BigInt(i),
-        type: 'payment_status',
-        data: {
-          transactionId: change.transactionId,
-          version: change.version,
-          status: change.status,
-          previousStatus: change.previousStatus,
-        },
-      })),
-    );
     told.push({ userId, seq: customer.feed_seq });
   }
   return told;

@@ -12,7 +12,7 @@ const POLL_MS = 100;
 
 /** Sends a payment just begun, or, for a repeat, whatever the first request left; then says how it stands. */
 export async function payAndAnswer(cashier: Cashier, userId: string, id: TransactionId, isReplay: boolean): Promise<Refusal[]> {
-  await sendPayment(cashier, { id, userId });
+  if (await sendPayment(cashier, { id, userId })) return [];
   const isInFlight = (uow: UnitOfWork) => readPayment(uow, id).then((payment) => isSending(uow, payment?.attempt ?? null));
   if (isReplay && !(await hasLanded(cashier, own(userId), isInFlight))) return [stillRunning()];
   return declinesOf(cashier, userId, id);

@@ -4,7 +4,7 @@
  */
 import type { TransactionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
-import { decideDispute, type DisputeStatus } from '../domain/dispute/dispute.js';
+import { decideDisputeStep, type DisputeStatus, type DisputeStep } from '../domain/dispute/dispute.js';
 import { disputeLost, disputeReinstated, disputeWithdrawn, type Movement } from '../domain/ledger/journals.js';
 import { splitAfterPartialRefund, unearnedOn } from '../domain/ledger/revenue.js';
 import { entitledUntilFor, hasEnded, type SubscriptionStatus } from '../domain/subscription/subscription.js';
@@ -37,12 +37,15 @@ export async function applyDisputeFact(uow: UnitOfWork, cashier: Cashier, charge
   const known = (await listDisputes(uow, chargeId)).find((row) => row.providerObjectId === fact.objectId) ?? null;
   const withdrawn = fact.records.find((record) => record.kind === 'dispute') ?? null;
   const reinstated = fact.records.find((record) => record.kind === 'dispute_reversal') ?? null;
-  // Column check: one of these words.
-  const status = decideDispute((known?.status ?? null) as DisputeStatus | null, {
-    status: fact.status,
-    isWithdrawn: withdrawn !== null,
-    isReinstated: reinstated !== null,
-  });
+  const told = { status: fact.status, isWithdrawn: withdrawn !== null, isReinstated: reinstated !== null };
+  const booked = known && {
+    // Column check: one of these words.
+    status: known.status as DisputeStatus,
+    isWithdrawn: known.isWithdrawn,
+    isReinstated: known.reversalId !== null,
+  };
+  const step = decideDisputeStep(booked, told);
+  const { status } = step;
   const row =
     known ??
     (await insertDispute(uow, {
@@ -56,20 +59,19 @@ export async function applyDisputeFact(uow: UnitOfWork, cashier: Cashier, charge
     }));
   await recordRef(uow, { objectId: fact.objectId, providerAccountId: charge.providerAccountId, kind: 'dispute', id: row.id });
   const before = known?.status ?? null;
-  const isNewlyWithdrawn = withdrawn !== null && !row.isWithdrawn;
-  const isNewlyReinstated = reinstated !== null && row.reversalId === null;
-  if (before === status && !isNewlyWithdrawn && !isNewlyReinstated) return;
-  const reversalId = isNewlyReinstated ? newId(cashier, 'txn', charge.bucket) : null;
+  if (before === status && !step.withdraws && !step.reinstates) return;
+  const reversalId = step.reinstates ? newId(cashier, 'txn', charge.bucket) : null;
   await changeDispute(uow, row, {
     status,
     reason: fact.reason,
     evidenceDueAt: fact.evidenceDueAt,
-    ...(isNewlyWithdrawn ? { isWithdrawn: true } : {}),
+    ...(step.withdraws ? { isWithdrawn: true } : {}),
     ...(reversalId === null ? {} : { reversalId }),
   });
-  if (isNewlyWithdrawn) await withdraw(uow, cashier, charge, row, withdrawn);
+  if (step.withdraws && withdrawn) await withdraw(uow, cashier, charge, row, withdrawn);
   if (reversalId !== null && reinstated) await reinstate(uow, cashier, charge, row, reversalId, reinstated);
-  await followUp(uow, charge, row, status, before);
+  if (step.loses) await bookLoss(uow, charge, row);
+  await followUp(uow, charge, step, before);
   cashier.events.statusChanged('dispute', status);
 }
 
@@ -164,17 +166,10 @@ function book(
 }
 
 /** What a dispute does to access: held while it runs, given back when won and the paid period still runs, ended when lost. */
-async function followUp(
-  uow: UnitOfWork,
-  charge: TransactionRow,
-  row: DisputeRow,
-  status: DisputeStatus,
-  before: string | null,
-): Promise<void> {
+async function followUp(uow: UnitOfWork, charge: TransactionRow, { status }: DisputeStep, before: string | null): Promise<void> {
   if (status === before) return;
   const subscription = charge.subscriptionId === null ? null : await loadSubscription(uow, charge.subscriptionId);
   if (status === 'lost') {
-    await bookLoss(uow, charge, row);
     if (charge.paymentMethodId !== null) await setMethodStatus(uow, charge.paymentMethodId, 'failed');
     if (subscription) await endSubscription(uow, subscription.id, 'dispute', 'provider_event');
     return;
@@ -197,8 +192,7 @@ async function followUp(
 
 /** The withdrawn amount is gone: what was not yet earned of it is not owed any more, the rest is a loss. */
 async function bookLoss(uow: UnitOfWork, charge: TransactionRow, row: DisputeRow): Promise<void> {
-  const withdrawn = (await listDisputes(uow, charge.id)).find((one) => one.id === row.id);
-  if (!withdrawn?.isWithdrawn || charge.invoiceId === null) return;
+  if (charge.invoiceId === null) return;
   const today = isoDay(uow.now);
   const running = (await listSchedules(uow, charge.invoiceId)).find((one) => one.stoppedOn === null) ?? null;
   const unearned = running ? unearnedOn(scheduleOf(running), today) : 0n;

@@ -3,7 +3,7 @@
  * older news does nothing, and writes attempt, intent, invoice, subscription or purchase, transaction, ledger and feed in one unit of work.
  * The customer's lock is held by the caller.
  */
-import { bucketOf, publicId, type PriceId } from '../domain/ids.js';
+import { bucketOf, publicId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { invoiceVoided, orphanReceipt, paymentSucceeded } from '../domain/ledger/journals.js';
 import { stopSchedule as decideStop } from '../domain/ledger/revenue.js';
@@ -36,9 +36,8 @@ import { ORPHAN } from '../store/orphans.store.js';
 import { recordFinding, recordRef } from '../store/provider.store.js';
 import {
   changeSubscription,
+  completePurchase,
   insertGrant,
-  loadProductPrice,
-  loadPurchase,
   loadSubscription,
   setPurchaseStatus,
 } from '../store/subscriptions.store.js';
@@ -211,16 +210,13 @@ async function deliver(uow: UnitOfWork, cashier: Cashier, invoice: InvoiceRow, c
       },
     });
   } else if (invoice.purchaseId !== null) {
-    const purchase = await loadPurchase(uow, invoice.purchaseId);
-    invariant(purchase !== null, 'an invoice of a purchase has it', { id: invoice.id });
-    await setPurchaseStatus(uow, purchase.id, 'completed');
-    const bought = await loadProductPrice(uow, purchase.priceId as PriceId);
-    if (bought?.product.unlocks) {
+    const unlocks = await completePurchase(uow, invoice.purchaseId);
+    if (unlocks !== null) {
       await insertGrant(uow, {
-        id: newId(cashier, 'txn', bucketOf(purchase.id)),
-        userId: purchase.userId,
-        featureKey: bought.product.unlocks,
-        purchaseId: purchase.id,
+        id: newId(cashier, 'txn', bucketOf(invoice.purchaseId)),
+        userId: invoice.userId,
+        featureKey: unlocks,
+        purchaseId: invoice.purchaseId,
       });
     }
   }

@@ -54,7 +54,8 @@ export async function applyRefundFact(
     return 'nothing';
   }
   const status = refund.status as RefundStatus;
-  const decision = decideRefundFact(status, fact.status);
+  const wasDebited = fact.records.some(({ kind }) => kind === 'refund');
+  const decision = decideRefundFact(status, fact.status, wasDebited);
   if (decision.kind === 'nothing') return 'nothing';
   if (decision.kind === 'late') {
     await finding(uow, cashier, refund, 'late_appearance', fact.amountMinor);

@@ -28,7 +28,7 @@ const LISTING_MARGIN_MS = 5 * 60_000;
 /** Looks at one open payment now. `asked`: the client wants to know, whether it is due or not. */
 export async function resolvePayment(cashier: Cashier, ref: PaymentRef, why: 'due' | 'asked'): Promise<void> {
   const claimed = await claimForProbe(cashier, ref, why);
-  if (claimed === 'unsent') return sendPayment(cashier, ref);
+  if (claimed === 'unsent') return void (await sendPayment(cashier, ref));
   if (claimed === null) return;
   const { attempt, intent } = claimed;
   // An attempt that was called absent is only looked for: it must not be sent any more, and what appears must not stay.

@@ -52,13 +52,17 @@ export interface Recorded {
   recordedAtMs: number;
 }
 
-/** Sends an attempt that was not sent; does nothing when somebody else has. */
-export async function sendPayment(cashier: Cashier, ref: PaymentRef): Promise<void> {
+/**
+ * Sends an attempt that was not sent; does nothing when somebody else has.
+ * @returns whether this very call ended in a success that is recorded: then there is nothing more to ask
+ */
+export async function sendPayment(cashier: Cashier, ref: PaymentRef): Promise<boolean> {
   const claimed = await inTx(cashier.tx, own(ref.userId), (uow) => claimForSending(uow, cashier, ref));
-  if (!claimed || !mayStillSend(cashier, claimed.claimedAtMs)) return;
+  if (!claimed || !mayStillSend(cashier, claimed.claimedAtMs)) return false;
   const called = await cashier.provider.charge(claimed.request);
   cashier.events.providerCalled('charge', called.kind);
-  await recordPayment(cashier, claimed, called, 'user');
+  const { applied } = await recordPayment(cashier, claimed, called, 'user');
+  return applied === 'applied' && called.kind === 'fact' && called.fact.status === 'succeeded';
 }
 
 async function claimForSending(uow: UnitOfWork, cashier: Cashier, ref: PaymentRef): Promise<ClaimedPayment | null> {
@@ -71,18 +75,20 @@ async function claimForSending(uow: UnitOfWork, cashier: Cashier, ref: PaymentRe
     return null;
   }
   const now = uow.now.getTime();
-  const done = await changeAttempt(uow, attempt, {
+  const claim = {
     status: 'sent',
     sentAt: uow.now,
     callDeadlineAt: new Date(now + CALL_TIMEOUT_MS),
     keyValidUntil: new Date(now + cashier.provider.keyLifeMs),
     leaseUntil: new Date(now + LEASE_MS),
     nextActionAt: new Date(now + CALL_TIMEOUT_MS + 1_000),
-  });
-  if (!done) return null;
+  };
+  if (!(await changeAttempt(uow, attempt, claim))) return null;
   await changeIntent(uow, intent, { status: 'in_flight' });
-  const sent = await readPayment(uow, ref.id);
-  invariant(sent !== null, 'a claimed attempt is there', { id: ref.id });
+  const sent = {
+    attempt: { ...attempt, ...claim, version: attempt.version + 1 },
+    intent: { ...intent, status: 'in_flight', version: intent.version + 1 },
+  };
   return { ...ref, ...sent, request: await rebuildRequest(uow, sent), claimedAtMs: cashier.monotonicMs() };
 }
 

@@ -22,15 +22,48 @@ export function mayMoveDispute(from: DisputeStatus, to: DisputeStatus): boolean 
   return targets.includes(to);
 }
 
+/** A dispute as the provider tells it: how it stands, and which lines of the provider's books it has. */
+export interface ToldDispute {
+  status: DisputeStatus;
+  /** The amount was taken from our balance. */
+  isWithdrawn: boolean;
+  /** It was given back. */
+  isReinstated: boolean;
+}
+
 /**
  * The status to keep when the provider tells one: `won` only together with the entry that gives the money back, or the books
- * would hold a won dispute that is still withdrawn; until then the dispute stays as it was.
+ * would hold a won dispute that is still withdrawn; until then the dispute stays as it was. The other way round, money that is
+ * back has been won, whatever the status still says.
  */
-export function decideDispute(
-  current: DisputeStatus | null,
-  told: { status: DisputeStatus; isWithdrawn: boolean; isReinstated: boolean },
-): DisputeStatus {
+export function decideDispute(current: DisputeStatus | null, told: ToldDispute): DisputeStatus {
   const isTooEarly = told.status === 'won' && told.isWithdrawn && !told.isReinstated;
-  if (current === null) return isTooEarly ? 'under_review' : told.status;
-  return !isTooEarly && mayMoveDispute(current, told.status) ? told.status : current;
+  const isRunning = told.status === 'open' || told.status === 'under_review';
+  const status = isRunning && told.isReinstated ? 'won' : told.status;
+  if (current === null) return isTooEarly ? 'under_review' : status;
+  return !isTooEarly && mayMoveDispute(current, status) ? status : current;
+}
+
+/** What a fact about a dispute adds to the books. */
+export interface DisputeStep {
+  status: DisputeStatus;
+  /** Post the withdrawal. */
+  withdraws: boolean;
+  /** Post that the money came back. */
+  reinstates: boolean;
+  /** Post the withdrawn amount as lost. */
+  loses: boolean;
+}
+
+/**
+ * Decides what a fact adds to what is booked of a dispute, each once. The loss waits for the withdrawal, which the provider may
+ * tell later than the verdict; a dispute that is closed with the money taken is as lost as one that says so.
+ */
+export function decideDisputeStep(booked: ToldDispute | null, told: ToldDispute): DisputeStep {
+  const status = decideDispute(booked?.status ?? null, told);
+  const withdraws = told.isWithdrawn && !(booked?.isWithdrawn ?? false);
+  const reinstates = told.isReinstated && !(booked?.isReinstated ?? false);
+  const isGone = (status === 'lost' || status === 'closed') && (told.isWithdrawn || (booked?.isWithdrawn ?? false));
+  const isNews = withdraws || booked?.status !== status;
+  return { status, withdraws, reinstates, loses: isGone && isNews && !told.isReinstated };
 }

@@ -49,16 +49,18 @@ export type RefundFactDecision = { kind: 'apply'; to: RefundStatus } | { kind: '
 
 /**
  * Decides what a provider's fact does to a refund; older news does nothing. A refund that the provider cancels after it had
- * accepted it has given us the money back: for us it failed.
+ * accepted it has given us the money back: for us it failed, whether we heard of the acceptance or not.
+ * @param wasDebited the provider's books hold a debit for it: the sign of acceptance that a canceled one still carries
  */
 export function decideRefundFact(
   current: RefundStatus,
   fact: 'pending' | 'succeeded' | 'failed' | 'canceled',
+  wasDebited: boolean,
 ): RefundFactDecision {
   // Not sent as far as we know (a lost write): sending it again under its key will tell.
   if (current === 'created') return { kind: 'nothing' };
   const wasAccepted = current === 'pending' || current === 'succeeded' || current === 'failed';
-  const to = fact === 'canceled' && wasAccepted ? 'failed' : fact;
+  const to = fact === 'canceled' && (wasAccepted || wasDebited) ? 'failed' : fact;
   if (to === current) return { kind: 'nothing' };
   if (mayMoveRefund(current, to)) return { kind: 'apply', to };
   // A refund may fail after it succeeded, so whatever else is told of an accepted one is older news. One that was taken for dead and failed

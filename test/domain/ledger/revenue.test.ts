@@ -89,8 +89,15 @@ test('the unearned part of a canceled refund is earned over what remains, or in 
     stopped: null,
     next: { seq: 2, netMinor: 667n, startsOn: '2026-04-11', endsOn: '2026-05-01' },
   });
-  expect(reopenAfterCanceledRefund(stopped, '2026-06-01', 667n).next).toMatchObject({
-    startsOn: '2026-06-01',
-    endsOn: '2026-06-02',
+  const late = reopenAfterCanceledRefund(stopped, '2026-06-01', 667n);
+  expect(late.next).toMatchObject({ startsOn: '2026-06-01', endsOn: '2026-06-02' });
+});
+
+test('where a schedule still runs, the canceled refund and what it has still to earn go on as one', () => {
+  const { next: running } = splitAfterPartialRefund(month, '2026-04-11', 367n);
+  if (running === null) throw new Error('something is left to earn');
+  expect(reopenAfterCanceledRefund(running, '2026-04-21', 367n)).toEqual({
+    stopped: { stoppedOn: '2026-04-21', reversedMinor: 150n },
+    next: { seq: 3, netMinor: 517n, startsOn: '2026-04-21', endsOn: '2026-05-01', stoppedOn: null, reversedMinor: 0n },
   });
 });

@@ -107,7 +107,7 @@ test.each<{ current: RefundStatus; told: 'pending' | 'succeeded' | 'failed' | 'c
   ${'canceled'}  | ${'succeeded'} | ${'late'}
   ${'canceled'}  | ${'failed'}    | ${'nothing'}
 `('a $current refund told $told: $decision', ({ current, told, decision }) => {
-  const decided = decideRefundFact(current, told);
+  const decided = decideRefundFact(current, told, current !== 'sent');
   expect(decided.kind === 'apply' ? decided.to : decided.kind).toBe(decision);
 });
 

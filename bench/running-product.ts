@@ -1,0 +1,158 @@
+/** The product as `npm start` runs it, on free ports and data of its own, for the time of one bench. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import net, { type AddressInfo } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import pg from 'pg';
+import { embeddedPostgresAddress, removeEmbeddedPostgres } from '../src/platform/embedded-postgres.js';
+import { issueSandboxToken } from '../src/platform/sandbox-issuer.js';
+
+const READY_LIMIT_MS = 120_000;
+const TOKEN_LIFE_S = 3_600;
+
+/** Parts of the product whose CPU time is told apart. */
+export type Part = 'gateway' | 'worker' | 'stand-in' | 'database';
+
+/** A running product. */
+export interface RunningProduct {
+  /** The gateway, e.g. http://127.0.0.1:41234 */
+  url: URL;
+  standInUrl: URL;
+  /** As the database's superuser. */
+  pool: pg.Pool;
+  token(userId: string): Promise<string>;
+  /** CPU time that each part has used so far, milliseconds (Linux; nothing elsewhere). */
+  cpuMs(): Promise<Record<Part, number>>;
+  /** Stops it and removes its data. */
+  stop(): Promise<void>;
+}
+
+/** Starts a product with these settings. @throws Error with its last words when it is not ready in time */
+export async function startProduct(settings: Record<string, string>): Promise<RunningProduct> {
+  const dataDir = await mkdtemp(path.join(os.tmpdir(), 'bench-'));
+  const [port, stripePort, usersPort] = await freePorts();
+  const env: NodeJS.ProcessEnv = {
+    PATH: process.env['PATH'],
+    // Such as --cpu-prof: goes on to every process of the product.
+    NODE_OPTIONS: process.env['NODE_OPTIONS'],
+    NODE_ENV: 'test',
+    LOG_LEVEL: 'error',
+    DATA_DIR: dataDir,
+    PORT: String(port),
+    SANDBOX_STRIPE_PORT: String(stripePort),
+    USERS_PORT: String(usersPort),
+    ...settings,
+  };
+  const launcher = spawn(process.execPath, ['--enable-source-maps', 'dist/src/main/launcher.js'], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  let said = '';
+  for (const stream of [launcher.stdout, launcher.stderr])
+    stream?.on('data', (text) => (said = (said + String(text)).slice(-8_000)));
+  const ended = once(launcher, 'exit');
+  const stop = async (): Promise<void> => {
+    launcher.kill('SIGTERM');
+    await ended;
+    await removeEmbeddedPostgres(dataDir);
+    await rm(dataDir, { recursive: true, force: true });
+  };
+  const url = new URL(`http://127.0.0.1:${port}`);
+  const giveUpAt = Date.now() + READY_LIMIT_MS;
+  while (!said.includes('The monetization gateway runs.')) {
+    if (launcher.exitCode !== null || Date.now() > giveUpAt) {
+      await stop();
+      throw new Error(`The product did not start: ${said}`);
+    }
+    await pause(50);
+  }
+  const pool = new pg.Pool({ ...embeddedPostgresAddress(dataDir), database: 'postgres', max: 10 });
+  return {
+    url,
+    standInUrl: new URL(`http://127.0.0.1:${stripePort}`),
+    pool,
+    token: (userId) => issueSandboxToken({ dataDir, userId, scopes: [], ttlSeconds: TOKEN_LIFE_S, now: new Date() }),
+    cpuMs: () => cpuOf(launcher.pid ?? 0),
+    stop: async () => {
+      await pool.end();
+      await stop();
+    },
+  };
+}
+
+/** Three free ports; the thousandth after the first (the worker's) is free too. */
+async function freePorts(): Promise<[number, number, number]> {
+  const open = async (port: number): Promise<net.Server> => {
+    const server = net.createServer();
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, '127.0.0.1', resolve);
+    });
+    return server;
+  };
+  const portOf = (server: net.Server): number => (server.address() as AddressInfo).port;
+  for (;;) {
+    const servers = [await open(0), await open(0), await open(0)];
+    const [first = 0, second = 0, third = 0] = servers.map(portOf);
+    const workers = first + 1_000 > 65_535 ? null : await open(first + 1_000).catch(() => null);
+    for (const server of [...servers, ...(workers ? [workers] : [])]) await new Promise((resolve) => server.close(resolve));
+    if (workers) return [first, second, third];
+  }
+}
+
+/** The kernel's clock ticks of CPU time: 100 a second on every Linux. */
+const TICK_MS = 10;
+
+interface ProcessTimes {
+  pid: number;
+  parent: number;
+  command: string;
+  ownMs: number;
+  /** Of children that have ended and were waited for. */
+  childrenMs: number;
+}
+
+async function cpuOf(launcherPid: number): Promise<Record<Part, number>> {
+  const all = await processes();
+  const ours = new Set([launcherPid]);
+  for (const pid of ours) for (const one of all) if (one.parent === pid) ours.add(one.pid);
+  const used: Record<Part, number> = { gateway: 0, worker: 0, 'stand-in': 0, database: 0 };
+  for (const { pid, command, ownMs, childrenMs } of all) {
+    if (!ours.has(pid)) continue;
+    // A connection that was closed counts with the server that waited for it.
+    if (command.includes('postgres')) used.database += ownMs + (command.includes('/bin/postgres') ? childrenMs : 0);
+    else if (command.includes('main/gateway.js')) used.gateway += ownMs;
+    else if (command.includes('main/worker.js')) used.worker += ownMs;
+    else if (command.includes('sandbox/stripe')) used['stand-in'] += ownMs;
+  }
+  return used;
+}
+
+async function processes(): Promise<ProcessTimes[]> {
+  const pids = (await readdir('/proc').catch(() => [])).map(Number).filter((pid) => pid > 0);
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      const [stat, command] = await Promise.all([
+        readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''),
+        readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''),
+      ]);
+      // proc(5): after the name in brackets come state, parent and, from the 12th on, utime, stime, cutime, cstime.
+      const fields = stat
+        .slice(stat.lastIndexOf(')') + 2)
+        .split(' ')
+        .map(Number);
+      const [own = 0, system = 0, children = 0, childrenSystem = 0] = fields.slice(11, 15);
+      return {
+        pid,
+        parent: fields[1] ?? 0,
+        command,
+        ownMs: (own + system) * TICK_MS,
+        childrenMs: (children + childrenSystem) * TICK_MS,
+      };
+    }),
+  );
+  return found.filter(({ command }) => command !== '');
+}
