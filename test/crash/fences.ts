@@ -43,6 +43,7 @@ const CLAIMS = 'test/crash/claims.test.ts';
 const LEASES = 'test/crash/leases.test.ts';
 const LATE = 'test/crash/late-answers.test.ts';
 const ORPHANED = 'test/crash/orphans.test.ts';
+const WEBHOOKS = 'test/crash/webhook-leases.test.ts';
 const CALLS = 'test/crash/provider-calls.test.ts';
 const ROW_SECURITY = 'test/store/row-security.test.ts';
 
@@ -139,12 +140,23 @@ export const FENCES: readonly Fence[] = [
     'check (debit_account_id <> credit_account_id),',
   ),
   index('subscription_one_live', 'two live subscriptions of one group (fence 8)'),
-  constraint(
-    'unique.provider_record',
-    "a line of the provider's books that is booked twice",
-    'primary key (bucket, id), unique (bucket, provider_account_id, native_id, native_type));',
-    'primary key (bucket, id));',
-  ),
+  {
+    id: 'unique.provider_record',
+    stops: "a line of the provider's books that is booked twice",
+    killer: SECOND_LINE,
+    edits: [
+      {
+        file: TABLES,
+        find: 'primary key (bucket, id), unique (bucket, provider_account_id, native_id, native_type));',
+        replace: 'primary key (bucket, id));',
+      },
+      {
+        file: PROVIDER,
+        find: 'on conflict (bucket, provider_account_id, native_id, native_type) do nothing returning id`',
+        replace: 'returning id`',
+      },
+    ],
+  },
   {
     id: 'key.provider_customer',
     stops: 'a user with two customers at one provider',
@@ -174,8 +186,8 @@ export const FENCES: readonly Fence[] = [
       },
       {
         file: PROVIDER,
-        find: "'new', $9) on conflict (bucket, event_id, provider_account_id) do nothing returning id`",
-        replace: "'new', $9) returning id`",
+        find: "'new', $9) on conflict (bucket, event_id, provider_account_id) do nothing returning bucket, id)",
+        replace: "'new', $9) returning bucket, id)",
       },
     ],
   },
@@ -292,8 +304,8 @@ export const FENCES: readonly Fence[] = [
     'two units of work that decide about one customer at the same time',
     CLAIMS,
     CUSTOMERS,
-    "{ where: { bucket: keyBucket(userId), userId }, lock: { mode: 'pessimistic_write' } }",
-    '{ where: { bucket: keyBucket(userId), userId } }',
+    "'select * from customer where bucket = $1 and user_id = $2 for update',",
+    "'select * from customer where bucket = $1 and user_id = $2',",
   ),
   version(
     'payment_attempt',
@@ -301,8 +313,22 @@ export const FENCES: readonly Fence[] = [
     PAYMENTS,
     'PaymentAttemptRow',
   ),
-  version('payment_intent', 'an intent that moves away from its attempt', PAYMENTS, 'PaymentIntentRow'),
-  version('transaction', 'a line of the history that loses a status it had', PAYMENTS, 'TransactionRow'),
+  fence(
+    'version.payment_intent',
+    'an intent that moves away from its attempt',
+    VERSIONS,
+    PAYMENTS,
+    'where bucket = $1 and id = $2 and version = $3 returning id`,',
+    'where bucket = $1 and id = $2 and $3::int is not null returning id`,',
+  ),
+  fence(
+    'version.transaction',
+    'a line of the history that loses a status it had',
+    VERSIONS,
+    PAYMENTS,
+    'where bucket = $1 and id = $2 and version = $3 returning bucket, id, version, user_id, status)',
+    'where bucket = $1 and id = $2 and $3::int is not null returning bucket, id, version, user_id, status)',
+  ),
   version('refund', 'a claim or an outcome of a refund that somebody else has written first', PAYMENTS, 'RefundRow'),
   version('dispute', 'a dispute whose money is moved twice', PAYMENTS, 'DisputeRow'),
   version(
@@ -316,8 +342,8 @@ export const FENCES: readonly Fence[] = [
     'a paid invoice that is voided by whoever comes late',
     VERSIONS,
     INVOICES,
-    "{ bucket: bucketOf(id), id, status: 'open' },",
-    '{ bucket: bucketOf(id), id },',
+    "where bucket = $1 and id = $2 and status = 'open'`,",
+    'where bucket = $1 and id = $2`,',
   ),
 
   // Claims and leases.
@@ -370,6 +396,16 @@ export const FENCES: readonly Fence[] = [
     'select id, user_id from refund\n   where bucket = any($1) and next_action_at <= $2',
   ),
   fence(
+    'lease.webhook',
+    'an event that two workers apply at the same time',
+    WEBHOOKS,
+    PROVIDER,
+    `next_action_at <= $2 and (lease_until is null or lease_until < $2)
+     order by next_action_at limit $3 for update skip locked)`,
+    `next_action_at <= $2
+     order by next_action_at limit $3 for update skip locked)`,
+  ),
+  fence(
     'lease.over',
     'a decision by a process that slept past its lease, though nobody has claimed since',
     LATE,
@@ -398,8 +434,8 @@ export const FENCES: readonly Fence[] = [
     'a charge that is sent long after it was claimed',
     LEASES,
     SEND,
-    'if (!claimed || !mayStillSend(cashier, claimed.claimedAtMs)) return;',
-    'if (!claimed) return;',
+    'if (!claimed || !mayStillSend(cashier, claimed.claimedAtMs)) return false;',
+    'if (!claimed) return false;',
   ),
   fence(
     'guard.resend.charge',

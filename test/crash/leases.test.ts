@@ -3,7 +3,6 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { ASK_GUARD_MS, CALL_TIMEOUT_MS, CANCEL_AFTER_MS, LEASE_MS, SEND_GUARD_MS } from '../../src/domain/payment/schedule.js';
 import { listDueAttempts, listDueRefunds } from '../../src/store/payments.store.js';
 import { inTx } from '../../src/store/unit-of-work.js';
-import { applyWebhooks } from '../../src/usecases/apply-webhooks.js';
 import { SYSTEM } from '../../src/usecases/cashier.js';
 import { expectSoundBooks } from '../support/book-checks.js';
 import { someUser, withCard } from '../support/world.js';
@@ -203,34 +202,12 @@ test('a charge whose request would be built differently now is looked for and no
   expect(calls).toEqual(['findPayment']);
   await scene.untilAbsentOnce('charge', ref);
   await scene.world.advance(11 * MINUTE);
-  await scene.world.work('payments');
+  await look('charge', scene.world.worker, ref);
   expect(await scene.statusOf('charge', ref)).toBe('not_executed');
 });
 
-test('events that a worker holds are taken by nobody else, stand before no others, and are taken over after its lease', async () => {
-  const [ana, ben] = [await scene.customerFor('charge'), await scene.customerFor('charge')];
-  await scene.world.receiveEvents();
-  await scene.world.work('webhooks');
-  await scene.world.fault({ operation: CREATE.charge, kind: 'timeout_after', count: 2 });
-  await scene.begin('charge', ana, scene.world.gateway);
-  await scene.world.receiveEvents();
-  await expect(applyWebhooks(dying(scene.world.worker), ALL_BUCKETS, 64)).rejects.toThrow('killed');
-  await scene.begin('charge', ben, scene.world.gateway);
-  await scene.world.receiveEvents();
-  const { cashier, calls } = recorded(scene.world.worker);
-  expect(await applyWebhooks(cashier, ALL_BUCKETS, 1)).toBe(1);
-  while (await applyWebhooks(cashier, ALL_BUCKETS, 1));
-  expect([
-    await scene.statusOf('charge', await scene.refOf('charge', ana)),
-    await scene.statusOf('charge', await scene.refOf('charge', ben)),
-  ]).toEqual(['unknown', 'succeeded']);
-  calls.length = 0;
-  await scene.world.advance(MINUTE + 1);
-  while (await applyWebhooks(cashier, ALL_BUCKETS, 1));
-  expect(calls).toContain('readPayment');
-  expect(await scene.statusOf('charge', await scene.refOf('charge', ana))).toBe('succeeded');
-});
-
 test('after all this the books are sound', async () => {
+  // Some tests end before what they began.
+  await scene.world.work('payments', 'refunds');
   await expectSoundBooks(scene.world);
 });

@@ -75,7 +75,7 @@ export function withDatabaseHooks(cashier: Cashier, { statement, commit }: Datab
 
 /** The same statement without the customer's lock, as if nobody had taken it. */
 export function withoutCustomerLock(text: string): string {
-  return text.includes('FROM "customer"') ? text.replace(/ FOR UPDATE$/, '') : text;
+  return /\bfrom customer\b/.test(text) ? text.replace(/ for update$/, '') : text;
 }
 
 /** Members of the port that call nobody. */
