@@ -129,7 +129,8 @@ test.each(Object.keys(POSTS))(
       ['POST', key],
       ['POST', key],
     ]);
-    expect(again).toEqual(first);
+    expect([first, again].map(({ kind }) => kind)).toEqual(['fact', 'fact']);
+    expect(await fact(Promise.resolve(again))).toEqual(await fact(Promise.resolve(first)));
   },
 );
 
