@@ -8,6 +8,7 @@ import pg from 'pg';
 import Stripe from 'stripe';
 import { pgConfig } from '../../src/platform/database-options.js';
 import { SystemRandom } from '../../src/platform/random.js';
+import { eachAtMost, type ForEach } from '../../src/platform/repeat.js';
 import { stripeProvider } from '../../src/providers/stripe/adapter.js';
 import { startStripeStandIn, type StripeStandIn } from '../../src/sandbox/stripe/server.js';
 import { openDatabase } from '../../src/store/database.js';
@@ -74,6 +75,12 @@ export function signedBy(secret: string, body: Buffer, at: Date): string {
   const seconds = Math.floor(at.getTime() / 1000);
   return `t=${seconds},v1=${createHmac('sha256', secret).update(`${seconds}.`).update(body).digest('hex')}`;
 }
+
+/** Every bucket there is. */
+export const ALL_BUCKETS = Array.from({ length: 4096 }, (_, bucket) => bucket);
+
+/** Work for one after the other, so that its order is the same each time. */
+export const oneByOne: ForEach = (items, work) => eachAtMost(items, 1, work);
 
 /** A user nobody else uses. */
 export function someUser(name = 'user'): Actor {
