@@ -30,9 +30,16 @@ runProcess(async (shutdown) => {
   const registry = createMetrics({ region: settings.region, service: 'worker' });
   const clock = makeClock(settings);
   const database = databaseOptions(settings);
-  const source = await openDatabase(database, 'pay_worker', settings.databasePool ?? POOL);
+  const poolSize = settings.databasePool ?? POOL;
+  const source = await openDatabase(database, 'pay_worker', poolSize);
   shutdown.add('the pool', () => source.destroy());
-  const cashier = makeCashier(settings, { source, clock, events: cashierMetrics(registry), onCommitted: () => undefined });
+  const cashier = makeCashier(settings, {
+    source,
+    poolSize,
+    clock,
+    events: cashierMetrics(registry),
+    onCommitted: () => undefined,
+  });
 
   backlogMetrics(registry, cashier);
   const countFault = faultCounter(registry);
@@ -49,7 +56,12 @@ runProcess(async (shutdown) => {
     }
   };
   await maintain();
-  for (const chore of makeChores(cashier, { channel: FEED_WAKE_CHANNEL, maintain })) {
+  const report = (what: string) => (error: unknown) => {
+    countFault(error);
+    log.error({ err: error }, what);
+  };
+  const chores = makeChores(cashier, { channel: FEED_WAKE_CHANNEL, maintain, report: report('an event could not be applied') });
+  for (const chore of chores) {
     const running = repeat({
       everyMs: chore.everyMs,
       work: () => chore.run(),
