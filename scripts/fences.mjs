@@ -4,6 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { transformFileSync } from '@swc/core';
 import { Command, InvalidArgumentError } from 'commander';
 import { FENCES } from '../test/crash/fences.ts';
 
@@ -19,6 +20,7 @@ const COPIED = [
   'jest.config.js',
   '.swcrc',
   'tsconfig.json',
+  'tsconfig.build.json',
 ];
 /** Who is asked when a fence's own test file notices nothing. */
 const EVERYBODY = ['test/crash', 'test/usecases', 'test/store', 'test/domain'];
@@ -136,8 +138,16 @@ async function takeAway(tree, fence) {
     if (!first) return { fence, kind: 'BROKEN', output: all.failures[0]?.message ?? all.output };
     return { fence, kind: 'caught', file: first.file, title: first.title };
   } finally {
-    for (const [file, text] of originals) writeFileSync(path.join(tree, file), text);
+    for (const [file, text] of originals) write(tree, file, text);
   }
+}
+
+/** Writes a source of a tree, and what is made of it. What a change does to the types is of no interest here. */
+function write(tree, file, text) {
+  const source = path.join(tree, file);
+  writeFileSync(source, text);
+  const { code } = transformFileSync(source, { cwd: tree, swcrc: true, configFile: path.join(tree, '.swcrc') });
+  writeFileSync(path.join(tree, 'dist', file.replace(/\.ts$/, '.js')), code);
 }
 
 /** Runs test files in a tree with jest; failed tests in the order of files and of the tests in them. */
@@ -167,7 +177,11 @@ async function runTests(tree, files, more) {
 /** Runs a program to its end, in a process group of its own, so that one that hangs goes with all that it started. */
 function run(cwd, program, args) {
   return new Promise((resolve) => {
-    const env = { ...process.env, PATH: `${path.resolve('node_modules/.bin')}${path.delimiter}${process.env.PATH}` };
+    const env = {
+      ...process.env,
+      TEST_DIST_IS_BUILT: '1',
+      PATH: `${path.resolve('node_modules/.bin')}${path.delimiter}${process.env.PATH}`,
+    };
     const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     running.add(child);
     let output = '';
@@ -192,10 +206,8 @@ function copyTree(name) {
   const tree = path.join(folder, name);
   for (const entry of COPIED) cpSync(entry, path.join(tree, entry), { recursive: true });
   symlinkSync(path.resolve('node_modules'), path.join(tree, 'node_modules'));
-  // What a change does to the types is of no interest here.
-  const build = JSON.parse(readFileSync('tsconfig.build.json', 'utf8'));
-  build.compilerOptions.noCheck = true;
-  writeFileSync(path.join(tree, 'tsconfig.build.json'), JSON.stringify(build));
+  const built = spawnSync(path.resolve('node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json'], { cwd: tree, encoding: 'utf8' });
+  if (built.status !== 0) fail(`The tree does not build:\n${built.stdout}${built.stderr}`);
   return tree;
 }
 
