@@ -50,7 +50,6 @@ runProcess(async (shutdown) => {
   };
 
   const clock = makeClock(settings);
-  shutdown.add('the clock', () => clock.stop());
   const database = databaseOptions(settings);
   const source = await openDatabase(database, 'pay_app', settings.databasePool ?? APP_POOL);
   shutdown.add('the writing pool', () => source.destroy());

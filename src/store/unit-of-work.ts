@@ -3,7 +3,7 @@
  * Order of locks: idempotency key, customer, then that customer's rows. `uow.now` is one instant for the whole unit and comes from
  * the process's clock, never from the database.
  */
-import type { DataSource, EntityManager } from 'typeorm';
+import { QueryRunnerAlreadyReleasedError, type DataSource, type EntityManager } from 'typeorm';
 import { makeId, USER_ID_FORM, type TransactionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { insideTransaction } from '../platform/inside-transaction.js';
@@ -98,6 +98,17 @@ export async function inTx<T>(transactor: Transactor, scope: Scope, work: (uow: 
   }
 }
 
+/** The connection went in the middle of a unit of work, which then has not happened, or, at its commit, may have. */
+class ConnectionLost extends Error {
+  /** SQLSTATE connection_failure. */
+  readonly code = '08006';
+
+  constructor() {
+    super('The connection to the database was lost.');
+    this.name = 'ConnectionLost';
+  }
+}
+
 /** The SQLSTATE of a driver's error, wherever TypeORM put it; null for anything else. */
 export function sqlState(error: unknown): string | null {
   if (typeof error !== 'object' || error === null) return null;
@@ -140,7 +151,8 @@ async function once<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfW
   } catch (error) {
     // A connection that is gone can not roll back; the server has done it already.
     if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
-    throw error;
+    // TypeORM's word for it: it lets go of a runner whose connection breaks between two statements.
+    throw error instanceof QueryRunnerAlreadyReleasedError ? new ConnectionLost() : error;
   } finally {
     await runner.release();
   }

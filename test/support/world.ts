@@ -53,8 +53,8 @@ export interface World {
   fault(fault: object): Promise<void>;
   clearFaults(): Promise<void>;
   truth(): Promise<Truth>;
-  /** Takes every event the stand-in has, or its newest few, as its webhooks would bring them. */
-  receiveEvents(only?: { newest: number }): Promise<void>;
+  /** Takes every event the stand-in has, or its newest few, or those of some types, as its webhooks would bring them. */
+  receiveEvents(only?: { newest: number; types?: RegExp }): Promise<void>;
   /** Every event the stand-in has, oldest first. */
   events(): Promise<Stripe.Event[]>;
   /** Takes one event as its webhook brings it, signed now. */
@@ -137,7 +137,11 @@ export async function startWorld({ callTimeoutMs = CALL_TIMEOUT_MS } = {}): Prom
     events,
   });
   const [gateway, worker] = [cashierOver(appSource), cashierOver(workerSource)];
+  let partitionedOn = '';
   const partitions = async (): Promise<void> => {
+    const today = clock.now().toISOString().slice(0, 10);
+    if (today === partitionedOn) return;
+    partitionedOn = today;
     const owner = new pg.Client(pgConfig(db.options));
     await owner.connect();
     await keepPartitions(owner, clock.now());
@@ -195,7 +199,7 @@ export async function startWorld({ callTimeoutMs = CALL_TIMEOUT_MS } = {}): Prom
       let left = only?.newest ?? Infinity;
       for await (const event of stripe.events.list({ limit: 100 })) {
         if (left-- <= 0) return;
-        if (seen.has(event.id)) continue;
+        if (seen.has(event.id) || only?.types?.test(event.type) === false) continue;
         seen.add(event.id);
         await receiveEvent(event);
       }

@@ -164,7 +164,7 @@ test('a poison event among ten thousand holds up none of the others, is tried ei
   expect(await statusOf(poisoned.transactionId)).toBe('succeeded');
   await world.query("update recon_finding set status = 'resolved', resolved_by = 'test', resolved_at = now(), note = 'mended'");
   await expectSoundBooks(world);
-}, 120_000);
+}, 300_000);
 
 /** Stores events by the thousand: half say nothing to us, half are about one object. */
 async function addEvents(count: number, objectId: string): Promise<void> {
