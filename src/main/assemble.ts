@@ -6,6 +6,7 @@ import { SandboxClock, SystemClock } from '../platform/clock.js';
 import { isListedOrigin } from '../platform/origins.js';
 import { SystemRandom } from '../platform/random.js';
 import type { Settings } from '../platform/settings.js';
+import { Turns } from '../platform/turns.js';
 import type { Clock } from '../ports/clock.js';
 import { stripeProvider } from '../providers/stripe/adapter.js';
 import type { Wake } from '../store/outbox.store.js';
@@ -13,6 +14,9 @@ import type { Cashier, CashierEvents } from '../usecases/cashier.js';
 
 /** Row id of the merchant account at Stripe, as the catalogue's file gives it. */
 export const STRIPE_ACCOUNT_ID = 1;
+
+/** Longest wait for the connection that a new command begins with. */
+const BEGIN_LIMIT_MS = 10_000;
 
 /** A clock with the reading that the send guard goes by. */
 interface ProcessClock extends Clock {
@@ -28,13 +32,14 @@ export function makeClock(settings: Pick<Settings, 'isSandbox' | 'dataDir' | 'sa
 /** The cashier of one process over a pool. `onCommitted` wakes whoever waits for a user's feed in this process. */
 export function makeCashier(
   settings: Settings,
-  parts: { source: DataSource; clock: ProcessClock; events: CashierEvents; onCommitted(wakes: Wake[]): void },
+  parts: { source: DataSource; poolSize: number; clock: ProcessClock; events: CashierEvents; onCommitted(wakes: Wake[]): void },
 ): Cashier {
   return {
     tx: {
       source: parts.source,
       clock: parts.clock,
       random: new SystemRandom(),
+      turns: new Turns(parts.poolSize, BEGIN_LIMIT_MS),
       onCommitted: (wakes) => parts.onCommitted(wakes),
     },
     provider: stripeProvider({

@@ -30,9 +30,16 @@ runProcess(async (shutdown) => {
   const registry = createMetrics({ region: settings.region, service: 'worker' });
   const clock = makeClock(settings);
   const database = databaseOptions(settings);
-  const source = await openDatabase(database, 'pay_worker', settings.databasePool ?? POOL);
+  const poolSize = settings.databasePool ?? POOL;
+  const source = await openDatabase(database, 'pay_worker', poolSize);
   shutdown.add('the pool', () => source.destroy());
-  const cashier = makeCashier(settings, { source, clock, events: cashierMetrics(registry), onCommitted: () => undefined });
+  const cashier = makeCashier(settings, {
+    source,
+    poolSize,
+    clock,
+    events: cashierMetrics(registry),
+    onCommitted: () => undefined,
+  });
 
   backlogMetrics(registry, cashier);
   const countFault = faultCounter(registry);

@@ -134,6 +134,9 @@ const program = new Command('chaos')
       );
       print(result, seed);
       isGood = result.problems.length === 0;
+    } catch (error) {
+      if (!stopping.signal.aborted) throw error;
+      console.error('Broken off.');
     } finally {
       if (isGood && !keep) {
         await removeEmbeddedPostgres(dataDir);

@@ -4,7 +4,7 @@
  */
 import { expect } from '@jest/globals';
 import type { PriceId, PurchaseId, SetupId, SubscriptionId, TransactionId } from '../../src/domain/ids.js';
-import { eachAtMost } from '../../src/platform/repeat.js';
+import { eachAtMost, type ForEach } from '../../src/platform/repeat.js';
 import { applyWebhooks, fetchMissedEvents } from '../../src/usecases/apply-webhooks.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
 import { makeCommands } from '../../src/usecases/commands.js';
@@ -38,14 +38,18 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const BUCKETS = Array.from({ length: 4096 }, (_, bucket) => bucket);
 const LIMIT = 64;
-const one = <Item>(items: readonly Item[], work: (item: Item) => Promise<void>) => eachAtMost(items, 1, work);
+const one: ForEach = (items, work) => eachAtMost(items, 1, work);
 
 /** Turns of a worker. One thing at a time: the order of the points is then the same each time. */
 const turn = {
   payments: (cashier: Cashier) => resolveDuePayments(cashier, BUCKETS, LIMIT, one),
   refunds: (cashier: Cashier) => resolveDueRefunds(cashier, BUCKETS, LIMIT, one),
   orphans: (cashier: Cashier) => giveBackOrphans(cashier, BUCKETS, LIMIT, one),
-  webhooks: (cashier: Cashier) => applyWebhooks(cashier, BUCKETS, LIMIT),
+  webhooks: async (cashier: Cashier): Promise<number> => {
+    const { claimed, failures } = await applyWebhooks(cashier, BUCKETS, LIMIT, one);
+    if (failures.length > 0) throw new AggregateError(failures);
+    return claimed;
+  },
 };
 
 /** Prices of the catalogue that lives are about. */

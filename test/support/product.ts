@@ -23,10 +23,12 @@ import {
   CompleteSetupDocument,
   ListTiersDocument,
   PaymentStatusChangedDocument,
+  PurchaseDocument,
   StartSetupDocument,
   SubscribeDocument,
   type PaymentStatusChangedSubscription,
   type PaymentStatusChangedSubscriptionVariables,
+  type PurchaseMutation,
   type SubscribeMutation,
 } from '../generated/graphql.js';
 import { eventually } from './eventually.js';
@@ -89,11 +91,19 @@ export interface Product {
   stop(): Promise<void>;
 }
 
-/** Starts a product. `stripeBase` puts something between gateway, worker and the stand-in. */
+/**
+ * Starts a product. `stripeBase` puts something between gateway, worker and the stand-in; `database` is one of the suite's own, with
+ * tables and nothing in them; `settings` come on top of the usual ones.
+ */
 export async function startProduct(
-  options: { withSecondGateway?: boolean; stripeBase?: (standInPort: number) => Promise<string> } = {},
+  options: {
+    withSecondGateway?: boolean;
+    stripeBase?: (standInPort: number) => Promise<string>;
+    database?: TestDatabase;
+    settings?: NodeJS.ProcessEnv;
+  } = {},
 ): Promise<Product> {
-  const [db, dataDir] = [await testDatabase(), await mkdtemp(path.join(os.tmpdir(), 'product-'))];
+  const [db, dataDir] = [options.database ?? (await testDatabase()), await mkdtemp(path.join(os.tmpdir(), 'product-'))];
   const [port, secondPort, stripePort] = [await freePort(), await freePort(), await freePort()];
   const [url, secondUrl, standInUrl] = [port, secondPort, stripePort].map((one) => `http://127.0.0.1:${one}`) as [
     string,
@@ -116,6 +126,7 @@ export async function startProduct(
     STRIPE_WEBHOOK_SECRET: WEBHOOK_SECRET,
     LOG_LEVEL: 'error',
     ...(options.stripeBase && { STRIPE_API_BASE: await options.stripeBase(stripePort) }),
+    ...options.settings,
   };
   const parts: Record<ProcessName, { file: string; env: NodeJS.ProcessEnv; ready: string }> = {
     stripe: { file: 'sandbox/stripe/main.js', env, ready: `${standInUrl}/sandbox/clock` },
@@ -287,6 +298,11 @@ export class Person {
     const { data, errors } = await this.ask(document, variables);
     if (errors.length > 0 || data === null) throw new Error(JSON.stringify(errors));
     return data;
+  }
+
+  /** Buys the theme pack. The whole answer, refused or not. */
+  tryPurchase(priceId: string, idempotencyKey = newKey()): Promise<Answer<PurchaseMutation>> {
+    return this.ask(PurchaseDocument, { input: { priceId, idempotencyKey } });
   }
 
   async startSetup(): Promise<string> {
