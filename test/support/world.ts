@@ -19,7 +19,7 @@ import type { Actor, Commands } from '../../src/usecases/contract.js';
 import { publishCatalogue, readCatalogue } from '../../src/usecases/publish-catalogue.js';
 import { receiveWebhook } from '../../src/usecases/receive-webhook.js';
 import { makeChores, type Chore } from '../../src/worker/chores.js';
-import { keepPartitions } from '../../src/store/partitions.js';
+import { dropOldPartitions, keepPartitions } from '../../src/store/partitions.js';
 import { ShiftedClock } from './clock.js';
 import { testDatabase, type TestDatabase } from './postgres.js';
 
@@ -152,6 +152,7 @@ export async function startWorld({ callTimeoutMs = CALL_TIMEOUT_MS } = {}): Prom
     const owner = new pg.Client(pgConfig(db.options));
     await owner.connect();
     await keepPartitions(owner, clock.now());
+    await dropOldPartitions(owner, clock.now());
     await owner.end();
   };
   const reported: unknown[] = [];

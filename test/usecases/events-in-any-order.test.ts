@@ -25,7 +25,7 @@ import {
 } from '../support/world.js';
 
 /** Orders that are drawn for each property; `EVENT_ORDERS=5000 npm test -- test/usecases/events-in-any-order` draws more. */
-const ORDERS = Number(process.env['EVENT_ORDERS'] ?? 200);
+const ORDERS = Number(process.env['EVENT_ORDERS'] ?? 30);
 const TEN_MINUTES = 10 * 60_000;
 const objectOf = (event: Stripe.Event): string => ('id' in event.data.object ? String(event.data.object.id) : event.id);
 const kindOf = (event: Stripe.Event) => world.worker.provider.objectKindOf(event.type);
