@@ -50,7 +50,6 @@ runProcess(async (shutdown) => {
   };
 
   const clock = makeClock(settings);
-  shutdown.add('the clock', () => clock.stop());
   const database = databaseOptions(settings);
   const poolSize = settings.databasePool ?? APP_POOL;
   const source = await openDatabase(database, 'pay_app', poolSize);

@@ -3,7 +3,7 @@
  * Order of locks: idempotency key, customer, then that customer's rows. `uow.now` is one instant for the whole unit and comes from
  * the process's clock, never from the database.
  */
-import type { DataSource, EntityManager } from 'typeorm';
+import { QueryRunnerAlreadyReleasedError, type DataSource, type EntityManager } from 'typeorm';
 import { makeId, USER_ID_FORM, type TransactionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { insideTransaction } from '../platform/inside-transaction.js';
@@ -171,7 +171,8 @@ async function once<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfW
     return answer;
   } catch (error) {
     // A connection that is gone can not roll back; the server has done it already.
-    if (runner.isReleased) throw new ConnectionLost();
+    // TypeORM lets go of a runner whose connection breaks, and calls the next statement a misuse of its own.
+    if (runner.isReleased || error instanceof QueryRunnerAlreadyReleasedError) throw new ConnectionLost();
     if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
     throw error;
   } finally {

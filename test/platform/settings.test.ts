@@ -62,6 +62,11 @@ test('while the sandbox is on a proxy may stand before the stand-in', () => {
   expect(settings).toMatchObject({ isSandbox: true, stripe: { apiBase: new URL('http://127.0.0.1:9999') } });
 });
 
+test('the clock of one process of the sandbox may go before or after that of the others', () => {
+  expect(read({ SANDBOX_CLOCK_OFFSET_MS: '-20000' }).sandboxClockOffsetMs).toBe(-20_000);
+  expect(read({}).sandboxClockOffsetMs).toBe(0);
+});
+
 test('the size of the writing pool may be set', () => {
   expect(read({ DATABASE_POOL: '10' }).databasePool).toBe(10);
 });
@@ -146,6 +151,14 @@ test.each<[Record<string, string>, string]>([
   [
     { ...PRODUCTION, AUTH_ISSUER: 'http://127.0.0.1/sandbox' },
     'AUTH_ISSUER must not be the issuer of the sandbox when NODE_ENV=production.',
+  ],
+  [
+    { ...TEST_STRIPE, CURSOR_SECRET: SECRET, SANDBOX_CLOCK_OFFSET_MS: '20000' },
+    'SANDBOX_CLOCK_OFFSET_MS must not be set when SANDBOX is off.',
+  ],
+  [
+    { SANDBOX_CLOCK_OFFSET_MS: '3600001' },
+    'SANDBOX_CLOCK_OFFSET_MS must be a whole number from -3600000 to 3600000, got "3600001".',
   ],
 ])('%j is refused in one line', (env, line) => {
   expect(() => read(env)).toThrow(new SettingsError(line));

@@ -12,10 +12,10 @@ import { createClient, type Client } from 'graphql-ws';
 import pg from 'pg';
 import type Stripe from 'stripe';
 import WebSocket from 'ws';
-import { readSandboxClock, writeSandboxClock } from '../../src/platform/clock.js';
+import { instantOf, readSandboxTime, writeSandboxTime } from '../../src/platform/clock.js';
 import { pgConfig } from '../../src/platform/database-options.js';
 import { issueSandboxToken, prepareSandboxIssuer } from '../../src/platform/sandbox-issuer.js';
-import { moveStandInClock } from '../../src/platform/stand-in-clock.js';
+import { setStandInClock } from '../../src/platform/stand-in-clock.js';
 import { checkInvariants, parseInvariants } from '../../src/store/invariants.js';
 import { keepPartitions } from '../../src/store/partitions.js';
 import { publishCatalogue, readCatalogue } from '../../src/usecases/publish-catalogue.js';
@@ -175,15 +175,15 @@ export async function startProduct(
     if (!answer.ok) throw new Error(`${method} ${route}: ${answer.status} ${await answer.text()}`);
     return answer.json();
   };
-  const now = (): Date => readSandboxClock(dataDir) ?? new Date();
+  const now = (): Date => instantOf(readSandboxTime(dataDir));
   const advance = async (ms: number): Promise<void> => {
     const to = new Date(now().getTime() + ms);
     const owner = new pg.Client(pgConfig(db.options));
     await owner.connect();
     await keepPartitions(owner, to);
     await owner.end();
-    await moveStandInClock(stripePort, to);
-    writeSandboxClock(dataDir, to);
+    await setStandInClock(stripePort, { standsAt: to });
+    writeSandboxTime(dataDir, { standsAt: to });
   };
   const token = (userId: string, scopes: string[] = []): Promise<string> =>
     issueSandboxToken({ dataDir, userId, scopes, ttlSeconds: 3_600, now: new Date() });
