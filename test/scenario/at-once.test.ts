@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { publicId, type PriceId } from '../../src/domain/ids.js';
 import { eachAtMost } from '../../src/platform/repeat.js';
-import { startProduct, type Product } from '../support/product.js';
+import type { PurchaseMutation } from '../generated/graphql.js';
+import { newKey, startProduct, type Answer, type Person, type Product } from '../support/product.js';
 
 const BUYERS = 200;
 
@@ -23,6 +24,16 @@ async function charged(): Promise<string[]> {
     .map(({ customer, amount }) => `${typeof customer === 'string' ? userOf.get(customer) : null} ${amount}`);
 }
 
+/** Buys; on a machine too slow for all at once a client is turned away at the door, and comes again with its key. */
+async function buy(buyer: Person, priceId: string): Promise<Answer<PurchaseMutation>> {
+  const idempotencyKey = newKey();
+  for (;;) {
+    const answer = await buyer.tryPurchase(priceId, idempotencyKey);
+    if (answer.status !== 503) return answer;
+    expect(answer.errors.map(({ extensions }) => extensions.code)).toEqual(['SERVICE_UNAVAILABLE']);
+  }
+}
+
 test('of two hundred users who buy at once over ten connections each gets an answer and is charged once', async () => {
   const [price] = await product.query<{ id: string }>(
     "select p.id from price p join product o on o.id = p.product_id where o.key = 'theme_pack' and p.currency = 'USD'",
@@ -32,7 +43,7 @@ test('of two hundred users who buy at once over ten connections each gets an ans
   await eachAtMost(buyers, 8, async (buyer) => void (await buyer.addCard()));
   await product.fault({ operation: '*', kind: 'slow', probability: 1, ms: 50 });
 
-  const answers = await Promise.all(buyers.map((buyer) => buyer.tryPurchase(priceId)));
+  const answers = await Promise.all(buyers.map((buyer) => buy(buyer, priceId)));
   expect(answers.flatMap(({ errors, data }) => [...errors, ...(data?.purchase.userErrors ?? [])])).toEqual([]);
   expect(new Set(answers.map(({ data }) => data?.purchase.transaction?.status))).toEqual(new Set(['SUCCEEDED']));
   expect(new Set(answers.map(({ data }) => data?.purchase.transaction?.id)).size).toBe(BUYERS);
