@@ -13,13 +13,7 @@ export async function rehearse<T>(
   const runner = cashier.tx.source.createQueryRunner();
   await runner.startTransaction();
   try {
-    const shared: QueryRunner = new Proxy(runner, {
-      get(target, name) {
-        if (name === 'release') return async () => undefined;
-        const value: unknown = Reflect.get(target, name);
-        return typeof value === 'function' ? value.bind(target) : value;
-      },
-    });
+    const shared = withSavepoints(runner);
     const source: DataSource = new Proxy(cashier.tx.source, {
       get: (target, name) => (name === 'createQueryRunner' ? () => shared : Reflect.get(target, name)),
     });
@@ -28,4 +22,31 @@ export async function rehearse<T>(
     await runner.rollbackTransaction();
     await runner.release();
   }
+}
+
+/** The same connection, on which what a unit of work begins and ends is a savepoint. */
+function withSavepoints(runner: QueryRunner): QueryRunner {
+  let isActive = false;
+  const end = async (statement: string): Promise<void> => {
+    isActive = false;
+    await runner.query(statement);
+  };
+  const instead: Partial<Record<string | symbol, unknown>> = {
+    query: (text: string, params?: unknown[]) => runner.query(text.replace(/^start transaction;/, 'savepoint unit;'), params),
+    commitTransaction: () => end('release savepoint unit'),
+    rollbackTransaction: () => end('rollback to savepoint unit; release savepoint unit'),
+    release: async () => undefined,
+  };
+  return new Proxy(runner, {
+    get(target, name) {
+      if (name === 'isTransactionActive') return isActive;
+      const value: unknown = instead[name] ?? Reflect.get(target, name);
+      return typeof value === 'function' && !(name in instead) ? value.bind(target) : value;
+    },
+    set(target, name, value: unknown) {
+      if (name !== 'isTransactionActive') return Reflect.set(target, name, value);
+      isActive = value === true;
+      return true;
+    },
+  });
 }
