@@ -151,37 +151,47 @@ export async function recordFinding(uow: UnitOfWork, finding: NewFinding): Promi
     .execute();
 }
 
-const ADD_WEBHOOK = statement<
-  [number, string, number, string, string, string | null, string, Date, Date, Buffer],
-  { id: string }
+const ADD_WEBHOOKS = statement<
+  [number[], string[], number, string[], string[], (string | null)[], string, Date[], Date, Buffer[]],
+  { id: WebhookEventId }
 >(
-  'add_webhook',
-  `with added as (
+  'add_webhooks',
+  `with told as materialized (
+     select distinct on (event_id) * from unnest($1::smallint[], $2::text[], $4::uuid[], $5::text[], $6::text[], $8::timestamptz[], $10::bytea[])
+       k (bucket, event_id, id, type, object_id, provider_created_at, body) order by event_id)
+   , added as (
      insert into webhook_inbox (bucket, event_id, provider_account_id, id, type, object_id, source, provider_created_at, status, next_action_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, 'new', $9) on conflict (bucket, event_id, provider_account_id) do nothing returning bucket, id)
-   insert into webhook_payload (bucket, id, body) select bucket, id, $10 from added returning id`,
+     select bucket, event_id, $3, id, type, object_id, $7, provider_created_at, 'new', $9 from told
+     on conflict (bucket, event_id, provider_account_id) do nothing returning bucket, id)
+   insert into webhook_payload (bucket, id, body) select bucket, id, body from added join told using (bucket, id) returning id`,
 );
 
-/** Keeps an event with its raw bytes, once; false when it was known. */
-export async function storeWebhook(
+/** An event as it is kept. */
+export interface NewWebhook {
+  id: WebhookEventId;
+  event: ProviderEvent;
+  rawBody: Buffer;
+}
+
+/** Keeps events with their raw bytes, each once; answers with the ids of those that were not known. */
+export async function storeWebhooks(
   uow: UnitOfWork,
-  webhook: { id: WebhookEventId; event: ProviderEvent; providerAccountId: number; source: 'push' | 'listing'; rawBody: Buffer },
-): Promise<boolean> {
-  const { event } = webhook;
-  const bucket = keyBucket(event.eventId);
-  const added = await uow.run(ADD_WEBHOOK, [
-    bucket,
-    event.eventId,
-    webhook.providerAccountId,
-    webhook.id,
-    event.type,
-    event.objectId,
-    webhook.source,
-    event.createdAt,
+  webhooks: readonly NewWebhook[],
+  from: { providerAccountId: number; source: 'push' | 'listing' },
+): Promise<Set<WebhookEventId>> {
+  const added = await uow.run(ADD_WEBHOOKS, [
+    webhooks.map(({ event }) => keyBucket(event.eventId)),
+    webhooks.map(({ event }) => event.eventId),
+    from.providerAccountId,
+    webhooks.map(({ id }) => id),
+    webhooks.map(({ event }) => event.type),
+    webhooks.map(({ event }) => event.objectId),
+    from.source,
+    webhooks.map(({ event }) => event.createdAt),
     uow.now,
-    webhook.rawBody,
+    webhooks.map(({ rawBody }) => rawBody),
   ]);
-  return added.length > 0;
+  return new Set(added.map(({ id }) => id));
 }
 
 /** A stored event that a worker has claimed. Tries and lease together are the fencing token: the next claim has others. */

@@ -22,7 +22,7 @@ import {
   moveListedUntil,
   recordFinding,
   settleWebhooks,
-  storeWebhook,
+  storeWebhooks,
   unknownEvents,
   type ClaimedWebhook,
   type WebhookOutcome,
@@ -54,6 +54,8 @@ const FIRST_LISTING_MS = 3 * 86_400_000;
 const LISTED_AT_MOST_MS = 30 * 86_400_000;
 /** One listing covers at most this span, so that the mark moves on as it goes. */
 const LISTING_SPAN_MS = 3_600_000;
+/** Listed events kept by one statement. */
+const KEPT_AT_ONCE = 100;
 /** A listed event younger than this may still be on its way; it is kept, but does not count as missed. */
 const ON_ITS_WAY_MS = 60_000;
 
@@ -381,11 +383,14 @@ async function keepMissed(cashier: Cashier, listed: { event: ProviderEvent; raw:
   const { accountId } = cashier.provider;
   const ids = listed.map(({ event }) => event.eventId);
   const unknown = await inTx(cashier.tx, SYSTEM, (uow) => unknownEvents(uow, accountId, ids));
-  for (const { event, raw } of listed) {
-    if (!unknown.has(event.eventId)) continue;
-    const id = newId(cashier, 'whe', keyBucket(event.eventId));
-    const webhook = { id, event, providerAccountId: accountId, source: 'listing', rawBody: Buffer.from(raw) } as const;
-    const isNew = await inTx(cashier.tx, SYSTEM, (uow) => storeWebhook(uow, webhook));
-    if (isNew && event.createdAt.getTime() < now - ON_ITS_WAY_MS) cashier.events.webhook('missed');
+  const missed = listed
+    .filter(({ event }) => unknown.has(event.eventId))
+    .map(({ event, raw }) => ({ id: newId(cashier, 'whe', keyBucket(event.eventId)), event, rawBody: Buffer.from(raw) }));
+  for (let first = 0; first < missed.length; first += KEPT_AT_ONCE) {
+    const portion = missed.slice(first, first + KEPT_AT_ONCE);
+    const from = { providerAccountId: accountId, source: 'listing' } as const;
+    const added = await inTx(cashier.tx, SYSTEM, (uow) => storeWebhooks(uow, portion, from));
+    for (const { id, event } of portion)
+      if (added.has(id) && event.createdAt.getTime() < now - ON_ITS_WAY_MS) cashier.events.webhook('missed');
   }
 }

@@ -186,8 +186,8 @@ export const FENCES: readonly Fence[] = [
       },
       {
         file: PROVIDER,
-        find: "'new', $9) on conflict (bucket, event_id, provider_account_id) do nothing returning bucket, id)",
-        replace: "'new', $9) returning bucket, id)",
+        find: 'from told\n     on conflict (bucket, event_id, provider_account_id) do nothing returning bucket, id)',
+        replace: 'from told returning bucket, id)',
       },
     ],
   },

@@ -9,7 +9,7 @@ import { recordProviderCustomer, loadProviderCustomer } from '../../src/store/cu
 import { claimKey, type KeyClaim } from '../../src/store/idempotency.store.js';
 import { postJournal } from '../../src/store/ledger.store.js';
 import { keyBucket } from '../../src/platform/json.js';
-import { findRef, recordRef, storeWebhook } from '../../src/store/provider.store.js';
+import { findRef, recordRef, storeWebhooks } from '../../src/store/provider.store.js';
 import { inTx } from '../../src/store/unit-of-work.js';
 import { newId, own, SYSTEM } from '../../src/usecases/cashier.js';
 import type { Actor } from '../../src/usecases/contract.js';
@@ -305,11 +305,10 @@ test('an event that comes a second time is not kept again, and is applied once',
   const webhook = {
     id: newId(world.worker, 'whe', keyBucket(event.eventId)),
     event,
-    providerAccountId: 1,
-    source: 'push' as const,
     rawBody: Buffer.from('{}'),
   };
-  expect(await inTx(world.worker.tx, SYSTEM, (uow) => storeWebhook(uow, webhook))).toBe(false);
+  const from = { providerAccountId: 1, source: 'push' } as const;
+  expect(await inTx(world.worker.tx, SYSTEM, (uow) => storeWebhooks(uow, [webhook], from))).toEqual(new Set());
   expect(await world.query('select from webhook_inbox where event_id = $1', [event.eventId])).toHaveLength(1);
 });
 
