@@ -124,10 +124,11 @@ async function takeAway(tree, fence) {
   const originals = new Map(files.map((file) => [file, readFileSync(path.join(tree, file), 'utf8')]));
   try {
     for (const { file, find, replace } of fence.edits) {
-      const target = path.join(tree, file);
-      writeFileSync(
-        target,
-        readFileSync(target, 'utf8').replace(find, () => replace),
+      const text = readFileSync(path.join(tree, file), 'utf8');
+      write(
+        tree,
+        file,
+        text.replace(find, () => replace),
       );
     }
     const own = await runTests(tree, [fence.killer], ['--runInBand']);
