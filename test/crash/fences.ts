@@ -289,14 +289,6 @@ export const FENCES: readonly Fence[] = [
     "execute format('alter table %I force row level security', t);",
     '',
   ),
-  fence(
-    'rows.partitions',
-    'rows that are reached through a partition, where no policy is',
-    ROW_SECURITY,
-    TABLES,
-    "execute format('revoke all on %I from pay_app, pay_worker, pay_reader', t);",
-    '',
-  ),
 
   // The lock, and the versions behind it.
   fence(
