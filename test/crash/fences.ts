@@ -833,7 +833,7 @@ export const FENCES: readonly Fence[] = [
     'test/usecases/crashes.test.ts',
     RUN,
     'const kept = await claimKey(uow, claim);',
-    'const kept = await inTx(cashier.tx, command.scope, (other) => claimKey(other, claim));',
+    'const kept = await beginInTx(cashier.tx, command.scope, (other) => claimKey(other, claim));',
   ),
   fence(
     'refund.cap',
