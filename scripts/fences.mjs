@@ -132,7 +132,7 @@ async function takeAway(tree, fence) {
       );
     }
     const own = await runTests(tree, [fence.killer], ['--runInBand']);
-    const all = own.isGreen ? await runTests(tree, EVERYBODY, ['--bail', '--maxWorkers=1']) : own;
+    const all = own.isGreen ? await runTests(tree, EVERYBODY, ['--maxWorkers=1']) : own;
     if (all.isGreen) return { fence, kind: 'UNNOTICED' };
     const first = all.failures.find(({ message }) => VERDICT.test(message));
     // Red without a verdict: the change itself does not run, and shows nothing.

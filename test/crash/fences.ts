@@ -830,7 +830,7 @@ export const FENCES: readonly Fence[] = [
   fence(
     'client_key.one_unit',
     "a client's key that is taken without its result",
-    'test/usecases/crashes.test.ts',
+    'test/usecases/payments.test.ts',
     RUN,
     'const kept = await claimKey(uow, claim);',
     'const kept = await beginInTx(cashier.tx, command.scope, (other) => claimKey(other, claim));',
