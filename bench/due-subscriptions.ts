@@ -4,6 +4,7 @@ import http from 'node:http';
 import type pg from 'pg';
 import Stripe from 'stripe';
 import { makeId } from '../src/domain/ids.js';
+import { anchorLocalOf, boundary } from '../src/domain/time/periods.js';
 import { keyBucket } from '../src/platform/json.js';
 import { eachAtMost } from '../src/platform/repeat.js';
 
@@ -19,13 +20,13 @@ export interface DueOptions {
   /** The stand-in of Stripe. */
   stripePort: number;
   count: number;
-  /** End of the period they are in. */
+  /** Their period ended then, or up to three days before. */
   endsAt: Date;
   /** Begins each user's id. */
   prefix: string;
 }
 
-/** Writes them; each has a period that was paid elsewhere, so the books begin here. @returns the sum that is due, minor units */
+/** Writes them; each has a period that was paid elsewhere, so the books begin here. */
 export async function writeDueSubscriptions(options: DueOptions): Promise<void> {
   const { pool, count, endsAt, prefix } = options;
   const users = Array.from({ length: count }, (_, nth) => `${prefix}-${nth}`);
@@ -41,7 +42,10 @@ export async function writeDueSubscriptions(options: DueOptions): Promise<void> 
   );
   const [price] = rows;
   if (!price) throw new Error('The catalogue has no monthly premium in USD.');
-  const startsAt = new Date(endsAt.getTime() - 30 * DAY);
+  // No month is longer than 31 days: whatever the anchor, its first month is over.
+  const startsAt = new Date(Math.floor((endsAt.getTime() - 31 * DAY) / 1_000) * 1_000);
+  const anchorLocal = anchorLocalOf(startsAt, 'UTC');
+  const dueAt = boundary({ anchorLocal, zone: 'UTC', unit: 'month', count: 1, n: 1 });
   const usedIn = new Map<number, number>();
   for (let first = 0; first < count; first += PORTION) {
     const portion = users.slice(first, first + PORTION);
@@ -70,9 +74,9 @@ export async function writeDueSubscriptions(options: DueOptions): Promise<void> 
     await pool.query(
       `insert into subscription (bucket, id, user_id, tier_group, tier_id, price_id, payment_method_id, status, anchor_local, zone, period_start,
          period_end, entitled_until, next_action_at)
-       select b, s, u, $5, $6, $7, p, 'active', $8::timestamptz at time zone 'UTC', 'UTC', $8, $9, $9::timestamptz + interval '6 hours', $9
+       select b, s, u, $5, $6, $7, p, 'active', $10, 'UTC', $8, $9, $9::timestamptz + interval '6 hours', $9
        from unnest($1::smallint[], $2::uuid[], $3::text[], $4::uuid[]) k (b, s, u, p)`,
-      [buckets, subscriptions, portion, cards, price.tier_group, price.tier, price.price, startsAt, endsAt],
+      [buckets, subscriptions, portion, cards, price.tier_group, price.tier, price.price, startsAt, dueAt, anchorLocal],
     );
     await pool.query(
       `insert into subscription_event (bucket, subscription_id, version, user_id, kind, status, cause, at)
