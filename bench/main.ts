@@ -3,10 +3,11 @@ import { Command, InvalidArgumentError } from 'commander';
 import { fail } from '../src/platform/run-process.js';
 import type { Bench } from './bench.js';
 import { keepResult, printResult } from './result.js';
+import { renewalsKilled } from './renewals-killed.js';
 import { renewals } from './renewals.js';
 import { storm } from './storm.js';
 
-const BENCHES: readonly Bench[] = [renewals, storm];
+const BENCHES: readonly Bench[] = [renewals, renewalsKilled, storm];
 
 const program = new Command('bench').description('Runs one bench, prints its ratios and keeps them in bench/results/.');
 for (const bench of BENCHES) {

@@ -28,9 +28,10 @@ export const renewals: Bench = {
   },
 };
 
-async function measure(product: RunningProduct, count: number, tell: (line: string) => void): Promise<Finding> {
+/** Writes so many subscriptions that are due and lets nothing be done about them, with a provider that takes its time. */
+export async function prepareDue(product: RunningProduct, count: number, tell: (line: string) => void): Promise<void> {
   const { pool, standInUrl } = product;
-  await stop(pool, true);
+  await stopRenewals(pool, true);
   tell(`Writing ${count} subscriptions that are due.`);
   await writeDueSubscriptions({
     pool,
@@ -44,21 +45,37 @@ async function measure(product: RunningProduct, count: number, tell: (line: stri
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ operation: '*', kind: 'slow', probability: 1, ms: PROVIDER_MS }),
   });
+}
+
+/** How the provider's truth and our rows stand against what was due. */
+export async function compareDue(product: RunningProduct, count: number): Promise<Finding['bounds']> {
+  const { charges } = (await (await fetch(new URL('/sandbox/truth', product.standInUrl))).json()) as {
+    charges: { paid: boolean; payment_intent: string }[];
+  };
+  const paid = charges.filter((charge) => charge.paid);
+  const { rows } = await product.pool.query<{ advanced: number }>(
+    `select count(*)::int as advanced from subscription where period_number = 1 and status = 'active'`,
+  );
+  return [
+    {
+      what: `${count} charges, and not one more`,
+      holds: paid.length === count && new Set(paid.map((one) => one.payment_intent)).size === count,
+    },
+    { what: `${count} periods advanced`, holds: rows[0]?.advanced === count },
+  ];
+}
+
+async function measure(product: RunningProduct, count: number, tell: (line: string) => void): Promise<Finding> {
+  const { pool } = product;
+  await prepareDue(product, count, tell);
   tell('Letting renewals go.');
   const before = await product.cpuMs();
   const startedAt = performance.now();
-  await stop(pool, false);
+  await stopRenewals(pool, false);
   await untilRenewed(pool, count, tell);
   const seconds = (performance.now() - startedAt) / 1_000;
   const after = await product.cpuMs();
   tell('Comparing with what the provider really did.');
-  const { charges } = (await (await fetch(new URL('/sandbox/truth', standInUrl))).json()) as {
-    charges: { paid: boolean; payment_intent: string }[];
-  };
-  const paid = charges.filter((charge) => charge.paid);
-  const { rows } = await pool.query<{ advanced: number }>(
-    `select count(*)::int as advanced from subscription where period_number = 1 and status = 'active'`,
-  );
   return {
     ratios: [],
     figures: [
@@ -70,18 +87,14 @@ async function measure(product: RunningProduct, count: number, tell: (line: stri
       })),
     ],
     bounds: [
-      {
-        what: `${count} charges, and not one more`,
-        holds: paid.length === count && new Set(paid.map((one) => one.payment_intent)).size === count,
-      },
-      { what: `${count} periods advanced`, holds: rows[0]?.advanced === count },
+      ...(await compareDue(product, count)),
       { what: `at least ${WANTED_PER_SECOND} renewals a second`, holds: count / seconds >= WANTED_PER_SECOND },
     ],
   };
 }
 
 /** The switch that holds every worker back. */
-async function stop(pool: pg.Pool, isStopped: boolean): Promise<void> {
+export async function stopRenewals(pool: pg.Pool, isStopped: boolean): Promise<void> {
   await pool.query(
     `insert into renewal_switch (provider_account_id, is_stopped, changed_by, changed_at) values (1, $1, 'bench', now())
      on conflict (provider_account_id) do update set is_stopped = excluded.is_stopped`,
@@ -89,7 +102,8 @@ async function stop(pool: pg.Pool, isStopped: boolean): Promise<void> {
   );
 }
 
-async function untilRenewed(pool: pg.Pool, count: number, tell: (line: string) => void): Promise<void> {
+/** Waits until all are renewed. @throws Error when nothing moves any more */
+export async function untilRenewed(pool: pg.Pool, count: number, tell: (line: string) => void): Promise<void> {
   let last = { done: 0, at: performance.now() };
   for (;;) {
     const { rows } = await pool.query<{ done: number }>(`select count(*)::int as done from subscription where period_number = 1`);

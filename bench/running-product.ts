@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
+import { socketDatabaseUrl } from '../src/platform/database-options.js';
 import { embeddedPostgresAddress, removeEmbeddedPostgres } from '../src/platform/embedded-postgres.js';
 import { issueSandboxToken } from '../src/platform/sandbox-issuer.js';
 
@@ -21,6 +22,8 @@ export interface RunningProduct {
   /** The gateway, e.g. http://127.0.0.1:41234 */
   url: URL;
   standInUrl: URL;
+  /** What its processes are started with: another worker of the same product needs the same, and a port of its own. */
+  env: NodeJS.ProcessEnv;
   /** As the database's superuser. */
   pool: pg.Pool;
   token(userId: string): Promise<string>;
@@ -77,6 +80,7 @@ export async function startProduct(settings: Record<string, string>): Promise<Ru
   return {
     url,
     standInUrl: new URL(`http://127.0.0.1:${stripePort}`),
+    env: { ...env, DATABASE_URL: socketDatabaseUrl(embeddedPostgresAddress(dataDir), 'postgres') },
     pool,
     token: (userId) => issueSandboxToken({ dataDir, userId, scopes: [], ttlSeconds: TOKEN_LIFE_S, now: new Date() }),
     cpuMs: () => cpuOf(launcher.pid ?? 0),
@@ -88,7 +92,7 @@ export async function startProduct(settings: Record<string, string>): Promise<Ru
 }
 
 /** Three free ports; the thousandth after the first (the worker's) is free too. */
-async function freePorts(): Promise<[number, number, number]> {
+export async function freePorts(): Promise<[number, number, number]> {
   const open = async (port: number): Promise<net.Server> => {
     const server = net.createServer();
     await new Promise<void>((resolve, reject) => {

@@ -1,0 +1,76 @@
+/** Four workers renew what is due, and one of them is killed every five seconds: is each charged once? */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { performance } from 'node:perf_hooks';
+import { checkInvariants, parseInvariants } from '../src/store/invariants.js';
+import type { Bench } from './bench.js';
+import { compareDue, prepareDue, stopRenewals, untilRenewed } from './renewals.js';
+import { freePorts, startProduct } from './running-product.js';
+
+const WORKERS = 4;
+const KILL_EVERY_MS = 5_000;
+
+/** The bench. */
+export const renewalsKilled: Bench = {
+  name: 'renewals-killed',
+  size: { of: 'subscriptions', usual: 20_000 },
+  question: `${WORKERS} workers renew what is due and one of them is killed every ${KILL_EVERY_MS / 1_000} s: is each charged once?`,
+  run: async (count, tell) => {
+    tell('Starting the product.');
+    const product = await startProduct({ ROLES: 'gateway' });
+    const workers: ChildProcess[] = [];
+    let isOver = false;
+    const startWorker = async (nth: number): Promise<void> => {
+      const [port] = await freePorts();
+      if (isOver) return;
+      const env = { ...product.env, PORT: String(port) };
+      workers[nth] = spawn(process.execPath, ['--enable-source-maps', 'dist/src/main/worker.js'], {
+        env,
+        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      });
+    };
+    try {
+      for (let nth = 0; nth < WORKERS; nth++) await startWorker(nth);
+      await prepareDue(product, count, tell);
+      tell('Letting renewals go.');
+      const startedAt = performance.now();
+      let kills = 0;
+      const killing = setInterval(() => {
+        const nth = kills++ % WORKERS;
+        workers[nth]?.kill('SIGKILL');
+        void startWorker(nth);
+      }, KILL_EVERY_MS);
+      try {
+        await stopRenewals(product.pool, false);
+        await untilRenewed(product.pool, count, tell);
+      } finally {
+        clearInterval(killing);
+      }
+      const seconds = (performance.now() - startedAt) / 1_000;
+      tell('Checking the books.');
+      const client = await product.pool.connect();
+      let broken = 0;
+      try {
+        const results = await checkInvariants(client, parseInvariants(await readFile('data/invariants.sql', 'utf8')), new Date());
+        for (const one of results) {
+          if (one.kind === 'checked' && one.violations > 0) tell(`${one.name}: ${one.violations}`);
+          broken += one.kind === 'checked' ? one.violations : 0;
+        }
+      } finally {
+        client.release();
+      }
+      return {
+        ratios: [],
+        figures: [
+          { what: 'renewals', value: count / seconds, unit: '/s' },
+          { what: 'workers killed', value: kills, unit: '' },
+        ],
+        bounds: [...(await compareDue(product, count)), { what: 'no invariant is broken', holds: broken === 0 }],
+      };
+    } finally {
+      isOver = true;
+      for (const worker of workers) worker.kill('SIGKILL');
+      await product.stop();
+    }
+  },
+};
