@@ -1,6 +1,8 @@
 import type { Coupon } from '../../src/domain/catalogue/coupon.js';
 import type { InvoiceLine, PastLine } from '../../src/domain/invoice/line.js';
 import type { ChangeFacts, RankedPrice, TargetPrice } from '../../src/domain/subscription/change-tier.js';
+import type { DueFacts } from '../../src/domain/subscription/due.js';
+import type { PauseFacts } from '../../src/domain/subscription/pause.js';
 
 /** A monthly price of the lowest tier, 10.00 USD, unless told otherwise. */
 export function aPrice(more: Partial<RankedPrice> = {}): RankedPrice {
@@ -93,6 +95,47 @@ export function aChange(more: Partial<ChangeFacts> = {}): ChangeFacts {
     paidChangesCount: 0,
     method: { kind: 'card', status: 'active' },
     isMethodAsked: false,
+    ...more,
+  };
+}
+
+/** An active monthly subscription, without any flag, paid to the first of March. */
+export function aPauseable(more: Partial<PauseFacts> = {}): PauseFacts {
+  return {
+    status: 'active',
+    hold: 'none',
+    version: 3,
+    cancelAtPeriodEnd: false,
+    pauseAtPeriodEnd: false,
+    hasPendingChange: false,
+    isGift: false,
+    periodEnd: new Date('2026-03-01T00:00:00Z'),
+    hasMethod: true,
+    zone: 'UTC',
+    epoch: 0,
+    interval: { unit: 'month', count: 1 },
+    pauses: [],
+    ...more,
+  };
+}
+
+/** An active subscription at the end of whose period nothing but its renewal is due. */
+export function aDue(more: Partial<DueFacts> = {}): DueFacts {
+  return {
+    status: 'active',
+    hold: 'none',
+    renewedBy: 'us',
+    periodStart: new Date('2026-02-01T00:00:00Z'),
+    periodEnd: new Date('2026-03-01T00:00:00Z'),
+    cancelAtPeriodEnd: false,
+    pauseAtPeriodEnd: false,
+    hasPendingChange: false,
+    hasOpenChange: false,
+    resumesAt: null,
+    pauseEndsAt: null,
+    prepaidPeriods: 0,
+    isGift: false,
+    isOptedIn: false,
     ...more,
   };
 }

@@ -23,7 +23,11 @@ test('a note that names no amount gives back all that is left (P6)', () => {
 
 test.each([
   ['more than is left', { asked: usd(1_191n) }, 'REFUND_EXCEEDS_CHARGE'],
-  ['anything of a line given back already', { lines: [aLine({ creditedNetMinor: 10_00n })], asked: null }, 'REFUND_EXCEEDS_CHARGE'],
+  [
+    'anything of a line given back already',
+    { lines: [aLine({ creditedNetMinor: 10_00n })], asked: null },
+    'REFUND_EXCEEDS_CHARGE',
+  ],
   ['nothing', { asked: usd(0n) }, 'INVALID_INPUT'],
   ['another currency', { asked: { minor: 1n, currency: 'EUR' } }, 'INVALID_INPUT'],
   ['part of a step', { currency: 'HUF', asked: { minor: 50n, currency: 'HUF' } }, 'INVALID_INPUT'],
