@@ -173,7 +173,8 @@ export function refundParts(refund: RefundSource): { unearned: bigint; earned: b
   const total = refund.invoiceNetMinor + invoiceTaxMinor;
   invariant(amountMinor > 0n && amountMinor <= total, 'a refund is part of its invoice', { refund });
   const tax = refund.noteTaxMinor ?? roundedQuotient(amountMinor * invoiceTaxMinor, total);
-  invariant(tax >= 0n && tax <= amountMinor && tax <= invoiceTaxMinor, 'the tax of a refund is part of it', { refund });
+  // Not of the invoice's tax: of a change's invoice that is net of a credit at another rate.
+  invariant(tax >= 0n && tax <= amountMinor, 'the tax of a refund is part of it', { refund });
   const rest = amountMinor - tax;
   const unearned = rest < unearnedMinor ? rest : unearnedMinor;
   return { unearned, earned: rest - unearned, tax };

@@ -25,7 +25,10 @@ export interface CancelConsequences {
   refunds: CreditNote[];
 }
 
-/** What a decided cancellation brings with it (rules V6). Nothing is given back of a period that was never paid (rules P3). */
+/**
+ * What a decided cancellation brings with it (rules V6). Nothing is given back of a period that was never paid (rules P3), nor of one
+ * that is over, as in a pause.
+ */
 export function consequencesOfCancel(
   subscription: { status: SubscriptionStatus; lines: readonly PastLine[]; currency: string },
   decision: Exclude<CancelDecision, { kind: 'refused' }>,
@@ -45,26 +48,27 @@ export function consequencesOfCancel(
     case 'at_period_end':
       return { ...none, clearsPlans: true };
     case 'now': {
-      const isUnpaid = subscription.status === 'past_due';
+      const { status } = subscription;
+      const isRunning = status === 'active' || status === 'trialing';
       return {
-        voidsOpenInvoice: isUnpaid,
+        voidsOpenInvoice: status === 'past_due',
         dropsScheduled: true,
         refundsLateSuccess: true,
         clearsPlans: true,
-        refunds: refundsOf(subscription.lines, isUnpaid ? 'none' : refundAsked, decision.endedAt, subscription.currency),
+        refunds: refundsOf(subscription.lines, isRunning ? refundAsked : 'none', decision.endedAt, subscription.currency),
       };
     }
   }
 }
 
-/** Prorated: the unused part of the line that covers the instant; full: what is left of every line of the period. */
+/** Prorated: the unused part of the line that covers the instant; full: what is left of every line of the period that runs. */
 function refundsOf(lines: readonly PastLine[], asked: RefundAsked, at: Date, currency: string): CreditNote[] {
   if (asked === 'none') return [];
   const covering = coveringLine(lines, at);
   return lines
     .map((line, position) => {
-      if (asked === 'full') return { position, ...creditableOf(line) };
-      return line === covering && line.isPaid
+      if (asked === 'full' && line.end > at) return { position, ...creditableOf(line) };
+      return asked === 'prorated' && line === covering && line.isPaid
         ? { position, ...unusedOf(line, at, currency) }
         : { position, netMinor: 0n, taxMinor: 0n };
     })

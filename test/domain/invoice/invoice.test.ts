@@ -32,7 +32,7 @@ test('the total is the sum of the lines, and the tax the sum of theirs (M7)', ()
   });
 });
 
-test.each`
+test.each<{ total: number; balance: number; due: number; settlement: string; after: number }>`
   total   | balance  | due      | settlement   | after
   ${1000} | ${0}     | ${1_000} | ${'charge'}  | ${0}
   ${1000} | ${300}   | ${700}   | ${'charge'}  | ${0}

@@ -27,6 +27,12 @@ test.each([
   expect(consequencesOfCancel(active, atOnce, asked).refunds).toEqual(refunds);
 });
 
+test('canceling in a pause, or when the period is over, gives nothing back of a period that was used (V6)', () => {
+  expect(consequencesOfCancel({ ...active, status: 'paused' }, atOnce, 'full').refunds).toEqual([]);
+  const over = { ...atOnce, endedAt: new Date('2025-02-28T09:00:00Z') };
+  expect(consequencesOfCancel(active, over, 'full').refunds).toEqual([]);
+});
+
 test('of a changed period a prorated refund is of the line that runs, and a full one of all that is left (P2, F1)', () => {
   const lines = [
     aLine({ creditedNetMinor: 600n }),
