@@ -47,6 +47,9 @@ test('in 365 days there are at most two pauses, and 180 days of them (V9)', () =
   expect(pause({ pauses: [long] }, '2026-03-28T00:00:00Z')).toMatchObject({ kind: 'at_period_end' });
   expect(pause({ pauses: [long] }, '2026-03-29T00:00:00Z')).toMatchObject({ kind: 'refused', code: 'RATE_LIMITED' });
   expect(pause({ pauses: [long] })).toMatchObject({ endsAt: new Date('2026-03-28T00:00:00Z') });
+  // Of one that began before, only its days within the year count: 31 of March.
+  const partly = past('2024-10-01T00:00:00Z', '2025-04-01T00:00:00Z');
+  expect(pause({ pauses: [partly] })).toMatchObject({ endsAt: new Date('2026-07-28T00:00:00Z') });
 });
 
 const resume = (more: Partial<PauseFacts> = {}, expectedVersion: number | null = null, at = now) =>
@@ -58,6 +61,14 @@ test('what has not taken effect is taken back, and the subscription renews (V6, 
   expect(resume({ pauseAtPeriodEnd: true })).toEqual({ kind: 'flag_cleared', flag: 'pause', entitledUntil: slackEnd });
   expect(resume({ status: 'trialing', cancelAtPeriodEnd: true })).toMatchObject({ entitledUntil: slackEnd });
   expect(resume({ status: 'trialing', cancelAtPeriodEnd: true, hasMethod: false })).toMatchObject({ entitledUntil: periodEnd });
+});
+
+test('a cancellation that is taken back uncovers the pause that was planned before it (V9)', () => {
+  expect(resume({ cancelAtPeriodEnd: true, pauseAtPeriodEnd: true })).toEqual({
+    kind: 'flag_cleared',
+    flag: 'cancel',
+    entitledUntil: periodEnd,
+  });
 });
 
 test('going on from a pause charges a full period from now, and never the paused time (V9, B5)', () => {

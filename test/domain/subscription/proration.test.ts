@@ -10,6 +10,7 @@ import {
   settleChange,
   type BilledPrice,
 } from '../../../src/domain/subscription/proration.js';
+import { taxOf } from '../../../src/domain/tax/tax.js';
 import { aLine, aPaidLine, aPrice } from '../../builders/lifecycle-facts.js';
 
 const period = { start: new Date('2025-01-31T09:00:00Z'), end: new Date('2025-02-28T09:00:00Z') };
@@ -158,7 +159,7 @@ test('a change and its way back in the same second cost nothing (P4)', () => {
   );
 });
 
-test('credits of a line by whatever parts give back its net and its tax exactly (M7, T4)', () => {
+test('credits of a line by whatever parts give back its net and its tax exactly, at every step by its rate (M7, T4)', () => {
   const parts = fc.array(fc.integer({ min: 0, max: 2_419_200 }), { minLength: 1, maxLength: 6 });
   const line = fc.tuple(
     fc.bigInt(0n, 100_000n),
@@ -176,9 +177,19 @@ test('credits of a line by whatever parts give back its net and its tax exactly 
           creditedNetMinor: past.creditedNetMinor + netMinor,
           creditedTaxMinor: past.creditedTaxMinor + taxMinor,
         };
+        const credited = past.creditedNetMinor + (taxBehavior === 'inclusive' ? past.creditedTaxMinor : 0n);
+        if (past.creditedTaxMinor !== taxOf(credited, ratePpm, taxBehavior, 'USD').taxMinor) return false;
       }
       return past.creditedNetMinor === past.netMinor && past.creditedTaxMinor === past.taxMinor;
     }),
     { numRuns: 5_000 },
   );
+});
+
+test('a line whose tax was counted by somebody else gives back exactly that tax (T4, T5)', () => {
+  const estimated = aLine({ taxMinor: 193n, ratePpm: 190_000 });
+  const first = unusedOf(estimated, at('2025-02-14T09:00:00Z'), 'USD');
+  expect(first).toEqual({ netMinor: 500n, taxMinor: 95n });
+  const rest = { ...estimated, creditedNetMinor: first.netMinor, creditedTaxMinor: first.taxMinor };
+  expect(unusedOf(rest, period.start, 'USD')).toEqual({ netMinor: 500n, taxMinor: 98n });
 });
