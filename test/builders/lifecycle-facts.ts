@@ -78,6 +78,7 @@ export function aChange(more: Partial<ChangeFacts> = {}): ChangeFacts {
       hold: 'none',
       version: 3,
       cancelAtPeriodEnd: false,
+      pauseAtPeriodEnd: false,
       isPrepaid: false,
       zone: 'UTC',
       epoch: 0,

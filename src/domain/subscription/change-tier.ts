@@ -29,6 +29,7 @@ export interface ChangeFacts {
     hold: 'none' | 'dispute' | 'fraud';
     version: number;
     cancelAtPeriodEnd: boolean;
+    pauseAtPeriodEnd: boolean;
     /** Its present period was paid by a gift. */
     isPrepaid: boolean;
     zone: string;
@@ -94,7 +95,7 @@ export interface ChangeNow {
   credit: LineCredit;
   /** The credit goes to the customer's balance by a note, in the unit of work that opens the invoice. */
   isCreditNote: boolean;
-  /** A new anchor, for a change of interval; null: the period stays (rules B5). */
+  /** A new anchor, for a change of interval: a period is invoiced and uses one of a coupon's; null: the period stays (rules B5). */
   anchor: { anchorLocal: string; period: OpenedPeriod } | null;
 }
 
@@ -159,6 +160,10 @@ function quoteNow(facts: ChangeFacts, target: TargetPrice, isUpgrade: boolean, p
   const old = coveringLine(facts.lines, at);
   if (old !== null && !old.isPaid) return refuseState('The payment of the period is not finished.');
   const isSameInterval = sameInterval(current, target);
+  if (!isSameInterval && subscription.pauseAtPeriodEnd) {
+    // The pause was planned for the end of this period, and its end counted from there.
+    return refuseState('The subscription is to be paused: go on first, or change at the end of the period.');
+  }
   const { zone, epoch } = subscription;
   const anchor = isSameInterval ? null : reanchored(epoch, at, { zone, unit: target.intervalUnit, count: target.intervalCount });
   const period = { start: subscription.periodStart, end: subscription.periodEnd };
@@ -239,6 +244,15 @@ export function decidePendingChange(
 ): { kind: 'take_effect' } | { kind: 'drop'; reason: 'price_gone' } {
   const isGone = target === null || refuseTarget(current, target, now) !== null;
   return isGone ? { kind: 'drop', reason: 'price_gone' } : { kind: 'take_effect' };
+}
+
+/** Decides dropping a change that waits. Refuses INVALID_STATE where none does. */
+export function decideDropPending(subscription: {
+  status: SubscriptionStatus;
+  hasPendingChange: boolean;
+}): { kind: 'dropped' } | ChangeRefused {
+  if (hasEnded(subscription.status)) return refuseState('The subscription has ended.');
+  return subscription.hasPendingChange ? { kind: 'dropped' } : refuseState('No change waits.');
 }
 
 const PRICE_FIELD = ['input', 'newPriceId'];

@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import {
   confirmChange,
+  decideDropPending,
   decidePendingChange,
   defaultTiming,
   MAX_PAID_CHANGES,
@@ -95,6 +96,12 @@ const troubles: [string, Partial<ChangeFacts>, Partial<ChangeAsked>, string][] =
   ['a dispute', { subscription: subscription({ hold: 'dispute' }) }, {}, 'INVALID_STATE'],
   ['a cancellation', { subscription: subscription({ cancelAtPeriodEnd: true }) }, {}, 'INVALID_STATE'],
   ['a period that is over', {}, { now: new Date('2025-02-28T09:00:00Z') }, 'INVALID_STATE'],
+  [
+    'a pause planned, to another interval at once',
+    { subscription: subscription({ pauseAtPeriodEnd: true }), target: aTarget({ intervalUnit: 'year' }) },
+    {},
+    'INVALID_STATE',
+  ],
   ['a gift that pays the period', { subscription: subscription({ isPrepaid: true }) }, {}, 'INVALID_STATE'],
   ['another change open', { hasOpenChange: true }, {}, 'INVALID_STATE'],
   ['five changes in the period', { paidChangesCount: MAX_PAID_CHANGES }, {}, 'RATE_LIMITED'],
@@ -113,10 +120,20 @@ test('the coupon of the period reduces both what is given back and what is charg
   expect(quote).toMatchObject({ credit: { netMinor: 375n }, sums: { totalMinor: 563n, discountMinor: 312n } });
 });
 
+test('an upgrade within the interval leaves a planned pause as it is', () => {
+  expect(quoteChange(aChange({ subscription: subscription({ pauseAtPeriodEnd: true }) }), ask())).toMatchObject({ kind: 'now' });
+});
+
 test('a pending change whose price is no longer sold is dropped', () => {
   expect(decidePendingChange(aPrice(), aTarget(), now)).toEqual({ kind: 'take_effect' });
   expect(decidePendingChange(aPrice(), aTarget({ validTo: now }), now)).toEqual({ kind: 'drop', reason: 'price_gone' });
   expect(decidePendingChange(aPrice(), null, now)).toEqual({ kind: 'drop', reason: 'price_gone' });
+});
+
+test('a change that waits is dropped on request, and where none waits that is said', () => {
+  expect(decideDropPending({ status: 'active', hasPendingChange: true })).toEqual({ kind: 'dropped' });
+  expect(decideDropPending({ status: 'active', hasPendingChange: false })).toMatchObject({ code: 'INVALID_STATE' });
+  expect(decideDropPending({ status: 'canceled', hasPendingChange: true })).toMatchObject({ code: 'INVALID_STATE' });
 });
 
 /** The quote of a change as the customer was shown it. */

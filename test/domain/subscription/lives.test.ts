@@ -45,6 +45,7 @@ import {
   type SubscriptionStatus,
 } from '../../../src/domain/subscription/subscription.js';
 import { decideTrialEnd } from '../../../src/domain/subscription/trial.js';
+import { upcomingInvoice, type UpcomingInvoice } from '../../../src/domain/subscription/upcoming.js';
 import { nextPeriod, reanchored, type OpenedPeriod } from '../../../src/domain/time/periods.js';
 import { aCoupon, aPaidLine, aTarget } from '../../builders/lifecycle-facts.js';
 import { Books } from '../../support/books.js';
@@ -161,12 +162,51 @@ class Life {
     this.#run(price, coupon, quote.period);
   }
 
+  /** What the customer is told that the next invoice will be. */
+  #preview(): UpcomingInvoice | null {
+    return upcomingInvoice({
+      status: this.status,
+      cancelAtPeriodEnd: this.flags.cancel,
+      pauseAtPeriodEnd: this.flags.pause,
+      resumesAt: this.planned.resumesAt,
+      prepaidPeriods: this.prepaidPeriods,
+      isGift: false,
+      isOptedIn: false,
+      hasMethod: true,
+      current: this.price,
+      pending: this.pending,
+      period: this.period,
+      anchorLocal: this.anchorLocal,
+      zone: this.zone,
+      running: this.running,
+      ratePpm: this.ratePpm,
+      balanceMinor: this.balanceMinor,
+    });
+  }
+
+  /** The preview is the invoice (rules V5): whatever is billed by itself was told before, to the cent and the second. */
+  #checkPreview(told: UpcomingInvoice | null, invoicesBefore: number): void {
+    const [made] = this.invoices.slice(invoicesBefore);
+    if (made === undefined) return;
+    const line = made.lines[0];
+    const isTold =
+      told !== null &&
+      made.sums.totalMinor === told.sums.totalMinor &&
+      made.sums.dueMinor === told.sums.dueMinor &&
+      line?.start.getTime() === told.line.start.getTime() &&
+      line.end.getTime() === told.line.end.getTime() &&
+      line.priceId === told.price.id;
+    if (!isTold) throw new Error(`V5: told ${told?.sums.dueMinor}, billed ${made.sums.dueMinor}`);
+  }
+
   /** Time goes on, and whatever becomes due on the way is done at its instant. */
   pass(ms: number, pays: boolean): void {
     const until = new Date(this.now.getTime() + ms);
     for (let at = this.#nextDue(); at !== null && at <= until; at = this.#nextDue()) {
       this.now = at > this.now ? at : this.now;
+      const [told, before] = [this.#preview(), this.invoices.length];
       this.#doDue(pays);
+      this.#checkPreview(told, before);
     }
     this.now = until;
   }
@@ -330,6 +370,7 @@ class Life {
           hold: 'none',
           version: 0,
           cancelAtPeriodEnd: this.flags.cancel,
+          pauseAtPeriodEnd: this.flags.pause,
           isPrepaid: this.status === 'active' && this.lines.length === 0,
           zone: this.zone,
           epoch: this.period.epoch,

@@ -2,7 +2,7 @@
  * The periods of every zone there is, for ten years: anchors on the days that not every month has and around each change of clocks,
  * at every interval the catalogue sells. What a boundary must be is computed apart from the code, from the changes of clocks that
  * Temporal knows. Zones whose clocks go alike in these years share one whole run; each of the others shows on fewer anchors that it is
- * like them. `EVERY_ZONE=whole npm test -- test/domain/time/every-zone` makes the whole run in each (about a minute).
+ * like them, and weeks are counted from fewer of them. `EVERY_ZONE=whole npm test -- test/domain/time/every-zone` makes the whole run in each (about a minute).
  */
 import { expect, test } from '@jest/globals';
 import { Temporal } from 'temporal-polyfill';
@@ -47,16 +47,16 @@ function spansOf(zone: string): Span[] {
 }
 
 /** The earliest instant at which the clocks show a local time; where they skip it, as much later as they skip. */
-function instantOf(local: number, spans: readonly Span[]): number {
-  let skipped = local;
-  for (const [i, { from, offset }] of spans.entries()) {
-    const at = local - offset;
-    const until = spans[i + 1]?.from ?? Infinity;
-    if (at >= from && at < until) return at;
-    if (at >= until) skipped = at;
-    if (at < from) break;
-  }
-  return skipped;
+function instantsOf(spans: readonly Span[]): (local: number) => number {
+  // Where the last question was: the next is near it.
+  let i = 0;
+  const at = (index: number, local: number): number => local - (spans[index]?.offset ?? 0);
+  const from = (index: number): number => spans[index]?.from ?? Infinity;
+  return (local) => {
+    while (at(i + 1, local) >= from(i + 1)) i++;
+    while (at(i, local) < from(i)) i--;
+    return i > 0 && at(i - 1, local) < from(i) ? at(i - 1, local) : at(i, local);
+  };
 }
 
 /** The n-th local date and time of an interval from an anchor, read as UTC. */
@@ -90,18 +90,21 @@ test('in every zone, from every awkward anchor, periods have neither a hole, nor
     const spans = spansOf(zone);
     const clocks = JSON.stringify(spans);
     const anchors = anchorsOf(spans);
+    const instantOf = instantsOf(spans);
     const isFirst = IS_WHOLE || !alike.has(clocks);
     alike.add(clocks);
     for (const anchorLocal of isFirst ? anchors : anchors.slice(0, 12).filter((_, i) => i % 3 === 1)) {
       const anchor = new Date(`${anchorLocal}Z`);
       for (const [unit, count] of isFirst ? INTERVALS : FEWER_INTERVALS) {
+        // Weeks know no end of a month, and from a change of clocks in the first year they come by all later ones.
+        if (!IS_WHOLE && unit === 'week' && !/^2026-(?!01-(28|29|30))/.test(anchorLocal)) continue;
         let last = -Infinity;
         for (let n = 0; ; n++) {
           const local = localOf(anchor, unit, n * count);
           if (local >= Date.UTC(TO_YEAR, 0, 1)) break;
           const at = boundary({ anchorLocal, zone, unit, count, n }).getTime();
           boundaries++;
-          if (at === instantOf(local, spans) && at > last) last = at;
+          if (at === instantOf(local) && at > last) last = at;
           else if (wrong.length < 10) wrong.push(`${anchorLocal} ${zone}, ${count} ${unit}, boundary ${n}: ${at}`);
         }
       }
@@ -110,5 +113,5 @@ test('in every zone, from every awkward anchor, periods have neither a hole, nor
   expect(wrong).toEqual([]);
   expect(zones.length).toBeGreaterThan(400);
   // A reach that shrank would say nothing.
-  expect(boundaries).toBeGreaterThan(IS_WHOLE ? 8_000_000 : 1_500_000);
+  expect(boundaries).toBeGreaterThan(IS_WHOLE ? 8_000_000 : 800_000);
 });
