@@ -87,6 +87,8 @@ export interface ChangeRefused {
 /** A change at once. Until what is due is paid the old tier stays as it is (rules V4). */
 export interface ChangeNow {
   kind: 'now';
+  /** The price it goes to; a price never changes, so the id stands for its amount too (rules T1). */
+  priceId: string;
   isUpgrade: boolean;
   /** The second that both prices are counted from (rules P2). */
   prorationAt: Date;
@@ -106,9 +108,9 @@ export interface ChangeNow {
  */
 export type ChangeQuote =
   | ChangeNow
-  | { kind: 'at_period_end'; isUpgrade: boolean; effectiveAt: Date }
-  | { kind: 'in_trial'; isUpgrade: boolean; effectiveAt: Date }
-  | { kind: 'at_resume'; isUpgrade: boolean }
+  | { kind: 'at_period_end'; priceId: string; isUpgrade: boolean; effectiveAt: Date }
+  | { kind: 'in_trial'; priceId: string; isUpgrade: boolean; effectiveAt: Date }
+  | { kind: 'at_resume'; priceId: string; isUpgrade: boolean }
   | ChangeRefused;
 
 /** Most changes that may be paid in one period (rules V4). */
@@ -139,12 +141,12 @@ function quoteAt(facts: ChangeFacts, asked: ChangeAsked, prorationAt: Date): Cha
   if (status === 'past_due') return refuseState('Pay what is due first.');
   if (subscription.hold !== 'none') return refuseState('The subscription is held while a payment is disputed.');
   if (subscription.cancelAtPeriodEnd) return refuseState('The subscription is to end: resume it first.');
-  if (status === 'paused') return { kind: 'at_resume', isUpgrade };
+  if (status === 'paused') return { kind: 'at_resume', priceId: target.id, isUpgrade };
   if (now >= subscription.periodEnd) return refuseState('The period is over and being renewed: ask again when it is.');
-  if (status === 'trialing') return { kind: 'in_trial', isUpgrade, effectiveAt: now };
+  if (status === 'trialing') return { kind: 'in_trial', priceId: target.id, isUpgrade, effectiveAt: now };
   if (subscription.isPrepaid) return refuseState('A gift pays this period: change when it is used up.');
   if ((asked.timing ?? (isUpgrade ? 'now' : 'period_end')) === 'period_end') {
-    return { kind: 'at_period_end', isUpgrade, effectiveAt: subscription.periodEnd };
+    return { kind: 'at_period_end', priceId: target.id, isUpgrade, effectiveAt: subscription.periodEnd };
   }
   return quoteNow(facts, target, isUpgrade, prorationAt);
 }
@@ -181,7 +183,7 @@ function quoteNow(facts: ChangeFacts, target: TargetPrice, isUpgrade: boolean, p
   if (unusable !== null) {
     return { kind: 'refused', code: 'PAYMENT_METHOD_UNUSABLE', message: unusable.message, field: unusable.field };
   }
-  return { kind: 'now', isUpgrade, prorationAt: at, lines, sums, credit, isCreditNote, anchor };
+  return { kind: 'now', priceId: target.id, isUpgrade, prorationAt: at, lines, sums, credit, isCreditNote, anchor };
 }
 
 /** A quote that the customer was shown; the id that names it carries this, signed. */

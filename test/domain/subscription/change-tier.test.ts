@@ -33,7 +33,12 @@ test('an upgrade takes effect at once for the rest of the period, less the unuse
 
 test('a downgrade waits for the end of the period and costs nothing now', () => {
   const quote = quoteChange(aChange({ current: aPrice({ rank: 3 }) }), ask());
-  expect(quote).toEqual({ kind: 'at_period_end', isUpgrade: false, effectiveAt: new Date('2025-02-28T09:00:00Z') });
+  expect(quote).toEqual({
+    kind: 'at_period_end',
+    priceId: 'premium',
+    isUpgrade: false,
+    effectiveAt: new Date('2025-02-28T09:00:00Z'),
+  });
 });
 
 test('a downgrade at once gives what it does not use to the balance, never to the card', () => {
@@ -153,6 +158,15 @@ test.each<[string, Partial<ChangeFacts>]>([
   ['the balance', { balanceMinor: 1n }],
 ])('a quote is off when %s has moved since', (_, moved) => {
   expect(confirmChange(shownQuote(aChange()), aChange(moved), later)).toMatchObject({ kind: 'refused', code: 'PRICE_CHANGED' });
+});
+
+test('a quote for one price confirms no other, though neither costs anything now', () => {
+  for (const status of ['active', 'trialing', 'paused'] as const) {
+    const facts = aChange({ subscription: subscription({ status }), current: aPrice({ rank: 9 }) });
+    const other = { ...facts, target: aTarget({ id: 'another' }) };
+    expect(confirmChange(shownQuote(facts), facts, later).kind).not.toBe('refused');
+    expect(confirmChange(shownQuote(facts), other, later)).toMatchObject({ kind: 'refused', code: 'PRICE_CHANGED' });
+  }
 });
 
 test('a quote holds ten minutes and charges the amounts of the second it was made', () => {
