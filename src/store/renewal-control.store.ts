@@ -93,9 +93,9 @@ const OPEN_BUDGET = statement<[number, number, Date], never>(
   'open_call_budget',
   `insert into call_budget (provider_account_id, tokens, refilled_at) values ($1, $2, $3) on conflict (provider_account_id) do nothing`,
 );
-const SLOW_DOWN = statement<[number, Date], never>(
+const SLOW_DOWN = statement<[number, Date, Date], never>(
   'slow_calls_down',
-  'update call_budget set slowed_until = $2, tokens = 0 where provider_account_id = $1',
+  'update call_budget set slowed_until = $2, tokens = 0, refilled_at = $3 where provider_account_id = $1',
 );
 
 /**
@@ -113,5 +113,5 @@ export async function takeCalls(uow: UnitOfWork, providerAccountId: number, want
 
 /** The provider said that we ask too much: until then a quarter of the rate. */
 export async function slowCallsDown(uow: UnitOfWork, providerAccountId: number, until: Date): Promise<void> {
-  await uow.run(SLOW_DOWN, [providerAccountId, until]);
+  await uow.run(SLOW_DOWN, [providerAccountId, until, uow.now]);
 }

@@ -337,9 +337,9 @@ async function claim(
   buckets: number[],
   limit: number,
 ): Promise<{ claimed: Claimed[]; unwanted: RenewalAttemptRef[] }> {
-  const { refs, sent } = await inTx(cashier.tx, SYSTEM, async (uow) => {
+  const { refs, sent, claimedAtMs } = await inTx(cashier.tx, SYSTEM, async (uow) => {
     const locked = await lockRenewalAttempts(uow, buckets, limit);
-    if (locked.length === 0) return { refs: locked, sent: [] };
+    if (locked.length === 0) return { refs: locked, sent: [], claimedAtMs: 0 };
     const now = uow.now.getTime();
     const times = {
       callDeadlineAt: new Date(now + CALL_TIMEOUT_MS),
@@ -347,9 +347,10 @@ async function claim(
       leaseUntil: new Date(now + LEASE_MS),
       nextActionAt: new Date(now + CALL_TIMEOUT_MS + 1_000),
     };
-    return { refs: locked, sent: await sendRenewals(uow, locked, times) };
+    const claimed = await sendRenewals(uow, locked, times);
+    // Read before the commit: whatever holds the process up from here on counts.
+    return { refs: locked, sent: claimed, claimedAtMs: cashier.monotonicMs() };
   });
-  const claimedAtMs = cashier.monotonicMs();
   const isSent = new Set<string>(sent.map(({ id }) => id));
   return {
     claimed: sent.map((renewal) => ({ ...renewal, claimedAtMs })),
@@ -399,7 +400,7 @@ async function settlePaid(cashier: Cashier, paid: { renewal: Claimed; fact: Paym
     const movements: SourcedMovement[] = [];
     const isTogether = paid.map(({ renewal, fact }) => {
       const row = standingOf.get(renewal.id);
-      if (row?.attemptVersion !== renewal.version || !movesOn(row)) return false;
+      if (!row || !movesOn(row)) return false;
       const one = paidRow(uow, cashier, renewal, fact, row);
       rows.push(one.paid);
       movements.push(...one.movements);
@@ -442,7 +443,7 @@ function paidRow(
       bucket: renewal.bucket,
       userId: renewal.userId,
       attemptId: renewal.id,
-      attemptVersion: renewal.version,
+      attemptVersion: row.attemptVersion,
       intentId: renewal.intentId,
       invoiceId: renewal.invoiceId,
       subscriptionId: row.subscriptionId,

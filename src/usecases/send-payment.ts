@@ -22,6 +22,8 @@ import {
   type TransactionCause,
 } from '../store/payments.store.js';
 import { recordFinding } from '../store/provider.store.js';
+import { requireInvoice } from '../store/invoices.store.js';
+import { loadSubscription } from '../store/subscriptions.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { applyPaymentFact, endNeverSent, endNotExecuted, type Applied, type OpenPayment } from './apply-payment-fact.js';
 import { findingId, mayStillSend, own, type Cashier } from './cashier.js';
@@ -70,7 +72,7 @@ async function claimForSending(uow: UnitOfWork, cashier: Cashier, ref: PaymentRe
   const payment = await readPayment(uow, ref.id);
   if (payment?.attempt.status !== 'created') return null;
   const { attempt, intent } = payment;
-  if (intent.cancelRequestedAt !== null) {
+  if (intent.cancelRequestedAt !== null || !(await mayBeCharged(uow, payment))) {
     await endNeverSent(uow, cashier, payment, 'user');
     return null;
   }
@@ -90,6 +92,19 @@ async function claimForSending(uow: UnitOfWork, cashier: Cashier, ref: PaymentRe
     intent: Object.assign(intent, { status: 'in_flight', version: intent.version + 1 }),
   };
   return { ...ref, ...sent, request: await rebuildRequest(uow, sent), claimedAtMs: cashier.monotonicMs() };
+}
+
+/** The last look at what was not begun by its customer just now (rules N3): the subscription goes on, nothing is in dispute, the method is still there. */
+async function mayBeCharged(uow: UnitOfWork, { attempt, intent }: OpenPayment): Promise<boolean> {
+  if (attempt.cause === 'user') return true;
+  const { subscriptionId } = await requireInvoice(uow, intent.invoiceId);
+  const subscription = subscriptionId === null ? null : await loadSubscription(uow, subscriptionId);
+  const method = attempt.paymentMethodId === null ? null : await loadMethod(uow, attempt.paymentMethodId);
+  return (
+    method?.status === 'active' &&
+    subscription?.hold === 'none' &&
+    (subscription.status === 'active' || subscription.status === 'past_due')
+  );
 }
 
 /** Attempt and intent; null when there is no such attempt, or row security hides it. */

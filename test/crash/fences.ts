@@ -36,6 +36,8 @@ const RUN = 'src/usecases/run-command.ts';
 const ATTEMPT = 'src/domain/payment/attempt.ts';
 const SCHEDULE = 'src/domain/payment/schedule.ts';
 const REFUNDS = 'src/domain/refund/refund.ts';
+const RENEW = 'src/usecases/renew.ts';
+const ADMIT = 'src/usecases/admit-renewals.ts';
 
 const SECOND_LINE = 'test/crash/second-line.test.ts';
 const VERSIONS = 'test/crash/versions.test.ts';
@@ -46,6 +48,8 @@ const ORPHANED = 'test/crash/orphans.test.ts';
 const WEBHOOKS = 'test/crash/webhook-leases.test.ts';
 const CALLS = 'test/crash/provider-calls.test.ts';
 const ROW_SECURITY = 'test/store/row-security.test.ts';
+const RENEWED = 'test/usecases/renewals.test.ts';
+const RACED = 'test/crash/renewals.test.ts';
 
 /** A fence that one change takes away. */
 function fence(id: string, stops: string, killer: string, file: string, find: string, replace: string): Fence {
@@ -834,6 +838,62 @@ export const FENCES: readonly Fence[] = [
     RUN,
     'const kept = await claimKey(uow, claim);',
     'const kept = await beginInTx(cashier.tx, command.scope, (other) => claimKey(other, claim));',
+  ),
+  fence(
+    'guard.renewal',
+    'a renewal that is sent long after it was claimed',
+    RACED,
+    RENEW,
+    'if (!mayStillSend(cashier, renewal.claimedAtMs)) return;',
+    '',
+  ),
+  fence(
+    'renewal.last_look',
+    'a renewal that is charged to a method that was removed',
+    RACED,
+    'src/store/renewals.store.ts',
+    "and s.hold = 'none' and m.status = 'active')",
+    "and s.hold = 'none')",
+  ),
+  fence(
+    'renewal.drop',
+    'a renewal that goes on after its subscription has ended',
+    RACED,
+    'src/usecases/end-subscription.ts',
+    'await dropRenewal(uow, cashier, subscriptionId);',
+    '',
+  ),
+  fence(
+    'renewal.switch',
+    'renewals that go on though they were stopped',
+    RENEWED,
+    ADMIT,
+    'if (isStopped) return { admitted: 0, isRunaway: false };',
+    '',
+  ),
+  fence(
+    'renewal.one_door',
+    'a renewal that is sent past the switch, the plan and the budget',
+    RENEWED,
+    PAYMENTS,
+    "     and not (status = 'created' and cause = 'renewal')\n",
+    '',
+  ),
+  fence(
+    'renewal.plan',
+    'a bug that runs through every card there is',
+    RENEWED,
+    ADMIT,
+    'if (exceedsPlan(hour.planned, hour.charged, taken)) {',
+    'if (exceedsPlan(hour.planned, 0, 0)) {',
+  ),
+  fence(
+    'renewal.clock',
+    'renewals charged by a clock that is wrong',
+    RENEWED,
+    ADMIT,
+    'if (Math.abs(skewMs) > MOST_CLOCK_SKEW_MS) throw new ClockSkew(skewMs);',
+    '',
   ),
   fence(
     'refund.cap',

@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { PriceId, SubscriptionId } from '../../src/domain/ids.js';
 import type { Actor } from '../../src/usecases/contract.js';
+import { admitRenewals } from '../../src/usecases/admit-renewals.js';
+import { TestClock } from '../support/clock.js';
 import { expectBooksOfProvider, expectSoundBooks } from '../support/book-checks.js';
 import { letSleep, paymentsOf, subscription } from '../support/lives.js';
 import { newKey, priceId, someUser, startWorld, withCard, type World } from '../support/world.js';
@@ -355,5 +357,41 @@ test('a run that leaves its plan behind stops itself and opens a finding that pa
   await world.query('delete from renewal_switch');
   await world.query('delete from renewal_hour');
   await world.work('renewals 1');
+  expect(await moneyOf(actor)).toHaveLength(2);
+});
+
+test('a worker whose clock differs from the database charges nothing', async () => {
+  const aside = (ms: number) =>
+    admitRenewals(world.worker, { callsPerSecond: 100, machineNow: () => new Date(Date.now() + ms) }, 1);
+  await expect(aside(60_000)).rejects.toThrow("This machine's clock differs from the database's by 60 s");
+  await expect(aside(-60_000)).rejects.toThrow('no renewal is charged from here until it is set right');
+  expect(await aside(10_000)).toBe(1);
+});
+
+test('all workers together make as many calls as the budget has, and a quarter once the provider said that it is too much', async () => {
+  const options = { callsPerSecond: 40, machineNow: () => new Date() };
+  await world.query('delete from call_budget');
+  await world.query('delete from renewal_hour');
+  await world.query(`insert into renewal_hour values (1, date_trunc('hour', $1::timestamptz), 1000)`, [world.clock.now()]);
+  const clock = new TestClock(world.clock.now());
+  const at = { ...world.worker, tx: { ...world.worker.tx, clock } };
+  expect([await admitRenewals(at, options, 30), await admitRenewals(at, options, 30)]).toEqual([30, 10]);
+  expect(await admitRenewals(at, options, 30)).toBe(0);
+  clock.advance(500);
+  expect(await admitRenewals(at, options, 30)).toBe(20);
+  const { actor, id } = await subscriber('nia');
+  await toTheEndOf(id);
+  await world.work('billing');
+  await world.fault({ operation: 'payment_intents.create', kind: 'rate_limit', count: 1 });
+  await world.work('renewals 1');
+  expect(await moneyOf(actor)).toHaveLength(1);
+  // What was left of the budget is gone, and it fills at a quarter of the rate.
+  const [budget] = await world.query<{ refilled_at: Date }>('select refilled_at from call_budget');
+  clock.set(budget?.refilled_at ?? '');
+  clock.advance(1_000);
+  expect(await admitRenewals(at, options, 50)).toBe(10);
+  // Nothing was done: the same attempt goes again, once.
+  await world.advance(120_000);
+  await world.work('payments');
   expect(await moneyOf(actor)).toHaveLength(2);
 });

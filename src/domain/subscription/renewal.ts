@@ -151,7 +151,8 @@ export function renewalEnd(
   to: 'declined' | 'not_executed' | 'canceled',
   facts: { isOver: boolean; now: Date },
 ): { intent: 'retry_wait' | 'canceled' | 'failed'; isVoid: boolean; subscription: 'past_due' | { again: Date } | null } {
-  if (to === 'canceled') return { intent: 'canceled', isVoid: true, subscription: null };
+  // Never sent, as it could not be charged as it stood: it is billed anew, as things stand now.
+  if (to === 'canceled') return { intent: 'canceled', isVoid: true, subscription: facts.isOver ? null : { again: facts.now } };
   if (facts.isOver) return { intent: 'failed', isVoid: true, subscription: null };
   if (to === 'declined') return { intent: 'retry_wait', isVoid: false, subscription: 'past_due' };
   return { intent: 'retry_wait', isVoid: false, subscription: { again: new Date(facts.now.getTime() + AGAIN_MS) } };

@@ -145,6 +145,14 @@ describe('a renewal that ends without money', () => {
     });
   });
 
+  test('never sent, as it could not be charged as it stood, it is billed anew', () => {
+    expect(renewalEnd('canceled', { isOver: false, now })).toEqual({
+      intent: 'canceled',
+      isVoid: true,
+      subscription: { again: now },
+    });
+  });
+
   test('given up, or of a subscription that is over, it is owed no more', () => {
     expect(renewalEnd('canceled', { isOver: true, now })).toEqual({ intent: 'canceled', isVoid: true, subscription: null });
     expect(renewalEnd('declined', { isOver: true, now })).toEqual({ intent: 'failed', isVoid: true, subscription: null });

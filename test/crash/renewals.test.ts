@@ -1,0 +1,208 @@
+/** Renewals that meet others: another worker, an event, a cancellation, a stop of the process. Every order is made, none is waited for. */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import type { PriceId, SubscriptionId } from '../../src/domain/ids.js';
+import { LEASE_MS, SEND_GUARD_MS } from '../../src/domain/payment/schedule.js';
+import type { Cashier } from '../../src/usecases/cashier.js';
+import type { Actor } from '../../src/usecases/contract.js';
+import { billDueRenewals, makeCollector } from '../../src/usecases/renew.js';
+import { expectBooksOfProvider, expectSoundBooks } from '../support/book-checks.js';
+import { letSleep, paymentsOf, subscription } from '../support/lives.js';
+import { ALL_BUCKETS, newKey, oneByOne, priceId, someUser, startWorld, withCard, type World } from '../support/world.js';
+import { holding, slow } from './scene.js';
+import { barrier, recorded, withCalls, withDatabaseHooks } from './wiring.js';
+
+const MONTH = 31 * 86_400_000;
+const LIMIT = 50;
+
+let world: World;
+let premium: PriceId;
+let actor: Actor;
+let id: SubscriptionId;
+
+beforeAll(async () => {
+  world = await startWorld();
+  premium = (await priceId(world, { tier: 'premium' })) as PriceId;
+});
+beforeEach(async () => begin());
+afterEach(async () => world.clearFaults());
+afterAll(async () => world.stop());
+
+/** Somebody whose period has just ended; nobody else is due. */
+async function begin(): Promise<void> {
+  await letSleep(world);
+  actor = await withCard(world, someUser());
+  const { subscriptionId, refusals } = await world.commands.subscribe(actor, subscription(premium));
+  if (subscriptionId === null) throw new Error(JSON.stringify(refusals));
+  id = subscriptionId;
+  await world.advance(MONTH);
+}
+
+const bill = (cashier = world.worker) => billDueRenewals(cashier, { spreadMs: 0 }, ALL_BUCKETS, LIMIT);
+const collect = (cashier: Cashier = world.worker) =>
+  makeCollector(cashier, oneByOne).collect(ALL_BUCKETS, LIMIT, async (wanted) => wanted);
+const cancelNow = () =>
+  world.commands.cancelSubscription(actor, {
+    subscriptionId: id,
+    immediately: true,
+    reason: null,
+    comment: null,
+    expectedVersion: null,
+    idempotencyKey: newKey(),
+  });
+
+/** What the provider kept of each of the user's payments, in the order of time. */
+async function kept(): Promise<number[]> {
+  const ids = new Set((await paymentsOf(world, actor)).map((intent) => intent.id));
+  const { charges } = await world.truth();
+  const hers = charges.filter(({ payment_intent: payment }) => typeof payment === 'string' && ids.has(payment));
+  return hers.map((charge) => (charge.paid ? charge.amount - charge.amount_refunded : 0));
+}
+
+/** Lets the worker end what is open. */
+async function settle(): Promise<void> {
+  for (let look = 0; look < 3; look++) {
+    await world.advance(LEASE_MS + 60_000);
+    await world.work('payments', 'refunds');
+  }
+}
+
+const billsOf = () => world.query('select period_number, status from invoice where user_id = $1 order by id', [actor.userId]);
+
+test('two workers that bill at the same moment write one bill', async () => {
+  const both = barrier(2);
+  const meeting = (cashier: Cashier): Cashier =>
+    withDatabaseHooks(cashier, {
+      statement: async (text) => {
+        if (text.includes('for update of c skip locked') && text.includes('from subscription')) await both.pass();
+        return text;
+      },
+    });
+  await Promise.all([bill(meeting(world.worker)), bill(meeting(world.worker))]);
+  expect(await billsOf()).toEqual([
+    { period_number: 0, status: 'paid' },
+    { period_number: 1, status: 'open' },
+  ]);
+  await collect();
+  expect(await kept()).toEqual([800, 800]);
+});
+
+test('of two workers that charge at the same moment one charges', async () => {
+  await bill();
+  const both = barrier(2);
+  const meeting = (): { cashier: Cashier; calls: string[] } =>
+    recorded(
+      withDatabaseHooks(world.worker, {
+        statement: async (text) => {
+          if (text.includes('for update of c skip locked')) await both.pass();
+          return text;
+        },
+      }),
+    );
+  const [one, other] = [meeting(), meeting()];
+  await Promise.all([collect(one.cashier), collect(other.cashier)]);
+  expect([...one.calls, ...other.calls]).toEqual(['charge']);
+  expect(await kept()).toEqual([800, 800]);
+});
+
+test('a worker that was stopped after it claimed a renewal does not send it; the resolver does, after the lease', async () => {
+  await bill();
+  const stopped = recorded(slow(world.worker, SEND_GUARD_MS + 1));
+  await collect(stopped.cashier);
+  expect([stopped.calls, await kept()]).toEqual([[], [800]]);
+  await settle();
+  expect(await kept()).toEqual([800, 800]);
+  expect(await billsOf()).toEqual([
+    { period_number: 0, status: 'paid' },
+    { period_number: 1, status: 'paid' },
+  ]);
+});
+
+test('a renewal whose event comes before its own answer is recorded once', async () => {
+  await bill();
+  const early = withCalls(world.worker, async (name, call) => {
+    const answer = await call();
+    if (name === 'charge') {
+      await world.receiveEvents({ newest: 10 });
+      await world.work('webhooks');
+    }
+    return answer;
+  });
+  const { failures } = await collect(early);
+  expect(failures).toEqual([]);
+  expect(await kept()).toEqual([800, 800]);
+  expect(await world.query('select status, period_number from subscription where id = $1', [id])).toEqual([
+    { status: 'active', period_number: 1 },
+  ]);
+  await expectSoundBooks(world);
+  await expectBooksOfProvider(world);
+});
+
+test('a cancellation while the call is under way gives the money back in full', async () => {
+  await bill();
+  const { cashier, call } = holding(world.worker, 'charge');
+  const charging = collect(cashier);
+  await call.reached();
+  expect((await cancelNow()).refusals).toEqual([]);
+  call.open();
+  expect((await charging).failures).toEqual([]);
+  await settle();
+  expect(await kept()).toEqual([800, 0]);
+  expect(await world.query('select status from subscription where id = $1', [id])).toEqual([{ status: 'canceled' }]);
+  await expectSoundBooks(world);
+  await expectBooksOfProvider(world);
+});
+
+test('a subscription whose method was removed between billing and charging is not charged by it: it is billed anew, and past due without another', async () => {
+  await bill();
+  await world.query(`update payment_method set status = 'removed' where user_id = $1`, [actor.userId]);
+  const { cashier, calls } = recorded(world.worker);
+  await collect(cashier);
+  await bill();
+  await collect(cashier);
+  expect(calls).toEqual([]);
+  expect(await kept()).toEqual([800]);
+  expect(await world.query('select status from subscription where id = $1', [id])).toEqual([{ status: 'past_due' }]);
+});
+
+const STEPS = {
+  bill: async () => void (await bill()),
+  collect: async () => void (await collect()),
+  cancel: async () => void (await cancelNow()),
+  events: async () => {
+    await world.receiveEvents({ newest: 20 });
+    await world.work('webhooks');
+  },
+} as const;
+type Step = keyof typeof STEPS;
+
+/** Every order of some steps. */
+function orders(steps: readonly Step[]): Step[][] {
+  if (steps.length < 2) return [[...steps]];
+  return steps.flatMap((step, at) => orders(steps.toSpliced(at, 1)).map((rest) => [step, ...rest]));
+}
+
+/** Nothing is charged before it was billed. */
+const RACES = orders(['bill', 'collect', 'cancel', 'events']).filter((order) => order.indexOf('bill') < order.indexOf('collect'));
+
+test.each(RACES.flatMap((order) => [true, false].map((isLost) => ({ order, isLost }))))(
+  'in this order, answer lost: $isLost, nobody is charged after a cancel or gets it back in full: $order',
+  async ({ order, isLost }) => {
+    if (isLost) await world.fault({ operation: 'payment_intents.create', kind: 'error_after', count: 1 });
+    let wasPaid = false;
+    for (const step of order) {
+      if (step === 'cancel') {
+        const [row] = await world.query<{ period_number: number }>('select period_number from subscription where id = $1', [id]);
+        wasPaid = row?.period_number === 1;
+      }
+      await STEPS[step]();
+    }
+    await world.clearFaults();
+    await bill();
+    await collect();
+    await settle();
+    const total = (await kept()).reduce((sum, amount) => sum + amount, 0);
+    expect(total).toBe(wasPaid ? 1_600 : 800);
+    expect(await world.query('select status from subscription where id = $1', [id])).toEqual([{ status: 'canceled' }]);
+    await expectSoundBooks(world);
+  },
+);
