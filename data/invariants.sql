@@ -5,7 +5,7 @@
 -- name: i01_known_movement -- Every movement is one of the posting rules: event, debit and credit account belong together.
 with rule (event, debit, credit) as (values
   ('invoice_finalized','customer_receivable','deferred_revenue'), ('invoice_finalized','customer_receivable','revenue'), ('invoice_finalized','customer_receivable','tax_payable'),
-  ('credit_applied','customer_credit','customer_receivable'),
+  ('credit_applied','customer_credit','customer_receivable'), ('credit_applied','customer_receivable','customer_credit'),
   ('payment_succeeded','provider_clearing','customer_receivable'), ('payment_succeeded','pending_receipts','customer_receivable'), ('payment_succeeded','fx_clearing','customer_receivable'),
   ('receipt_pending','provider_clearing','pending_receipts'), ('receipt_failed','pending_receipts','provider_clearing'),
   ('provider_fee','provider_fees','provider_clearing'), ('provider_fee','provider_clearing','provider_fees'),
@@ -20,7 +20,7 @@ with rule (event, debit, credit) as (values
   ('reserve_held','provider_reserve','provider_clearing'), ('reserve_released','provider_clearing','provider_reserve'),
   ('invoice_voided','deferred_revenue','customer_receivable'), ('invoice_voided','revenue','customer_receivable'), ('invoice_voided','tax_payable','customer_receivable'),
   ('written_off','deferred_revenue','customer_receivable'), ('written_off','bad_debt','customer_receivable'), ('written_off','tax_payable','customer_receivable'),
-  ('proration_credit','deferred_revenue','customer_credit'), ('proration_credit','tax_payable','customer_credit'), ('goodwill_credit','refunds','customer_credit'),
+  ('proration_credit','deferred_revenue','customer_credit'), ('proration_credit','refunds','customer_credit'), ('proration_credit','tax_payable','customer_credit'), ('goodwill_credit','refunds','customer_credit'),
   ('orphan_receipt','provider_clearing','suspense'), ('orphan_refunded','suspense','provider_clearing'), ('orphan_assigned','suspense','customer_receivable'), ('unexplained_debit','suspense','provider_clearing'),
   ('fx_settlement','provider_clearing','fx_clearing'), ('fx_revaluation','fx_clearing','fx_gain_loss'), ('fx_revaluation','fx_gain_loss','fx_clearing'),
   ('tax_remitted','tax_payable','bank'), ('topup','provider_clearing','bank'))

@@ -31,6 +31,7 @@ import {
 } from '../../src/domain/ledger/revenue.js';
 import { decideAttempt, type AttemptStatus } from '../../src/domain/payment/attempt.js';
 import { decideRefund, decideRefundFact, type RefundStatus } from '../../src/domain/refund/refund.js';
+import { Books } from '../support/books.js';
 
 const LIVES = 100_000;
 const USD = 'USD';
@@ -64,8 +65,7 @@ class Life {
   schedules: RevenueSchedule[] = [];
   creditMinor = 0n;
   orphanMinor = 0n;
-  readonly books = new Map<AccountCode, bigint>();
-  readonly #posted = new Set<string>();
+  readonly books = new Books();
   /** The provider's payment, and its balance of ours. */
   payment: Outcome | null = null;
   balanceMinor = 0n;
@@ -98,19 +98,12 @@ class Life {
     return this.netMinor - sum(refunded) - sum(contested);
   }
 
-  /** A journal of a source; the same twice is what the ledger's primary key refuses. */
   #post(source: string, movements: readonly Movement[]): void {
-    for (const { event, leg, debit, credit, amountMinor } of movements) {
-      const key = `${source} ${event} ${leg}`;
-      if (this.#posted.has(key)) throw new Error(`posted twice: ${key}`);
-      this.#posted.add(key);
-      this.books.set(debit, this.balanceOf(debit) + amountMinor);
-      this.books.set(credit, this.balanceOf(credit) - amountMinor);
-    }
+    this.books.post(source, movements);
   }
 
   balanceOf(code: AccountCode): bigint {
-    return this.books.get(code) ?? 0n;
+    return this.books.balanceOf(code);
   }
 
   #running(): RevenueSchedule | undefined {
@@ -341,9 +334,7 @@ class Life {
     for (const [what, books, facts] of this.expected()) {
       if (books !== facts) throw new Error(`${what}: ${books} in the books, ${facts} by the facts`);
     }
-    let all = 0n;
-    for (const balance of this.books.values()) all += balance;
-    if (all !== 0n) throw new Error('the books do not sum to zero');
+    this.books.checkSum();
     if (this.schedules.filter(({ stoppedOn }) => stoppedOn === null).length > 1) throw new Error('two schedules run');
     const isPosted = this.balanceOf('provider_fees') > 0n && this.orphanMinor === 0n;
     if (isPosted !== (this.attempt === 'succeeded')) throw new Error('i18: a success is posted once, and nothing else is');

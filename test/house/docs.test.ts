@@ -3,11 +3,19 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { DISPUTE_MOVES } from '../../src/domain/dispute/dispute.js';
+import { LEAST_RISE_DAYS, NOTICE_DAYS } from '../../src/domain/consent/notices.js';
+import { MAX_GRANT_DAYS } from '../../src/domain/entitlement/grant.js';
+import { INVOICE_MOVES } from '../../src/domain/invoice/invoice.js';
 import { CHART } from '../../src/domain/ledger/chart.js';
 import { ALLOWED_MOVEMENTS } from '../../src/domain/ledger/journals.js';
 import { ATTEMPT_MOVES, INTENT_MOVES } from '../../src/domain/payment/attempt.js';
 import { REFUND_MOVES } from '../../src/domain/refund/refund.js';
-import { SUBSCRIPTION_MOVES } from '../../src/domain/subscription/subscription.js';
+import { WITHDRAWAL_DAYS } from '../../src/domain/subscription/cancel.js';
+import { CHANGE_PAYABLE_MS, MAX_PAID_CHANGES, QUOTE_HOLDS_MS } from '../../src/domain/subscription/change-tier.js';
+import { INCOMPLETE_MS } from '../../src/domain/subscription/due.js';
+import { CLAIMABLE_MONTHS, GIFT_MOVES, MAX_GIFT_PERIODS } from '../../src/domain/subscription/gift.js';
+import { SLACK_MS, SUBSCRIPTION_MOVES } from '../../src/domain/subscription/subscription.js';
+import { UNTOLD_TRIAL_DAYS } from '../../src/domain/subscription/trial.js';
 import { cardOfToken, allTokens } from '../../src/sandbox/stripe/cards.js';
 import { parseInvariants } from '../../src/store/invariants.js';
 import { FENCES } from '../crash/fences.js';
@@ -67,6 +75,40 @@ test.each([
     expect(Object.fromEntries(told)).toEqual(moves);
   },
 );
+
+test.each([
+  ['Invoice', INVOICE_MOVES],
+  ['Gift', GIFT_MOVES],
+] as const)(
+  'the states and moves of "%s" in the life of a subscription are those of the code',
+  (heading, moves: Readonly<Record<string, readonly string[]>>) => {
+    const rows = rowsOf(sectionOf('docs/lifecycle.md', heading)).filter(([from = '']) => codesIn(from).length > 0);
+    expect(Object.fromEntries(rows.map(([from = '', to = '']) => [codesIn(from)[0], codesIn(to)]))).toEqual(moves);
+  },
+);
+
+test('the figures in the life of a subscription are those of the code', () => {
+  const told = rowsOf(sectionOf('docs/lifecycle.md', 'Figures')).map(([name = '', value]) => [codesIn(name)[0], Number(value)]);
+  expect(Object.fromEntries(told)).toEqual({
+    MAX_PAID_CHANGES,
+    QUOTE_HOLDS_MS,
+    CHANGE_PAYABLE_MS,
+    INCOMPLETE_MS,
+    SLACK_MS,
+    UNTOLD_TRIAL_DAYS,
+    WITHDRAWAL_DAYS,
+    MAX_GIFT_PERIODS,
+    CLAIMABLE_MONTHS,
+    MAX_GRANT_DAYS,
+    LEAST_RISE_DAYS,
+  });
+});
+
+test('the days of notice in the life of a subscription are those of the code', () => {
+  const told = rowsOf(sectionOf('docs/lifecycle.md', 'Notices')).map(([, days = '']) => days);
+  const before = (days: readonly number[]): string => `${days.join(' and ')} days before`;
+  for (const days of Object.values(NOTICE_DAYS)) expect(told.some((text) => text.startsWith(before(days)))).toBe(true);
+});
 
 test('the chart of accounts in the documents is that of the code', () => {
   const told = rowsOf(sectionOf('docs/money.md', 'Chart of accounts')).map(([code = '', number, accountClass, kept]) => [

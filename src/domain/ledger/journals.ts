@@ -26,7 +26,10 @@ export const ALLOWED_MOVEMENTS = {
     ['customer_receivable', 'revenue'],
     ['customer_receivable', 'tax_payable'],
   ],
-  credit_applied: [['customer_credit', 'customer_receivable']],
+  credit_applied: [
+    ['customer_credit', 'customer_receivable'],
+    ['customer_receivable', 'customer_credit'],
+  ],
   payment_succeeded: [
     ['provider_clearing', 'customer_receivable'],
     ['pending_receipts', 'customer_receivable'],
@@ -87,6 +90,7 @@ export const ALLOWED_MOVEMENTS = {
   ],
   proration_credit: [
     ['deferred_revenue', 'customer_credit'],
+    ['refunds', 'customer_credit'],
     ['tax_payable', 'customer_credit'],
   ],
   goodwill_credit: [['refunds', 'customer_credit']],
@@ -156,17 +160,21 @@ export interface RefundSource {
   invoiceTaxMinor: bigint;
   /** Of the invoice's net, what is not yet earned (through yesterday) nor given back; 0 for a purchase. */
   unearnedMinor: bigint;
+  /** What of it is tax by its credit notes, which count by the line (rules P6); left out, tax is in proportion. */
+  noteTaxMinor?: bigint;
 }
 
 /**
- * The parts of a refund: tax in proportion (half up), the rest from what is not yet earned first. They sum to the refund
+ * The parts of a refund: tax by its credit notes, else in proportion (half up); the rest from what is not yet earned first. They sum to the refund
  * exactly.
  */
 export function refundParts(refund: RefundSource): { unearned: bigint; earned: bigint; tax: bigint } {
   const { amountMinor, invoiceTaxMinor, unearnedMinor } = refund;
   const total = refund.invoiceNetMinor + invoiceTaxMinor;
   invariant(amountMinor > 0n && amountMinor <= total, 'a refund is part of its invoice', { refund });
-  const tax = roundedQuotient(amountMinor * invoiceTaxMinor, total);
+  const tax = refund.noteTaxMinor ?? roundedQuotient(amountMinor * invoiceTaxMinor, total);
+  // Not of the invoice's tax: of a change's invoice that is net of a credit at another rate.
+  invariant(tax >= 0n && tax <= amountMinor, 'the tax of a refund is part of it', { refund });
   const rest = amountMinor - tax;
   const unearned = rest < unearnedMinor ? rest : unearnedMinor;
   return { unearned, earned: rest - unearned, tax };
@@ -237,6 +245,51 @@ export function invoiceVoided({ kind, netMinor, taxMinor, currency }: BookedInvo
     ['unearned', 'deferred_revenue', 'customer_receivable', unearned],
     ['earned', 'revenue', 'customer_receivable', netMinor - unearned],
     ['tax', 'tax_payable', 'customer_receivable', taxMinor],
+  ]);
+}
+
+/**
+ * What the customer's balance does for an invoice (rules P7, M6): it pays a part of it; what is too small to be collected stands in
+ * it as a debit; a debit from before is collected with it. Source: the invoice.
+ */
+export function balanceUsed({ creditAppliedMinor, carriedMinor, debitCollectedMinor }: BalanceUse, currency: string): Movement[] {
+  return journal('credit_applied', currency, [
+    ['', 'customer_credit', 'customer_receivable', creditAppliedMinor],
+    ['carried', 'customer_credit', 'customer_receivable', carriedMinor],
+    ['collected', 'customer_receivable', 'customer_credit', debitCollectedMinor],
+  ]);
+}
+
+/** What of an invoice goes through the customer's balance. Amounts in minor units. */
+export interface BalanceUse {
+  creditAppliedMinor: bigint;
+  carriedMinor: bigint;
+  debitCollectedMinor: bigint;
+}
+
+/** An invoice that the balance had paid in part was voided: the balance is as it was (rules P7). Source: the invoice. */
+export function balanceReleased(use: BalanceUse, currency: string): Movement[] {
+  return balanceUsed(use, currency).map((movement) => ({
+    ...movement,
+    leg: `undo:${movement.leg}`,
+    debit: movement.credit,
+    credit: movement.debit,
+  }));
+}
+
+/**
+ * What of a line was not used goes to the customer's balance by a note (rules P5). A credit counts by the second and earning by the
+ * day, so for a part of a day it may take what counts as earned. Source: the credit note.
+ */
+export function prorationCredit(
+  { netMinor, taxMinor, unearnedMinor }: { netMinor: bigint; taxMinor: bigint; unearnedMinor: bigint },
+  currency: string,
+): Movement[] {
+  const unearned = netMinor < unearnedMinor ? netMinor : unearnedMinor;
+  return journal('proration_credit', currency, [
+    ['unearned', 'deferred_revenue', 'customer_credit', unearned],
+    ['earned', 'refunds', 'customer_credit', netMinor - unearned],
+    ['tax', 'tax_payable', 'customer_credit', taxMinor],
   ]);
 }
 

@@ -85,6 +85,16 @@ export function parseCurrency(text: string): string | null {
   return currencyOf(text.toUpperCase())?.code ?? null;
 }
 
+/** What every amount we compute in a currency is a multiple of, minor units (rules M4). @throws InvariantBroken for an unknown currency. */
+export function stepOf(currency: string): bigint {
+  return known(currency).step;
+}
+
+/** The smallest amount that a payment can collect, minor units; 0 where none is named (rules M5). @throws InvariantBroken for an unknown currency. */
+export function minimumCharge(currency: string): bigint {
+  return known(currency).stripeMinimum ?? 0n;
+}
+
 /**
  * Whether an amount in minor units is one that every provider can move exactly (rules M4). @throws InvariantBroken for an
  * unknown currency.

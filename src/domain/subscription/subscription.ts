@@ -47,23 +47,45 @@ export function hasEnded(status: SubscriptionStatus): boolean {
 /** Access goes on this long after a paid period that will renew, so that nobody loses it while the renewal is processed. */
 export const SLACK_MS = 6 * 3_600_000;
 
-/** What access depends on, by state. */
+/** What access depends on, by state (rules S1). */
 export type EntitlementFacts =
   | { status: 'incomplete' | 'incomplete_expired'; periodStart: Date }
+  | { status: 'trialing'; trialEndsAt: Date; hasMethod: boolean; endsAtTrialEnd: boolean }
   | { status: 'active'; periodEnd: Date; endsAtPeriodEnd: boolean }
-  | { status: 'canceled'; endedAt: Date };
+  /** `periodEnd`: paid through. `dueAt`: of the renewal that is not paid. `graceDays`: the tier's. */
+  | { status: 'past_due'; periodEnd: Date; dueAt: Date; graceDays: number }
+  | { status: 'paused'; pausedAt: Date }
+  | { status: 'canceled' | 'unpaid'; endedAt: Date };
 
-/** Until when the benefits hold; an unpaid subscription has none, so its start is the answer. */
+/**
+ * Until when the benefits hold (rules S1): the one place that says so. An unpaid subscription has none, so its start is the answer;
+ * what renews has some slack, which is never paid time.
+ */
 export function entitledUntilFor(facts: EntitlementFacts): Date {
   switch (facts.status) {
     case 'incomplete':
     case 'incomplete_expired':
       return facts.periodStart;
+    case 'trialing':
+      return facts.hasMethod && !facts.endsAtTrialEnd ? withSlack(facts.trialEndsAt) : facts.trialEndsAt;
     case 'active':
-      return facts.endsAtPeriodEnd ? facts.periodEnd : new Date(facts.periodEnd.getTime() + SLACK_MS);
+      return facts.endsAtPeriodEnd ? facts.periodEnd : withSlack(facts.periodEnd);
+    case 'past_due': {
+      const graceEnd = new Date(facts.dueAt.getTime() + facts.graceDays * DAY_MS);
+      return graceEnd > facts.periodEnd ? graceEnd : facts.periodEnd;
+    }
+    case 'paused':
+      return facts.pausedAt;
     case 'canceled':
+    case 'unpaid':
       return facts.endedAt;
   }
+}
+
+const DAY_MS = 86_400_000;
+
+function withSlack(end: Date): Date {
+  return new Date(end.getTime() + SLACK_MS);
 }
 
 /** Whether the benefits hold now. */

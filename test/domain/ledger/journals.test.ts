@@ -41,6 +41,7 @@ const refund = fc
     const amountMinor = (total * BigInt(part)) / 1_000n || 1n;
     return { ...rest, amountMinor, unearnedMinor: (rest.invoiceNetMinor * BigInt(earned)) / 1_000n };
   });
+const balanceUse = fc.record({ creditAppliedMinor: minor, carriedMinor: minor, debitCollectedMinor: minor });
 const anyJournal = fc.oneof(
   invoice.map(journals.invoiceFinalized),
   fc.tuple(positive, currency, fc.boolean()).map((a) => journals.paymentSucceeded(...a)),
@@ -55,6 +56,11 @@ const anyJournal = fc.oneof(
   fc.tuple(positive, minor, currency).map((a) => journals.disputeLost(...a)),
   fc.tuple(invoice, fc.nat(100)).map(([i, part]) => journals.invoiceVoided(i, (i.netMinor * BigInt(part)) / 100n)),
   fc.tuple(positive, currency).map((a) => journals.orphanReceipt(...a)),
+  fc.tuple(balanceUse, currency).map((a) => journals.balanceUsed(...a)),
+  fc.tuple(balanceUse, currency).map((a) => journals.balanceReleased(...a)),
+  fc
+    .tuple(fc.record({ netMinor: minor, taxMinor: minor, unearnedMinor: minor }), currency)
+    .map((a) => journals.prorationCredit(...a)),
 );
 
 test('every journal has positive amounts, legs of its own and only allowed pairs of accounts', () => {
@@ -140,6 +146,39 @@ test('a canceled refund leaves the books as if it had never been asked for', () 
       return Object.keys(sums([...requested, ...journals.refundCanceled(requested)])).length === 0;
     }),
   );
+});
+
+test('an invoice that is voided leaves the balance as it was', () => {
+  fc.assert(
+    fc.property(balanceUse, (use) => {
+      const movements = [...journals.balanceUsed(use, 'USD'), ...journals.balanceReleased(use, 'USD')];
+      return Object.keys(sums(movements)).length === 0;
+    }),
+  );
+});
+
+test('what is too small to be collected stands as a debit of the balance until the next invoice (M6)', () => {
+  const none = { creditAppliedMinor: 0n, carriedMinor: 0n, debitCollectedMinor: 0n };
+  const carried = journals.balanceUsed({ ...none, carriedMinor: 30n }, 'USD');
+  expect(sums(carried)).toEqual({ customer_credit: 30n, customer_receivable: -30n });
+  expect(sums([...carried, ...journals.balanceUsed({ ...none, debitCollectedMinor: 30n }, 'USD')])).toEqual({});
+});
+
+test('a credit by the second may take what counts as earned by the day (P5)', () => {
+  // At two in the night of the 15th day of 28: seconds left are more than the days that are not yet earned.
+  const credit = { netMinor: 511n, taxMinor: 97n, unearnedMinor: 500n };
+  expect(sums(journals.prorationCredit(credit, 'EUR'))).toEqual({
+    deferred_revenue: 500n,
+    refunds: 11n,
+    tax_payable: 97n,
+    customer_credit: -608n,
+  });
+});
+
+test('a refund with credit notes takes the tax that they say', () => {
+  const noted = { amountMinor: 333n, currency: 'USD', invoiceNetMinor: 1_000n, invoiceTaxMinor: 190n, unearnedMinor: 1_000n };
+  expect(journals.refundParts(noted).tax).toBe(53n);
+  expect(journals.refundParts({ ...noted, noteTaxMinor: 54n })).toEqual({ unearned: 279n, earned: 0n, tax: 54n });
 });
 
 test('a failed refund ends as the credit of the customer', () => {

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { InvariantBroken } from '../../../src/domain/invariant.js';
-import { addMoney, roundedQuotient } from '../../../src/domain/money/money.js';
+import { addMoney, allocate, roundedQuotient, steppedQuotient } from '../../../src/domain/money/money.js';
 
 test('amounts of different currencies never meet in one sum', () => {
   const usd = { minor: 100n, currency: 'USD' };
@@ -30,4 +30,34 @@ test('a rounded quotient is never more than half a unit off', () => {
 
 test('a divisor that is not positive is a bug', () => {
   expect(() => roundedQuotient(1n, 0n)).toThrow('a divisor is positive');
+});
+
+test("an amount is rounded half up to the currency's step, whatever its sign (M4)", () => {
+  expect([149n, 150n, -149n, -150n, 250n].map((n) => steppedQuotient(n, 1n, 100n))).toEqual([100n, 200n, -100n, -200n, 300n]);
+  expect(steppedQuotient(1_005n, 2n, 5n)).toBe(505n);
+});
+
+test('what is split over weights goes to the largest remainders, ties to the earlier (M7)', () => {
+  expect(allocate(100n, [1n, 1n, 1n], 1n)).toEqual([34n, 33n, 33n]);
+  expect(allocate(5n, [1n, 2n, 2n], 1n)).toEqual([1n, 2n, 2n]);
+  expect(allocate(1_000n, [1n, 2n], 100n)).toEqual([300n, 700n]);
+  expect(allocate(0n, [0n, 3n], 1n)).toEqual([0n, 0n]);
+  expect(() => allocate(1n, [0n], 1n)).toThrow('weights');
+  expect(() => allocate(150n, [1n], 100n)).toThrow('multiple of the step');
+});
+
+test('splitting loses nothing, and no share is a step or more off its part (M7)', () => {
+  const weights = fc.array(fc.bigInt(0n, 1_000n), { minLength: 1, maxLength: 8 }).filter((ws) => ws.some((w) => w > 0n));
+  fc.assert(
+    fc.property(fc.bigInt(0n, 100_000n), weights, fc.constantFrom(1n, 10n, 100n), (steps, ws, step) => {
+      const total = steps * step;
+      const shares = allocate(total, ws, step);
+      const all = ws.reduce((a, b) => a + b, 0n);
+      const isFair = shares.every((share, i) => {
+        const off = share * all - total * (ws[i] ?? 0n);
+        return off > -step * all && off < step * all && share % step === 0n;
+      });
+      return isFair && shares.reduce((a, b) => a + b, 0n) === total;
+    }),
+  );
 });

@@ -45,6 +45,18 @@ test('access ends with the paid period when it will not renew, and 6 hours later
   expect(entitledUntilFor({ status: 'canceled', endedAt: now })).toEqual(now);
 });
 
+test('the benefits of a trial, of what is past due, paused or ended last as the table says (S1)', () => {
+  const trial = { status: 'trialing' as const, trialEndsAt: periodEnd, hasMethod: true, endsAtTrialEnd: false };
+  expect(entitledUntilFor(trial)).toEqual(slackEnd);
+  expect(entitledUntilFor({ ...trial, hasMethod: false })).toEqual(periodEnd);
+  expect(entitledUntilFor({ ...trial, endsAtTrialEnd: true })).toEqual(periodEnd);
+  const pastDue = { status: 'past_due' as const, periodEnd, dueAt: periodEnd, graceDays: 7 };
+  expect(entitledUntilFor(pastDue)).toEqual(new Date('2026-03-08T00:00:00Z'));
+  expect(entitledUntilFor({ ...pastDue, dueAt: now, graceDays: 0 })).toEqual(periodEnd);
+  expect(entitledUntilFor({ status: 'paused', pausedAt: periodEnd })).toEqual(periodEnd);
+  expect(entitledUntilFor({ status: 'unpaid', endedAt: now })).toEqual(now);
+});
+
 test('benefits hold until the instant, not at it, and not while there is a hold', () => {
   const row = { entitledUntil: periodEnd, hold: 'none' as const };
   expect(isEntitled(row, new Date(periodEnd.getTime() - 1))).toBe(true);

@@ -1,7 +1,16 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Temporal } from 'temporal-polyfill';
-import { anchorLocalOf, boundary, isoDay, periodOf, type PeriodUnit } from '../../../src/domain/time/periods.js';
+import {
+  anchorLocalOf,
+  boundary,
+  isoDay,
+  nextPeriod,
+  periodNumberAt,
+  periodOf,
+  reanchored,
+  type PeriodUnit,
+} from '../../../src/domain/time/periods.js';
 
 test.each<{ anchorLocal: string; zone: string; unit: PeriodUnit; count: number; n: number; expected: string }>`
   anchorLocal              | zone                     | unit       | count | n     | expected
@@ -137,5 +146,58 @@ test('an anchor keeps whole seconds, and a day is that of UTC', () => {
 test('an anchor of another form is a bug and says so', () => {
   expect(() => boundary({ anchorLocal: '2024-01-31', zone: 'UTC', unit: 'month', count: 1, n: 1 })).toThrow(
     'an anchor is a local date and time',
+  );
+});
+
+test('a period begins where the last one ended, even if the zone has changed its clocks since', () => {
+  const rule = { anchorLocal: '2026-01-31T09:00:00', zone: 'Europe/Paris', unit: 'month' as const, count: 1 };
+  const stored = { epoch: 2, n: 0, start: new Date('2026-01-31T08:00:00Z'), end: new Date('2026-02-28T07:00:00Z') };
+  expect(nextPeriod(stored, rule)).toEqual({ epoch: 2, n: 1, start: stored.end, end: new Date('2026-03-31T07:00:00Z') });
+});
+
+test('a new anchor begins the next epoch at its instant, to the whole second', () => {
+  const { anchorLocal, period } = reanchored(2, new Date('2026-03-31T07:30:00.700Z'), {
+    zone: 'Europe/Paris',
+    unit: 'month',
+    count: 1,
+  });
+  expect(anchorLocal).toBe('2026-03-31T09:30:00');
+  expect(period).toEqual({ epoch: 3, n: 0, start: new Date('2026-03-31T07:30:00Z'), end: new Date('2026-04-30T07:30:00Z') });
+});
+
+test('an instant lies in the period whose number it gets', () => {
+  fc.assert(
+    fc.property(
+      anchors,
+      fc.constantFrom(...ZONES),
+      units,
+      fc.integer({ min: 1, max: 6 }),
+      fc.integer({ min: -60, max: 600 }),
+      (anchorLocal, zone, unit, count, days) => {
+        const rule = { anchorLocal, zone, unit, count };
+        const at = new Date(boundary({ ...rule, n: 0 }).getTime() + days * 86_400_000);
+        const { start, end } = periodOf({ ...rule, n: periodNumberAt(rule, at) });
+        return start <= at && at < end;
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+test('a period of several units ends where as many periods of one unit would', () => {
+  fc.assert(
+    fc.property(
+      anchors,
+      fc.constantFrom(...ZONES),
+      units,
+      fc.integer({ min: 1, max: 36 }),
+      fc.integer({ min: 0, max: 20 }),
+      (anchorLocal, zone, unit, count, n) => {
+        const rule = { anchorLocal, zone, unit };
+        const single = boundary({ ...rule, count: 1, n: n * count });
+        return boundary({ ...rule, count, n }).getTime() === single.getTime();
+      },
+    ),
+    { numRuns: 500 },
   );
 });
