@@ -3,11 +3,11 @@
  * here: a renewal costs what the pinned price says.
  */
 import { invariant } from '../invariant.js';
-import { boundary, type PeriodRule } from '../time/periods.js';
+import { boundary, periodNumberAt, type PeriodRule } from '../time/periods.js';
 import { entitledUntilFor, type SubscriptionStatus } from './subscription.js';
 
-/** How long the benefits go on while a renewal is unpaid (rules S, PAST_DUE). */
-export const GRACE_MS = 7 * 86_400_000;
+/** Days through which the benefits go on while a renewal is unpaid (rules S, PAST_DUE). */
+const GRACE_DAYS = 7;
 /** A subscription whose money is in dispute is looked at again after this; it is not charged meanwhile. */
 const HELD_WAIT_MS = 86_400_000;
 
@@ -63,15 +63,10 @@ export function decideRenewal(facts: RenewalFacts): RenewalDecision {
 
 /** The period that follows, starting where the last one ended (B4); after an outage longer than it, the one that holds now. */
 function duePeriod({ rule, periodNumber, periodEnd, now }: RenewalFacts): DuePeriod {
-  let number = periodNumber + 1;
-  let start = periodEnd;
-  let end = boundary({ ...rule, n: number + 1 });
-  while (end <= now) {
-    number += 1;
-    start = end;
-    end = boundary({ ...rule, n: number + 1 });
-  }
-  return { number, start, end, skipped: number - periodNumber - 1 };
+  const next = periodNumber + 1;
+  const number = Math.max(periodNumberAt(rule, now), next);
+  const start = number === next ? periodEnd : boundary({ ...rule, n: number });
+  return { number, start, end: boundary({ ...rule, n: number + 1 }), skipped: number - next };
 }
 
 /** When the attempt goes out: some time after the period began, the same for a subscription each time (rules N2). */
@@ -113,7 +108,8 @@ export function unpaid(row: { periodEnd: Date; entitledUntil: Date }): {
   entitledUntil: Date;
   nextActionAt: null;
 } {
-  const graceEnd = new Date(row.periodEnd.getTime() + GRACE_MS);
+  const { periodEnd } = row;
+  const graceEnd = entitledUntilFor({ status: 'past_due', periodEnd, dueAt: periodEnd, graceDays: GRACE_DAYS });
   return { status: 'past_due', entitledUntil: graceEnd > row.entitledUntil ? graceEnd : row.entitledUntil, nextActionAt: null };
 }
 
