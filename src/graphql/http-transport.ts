@@ -22,6 +22,8 @@ import {
 } from './errors.js';
 import type { GraphMetrics } from './graph-metrics.js';
 import type { ContextFactory, LiveOperations } from './live-operations.js';
+import type { LoadGate } from './load-gate.js';
+import { insideGate, refuseWhenFull } from './overload-door.js';
 import type { PersistedQueries } from './persisted-queries.js';
 import type { RequestScope } from './request-scope.js';
 import { ROUTER_HEADER } from './router-proof.js';
@@ -47,6 +49,7 @@ export interface HttpTransport {
   persisted: PersistedQueries;
   scope: RequestScope;
   metrics: GraphMetrics;
+  gate: LoadGate;
   /** Pages besides our own that may call. */
   origins: OriginList;
   isDraining: () => boolean;
@@ -70,8 +73,10 @@ export function serveHttp(app: FastifyInstance, transport: HttpTransport): void 
       return refuse(transport, request, reply, known ?? (isBroken ? badRequest(400, 'The request could not be read.') : error));
     });
     graph.addHook('onRequest', async (request, reply) => allowOrigin(transport, request, reply));
+    refuseWhenFull(graph, transport.gate);
     graph.options(GRAPH_PATH, async (_request, reply) => reply.code(204).send());
-    graph.route({ method: ['GET', 'POST'], url: GRAPH_PATH, handler: (request, reply) => answer(transport, request, reply) });
+    const handler = insideGate(transport.gate, (request, reply) => answer(transport, request, reply));
+    graph.route({ method: ['GET', 'POST'], url: GRAPH_PATH, handler });
   });
 }
 
@@ -134,6 +139,7 @@ async function answerWithStream(
   if ('errors' in prepared) throw prepared.errors[0] ?? unresolvedOperation();
   const results = await transport.live.subscribe(prepared.args);
   transport.metrics.operations.inc({ kind: 'subscription', transport: 'sse', outcome: 'ok' });
+  transport.gate.leave(reply.request); // from here on it mostly waits
   await streamEvents(reply, results, (result) => formatResult(result, (error) => transport.format(error, caller.requestId)));
   return reply;
 }

@@ -59,6 +59,8 @@ export interface Settings {
   /** Accepted proofs of the router, none = the router's fields are open. Two while it is being rotated. */
   routerSecrets: readonly Secret[];
   hasRateLimits: boolean;
+  /** Whether requests are refused while the process has more to do than it can. */
+  hasLoadShedding: boolean;
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   /** Signs page cursors; the same in every gateway of a cell. */
   cursorSecret: Secret;
@@ -166,6 +168,7 @@ export function readSettings(env: Environment): Settings {
     auth: readAuth(env, { isProduction, dataDir }),
     routerSecrets: read(env, 'ROUTER_SECRET', secretsText, 'one secret, or two with a comma between') ?? [],
     hasRateLimits: read(env, 'RATE_LIMITS', switchText, 'on or off') ?? !isSandbox,
+    hasLoadShedding: read(env, 'LOAD_SHEDDING', switchText, 'on or off') ?? !isSandbox,
     logLevel:
       read(
         env,

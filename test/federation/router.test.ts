@@ -43,6 +43,7 @@ beforeAll(async () => {
       port: 0,
       environment: 'production',
       hasRateLimits: false,
+      hasLoadShedding: false,
       routerSecrets: [secret],
       corsOrigins: { origins: [], includesLoopback: false },
     },

@@ -82,6 +82,7 @@ function startServer(on: FeedHub): Promise<GraphServer> {
       port: 0,
       environment: 'production',
       hasRateLimits: false,
+      hasLoadShedding: false,
       routerSecrets: [],
       corsOrigins: { origins: [], includesLoopback: false },
     },
