@@ -9,6 +9,7 @@ import type { GraphContext } from '../resolvers/context.js';
 import { isRecord, readGraphRequest, type Admission, type Admitted, type Caller, type GraphRequest } from './admission.js';
 import { identify, type TokenChecker } from './callers.js';
 import { findCardSurface } from './card-guard.js';
+import { tagPublicAnswers } from './catalogue-etag.js';
 import {
   badRequest,
   cardDataRefused,
@@ -28,6 +29,7 @@ import type { PersistedQueries } from './persisted-queries.js';
 import type { RequestScope } from './request-scope.js';
 import { ROUTER_HEADER } from './router-proof.js';
 import { streamEvents } from './sse-transport.js';
+import type { TrustedDocuments } from './trusted-documents.js';
 
 /** Where the graph is served. */
 export const GRAPH_PATH = '/graphql';
@@ -47,6 +49,7 @@ export interface HttpTransport {
   makeContext: ContextFactory;
   live: LiveOperations;
   persisted: PersistedQueries;
+  trusted: TrustedDocuments;
   scope: RequestScope;
   metrics: GraphMetrics;
   gate: LoadGate;
@@ -74,6 +77,7 @@ export function serveHttp(app: FastifyInstance, transport: HttpTransport): void 
     });
     graph.addHook('onRequest', async (request, reply) => allowOrigin(transport, request, reply));
     refuseWhenFull(graph, transport.gate);
+    tagPublicAnswers(graph);
     graph.options(GRAPH_PATH, async (_request, reply) => reply.code(204).send());
     const handler = insideGate(transport.gate, (request, reply) => answer(transport, request, reply));
     graph.route({ method: ['GET', 'POST'], url: GRAPH_PATH, handler });
@@ -96,7 +100,7 @@ async function answer(transport: HttpTransport, request: FastifyRequest, reply: 
     address: request.ip,
     requestId: request.id,
   });
-  const body = text !== null && isJson(request) ? readJson(text) : undefined;
+  const body = text !== null && isJson(request) ? transport.trusted.expand(readJson(text)) : undefined;
   const asked = await readRequest(transport, request, body);
   const admitted = asked ? transport.admission.admit(asked, caller) : null;
   if (asked && admitted?.kind === 'subscription') {
@@ -114,7 +118,7 @@ async function answer(transport: HttpTransport, request: FastifyRequest, reply: 
     transport.budgetMs[kind === 'mutation' ? 'mutation' : 'query'],
     transport.scope.run(state, () =>
       transport.apollo.executeHTTPGraphQLRequest({
-        httpGraphQLRequest: { method: request.method, headers: headersOf(request), search: searchOf(request), body },
+        httpGraphQLRequest: { method: request.method, headers: headersOf(request), search: searchOf(transport, request), body },
         context: async () => transport.makeContext(caller, admitted?.isRouter ?? false),
       }),
     ),
@@ -146,7 +150,7 @@ async function answerWithStream(
 
 /** The request's GraphQL parts; null when there is no document, which Apollo Server answers. */
 async function readRequest(transport: HttpTransport, request: FastifyRequest, body: unknown): Promise<GraphRequest | null> {
-  const parts = request.method === 'GET' ? partsOfSearch(new URLSearchParams(searchOf(request))) : body;
+  const parts = request.method === 'GET' ? partsOfSearch(new URLSearchParams(searchOf(transport, request))) : body;
   if (!isRecord(parts)) return null;
   const persisted = isRecord(parts['extensions']) ? parts['extensions']['persistedQuery'] : null;
   const hash = isRecord(persisted) ? persisted['sha256Hash'] : null;
@@ -230,9 +234,9 @@ function headerOf(request: FastifyRequest, name: string): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-function searchOf(request: FastifyRequest): string {
+function searchOf({ trusted }: HttpTransport, request: FastifyRequest): string {
   const from = request.url.indexOf('?');
-  return from < 0 ? '' : request.url.slice(from);
+  return from < 0 ? '' : trusted.expandSearch(request.url.slice(from));
 }
 
 function headersOf(request: FastifyRequest): HeaderMap {

@@ -31,6 +31,7 @@ import { RateLimits } from './rate-limits.js';
 import { RequestScope } from './request-scope.js';
 import { RouterProof } from './router-proof.js';
 import { SOCKET_TIMINGS, SocketTransport, type SocketTimings } from './socket-transport.js';
+import { TrustedDocuments } from './trusted-documents.js';
 
 /** A request id as clients may give it. */
 const REQUEST_ID_FORM = /^[A-Za-z0-9_-]{8,64}$/;
@@ -54,8 +55,10 @@ export interface GraphServerOptions {
   /** Port 0 takes a free one. In production: no introspection, nothing but subscriptions over WebSocket. */
   settings: Pick<
     Settings,
-    'host' | 'port' | 'environment' | 'hasRateLimits' | 'hasLoadShedding' | 'routerSecrets' | 'corsOrigins'
+    'host' | 'port' | 'environment' | 'hasRateLimits' | 'hasLoadShedding' | 'trustedDocuments' | 'routerSecrets' | 'corsOrigins'
   >;
+  /** Documents that clients were built with, by id; none where the list is not used. */
+  trustedDocuments?: ReadonlyMap<string, string>;
   /** More routes on the same server: webhooks, health, metrics, playground. */
   addRoutes?: (app: FastifyInstance) => void;
   /** Told of every error behind INTERNAL_SERVER_ERROR, for the count of bugs. */
@@ -118,14 +121,21 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
         countSent: (type: string) => metrics.feedItems.inc({ type }),
       },
     });
+  const trusted = new TrustedDocuments({
+    mode: settings.trustedDocuments,
+    documents: options.trustedDocuments ?? new Map(),
+    count: () => metrics.untrusted.inc(),
+    report: (documentId) => log.warn({ documentId }, 'a document is not in the list of trusted documents'),
+  });
   const admission = new Admission({
     schema,
+    trusted,
     rateLimits: settings.hasRateLimits ? new RateLimits(machineClock) : null,
     routerProof: settings.routerSecrets.length === 0 ? null : new RouterProof(settings.routerSecrets),
     countRefused: (limit) => metrics.refusedByLimit.inc({ limit }),
   });
   const live = new LiveOperations({ schema, makeContext, allowsIntrospection: !isProduction, allowsEverything: !isProduction });
-  const persisted = new PersistedQueries();
+  const persisted = new PersistedQueries((id) => trusted.find(id));
   const scope = new RequestScope();
   const apollo = makeApollo({ schema, persisted, scope, allowsIntrospection: !isProduction, logger: log, format });
   await apollo.start();
@@ -143,6 +153,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     makeContext,
     live,
     persisted,
+    trusted,
     scope,
     metrics,
     gate,

@@ -44,6 +44,7 @@ beforeAll(async () => {
       environment: 'production',
       hasRateLimits: false,
       hasLoadShedding: false,
+      trustedDocuments: 'off',
       routerSecrets: [secret],
       corsOrigins: { origins: [], includesLoopback: false },
     },

@@ -167,7 +167,10 @@ describe('a server that has more to do than it can', () => {
 });
 
 test('a loop that is kept busy makes the bound shrink, and gives it back when it is free', async () => {
-  const server = await startSmallServer({ settings: { hasLoadShedding: true } });
+  const server = await startSmallServer({
+    settings: { hasLoadShedding: true },
+    loadBounds: { ...BOUNDS, calmMs: 25, lateMs: 29 },
+  });
   const bound = async (): Promise<number> =>
     (await server.registry.getSingleMetric('graphql_in_flight_bound')?.get())?.values[0]?.value ?? -1;
   expect(await bound()).toBe(64);

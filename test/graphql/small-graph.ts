@@ -146,6 +146,7 @@ const SETTINGS: GraphServerOptions['settings'] = {
   environment: 'production',
   hasRateLimits: false,
   hasLoadShedding: false,
+  trustedDocuments: 'off',
   routerSecrets: [],
   corsOrigins: { origins: ['https://app.example'], includesLoopback: false },
 };

@@ -41,6 +41,7 @@ test('with no setting at all everything is the sandbox on this machine', () => {
     usersPort: 4001,
     hasRateLimits: false,
     hasLoadShedding: false,
+    trustedDocuments: 'off',
     logLevel: 'info',
     routerSecrets: [],
   });

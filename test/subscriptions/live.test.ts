@@ -83,6 +83,7 @@ function startServer(on: FeedHub): Promise<GraphServer> {
       environment: 'production',
       hasRateLimits: false,
       hasLoadShedding: false,
+      trustedDocuments: 'off',
       routerSecrets: [],
       corsOrigins: { origins: [], includesLoopback: false },
     },
