@@ -21,6 +21,7 @@ import {
   unauthenticated,
   unresolvedOperation,
 } from './errors.js';
+import type { FieldUsage } from './field-usage.js';
 import type { GraphMetrics } from './graph-metrics.js';
 import type { ContextFactory, LiveOperations } from './live-operations.js';
 import type { LoadGate } from './load-gate.js';
@@ -38,6 +39,9 @@ export const BODY_LIMIT = 256 * 1024;
 /** How long an operation may take before its client is told so, milliseconds. */
 export const BUDGET_MS = { query: 10_000, mutation: 30_000 } as const;
 
+/** In which clients say what they are. */
+const CLIENT_HEADER = 'apollographql-client-name';
+
 /** Keys that could reach an object's prototype; left out of what is read. */
 const POLLUTING_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
@@ -53,6 +57,7 @@ export interface HttpTransport {
   scope: RequestScope;
   metrics: GraphMetrics;
   gate: LoadGate;
+  fieldUsage: FieldUsage;
   /** Pages besides our own that may call. */
   origins: OriginList;
   isDraining: () => boolean;
@@ -103,6 +108,7 @@ async function answer(transport: HttpTransport, request: FastifyRequest, reply: 
   const body = text !== null && isJson(request) ? transport.trusted.expand(readJson(text)) : undefined;
   const asked = await readRequest(transport, request, body);
   const admitted = asked ? transport.admission.admit(asked, caller) : null;
+  if (admitted) transport.fieldUsage.count(admitted.document, headerOf(request, CLIENT_HEADER));
   if (asked && admitted?.kind === 'subscription') {
     if (!(request.headers.accept ?? '').includes('text/event-stream')) {
       throw badRequest(
@@ -220,7 +226,7 @@ async function allowOrigin(transport: HttpTransport, request: FastifyRequest, re
     .header('access-control-allow-methods', 'GET, POST, OPTIONS')
     .header(
       'access-control-allow-headers',
-      'authorization, content-type, x-request-id, x-cost, apollo-require-preflight, x-apollo-operation-name',
+      `authorization, content-type, x-request-id, x-cost, apollo-require-preflight, x-apollo-operation-name, ${CLIENT_HEADER}`,
     )
     .header('access-control-max-age', '600');
 }

@@ -22,6 +22,7 @@ import { Admission, type Caller } from './admission.js';
 import { makeApollo } from './apollo.js';
 import type { TokenChecker } from './callers.js';
 import { formatError, RETRY_AFTER_S } from './errors.js';
+import { FieldUsage } from './field-usage.js';
 import { graphMetrics } from './graph-metrics.js';
 import { BUDGET_MS, GRAPH_PATH, serveHttp, type HttpTransport } from './http-transport.js';
 import { LiveOperations } from './live-operations.js';
@@ -157,6 +158,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     scope,
     metrics,
     gate,
+    fieldUsage: new FieldUsage(schema, options.registry),
     origins,
     format,
     reportCardData,

@@ -65,6 +65,7 @@ runProcess(async (shutdown) => {
   });
   shutdown.add('the reading pool', () => reader.close());
   const catalogue = await Catalogue.load(reader);
+  const reloadCatalogue = (): void => void catalogue.reload().catch(report('the catalogue could not be read'));
   const refresh = repeat({
     everyMs: CATALOGUE_EVERY_MS,
     work: async () => {
@@ -87,8 +88,10 @@ runProcess(async (shutdown) => {
   const listening = listenForWakes({
     connection: pgConfig(database),
     onWake: ({ userId, sequence }) => hub.wake(userId, sequence),
+    onCatalogue: reloadCatalogue,
     onConnected: () => {
       isHearing = true;
+      reloadCatalogue(); // what was published meanwhile
       hub.wakeEverybody();
     },
     report: (error) => {
