@@ -23,7 +23,7 @@ export interface RunningProduct {
   standInUrl: URL;
   /** As the database's superuser. */
   pool: pg.Pool;
-  token(userId: string): Promise<string>;
+  token(userId: string, scopes?: string[]): Promise<string>;
   /** CPU time that each part has used so far, milliseconds (Linux; nothing elsewhere). */
   cpuMs(): Promise<Record<Part, number>>;
   /** Stops it and removes its data. */
@@ -74,7 +74,7 @@ export async function startProduct(settings: Record<string, string>): Promise<Ru
     url,
     standInUrl: new URL(`http://127.0.0.1:${stripePort}`),
     pool,
-    token: (userId) => issueSandboxToken({ dataDir, userId, scopes: [], ttlSeconds: TOKEN_LIFE_S, now: new Date() }),
+    token: (userId, scopes = []) => issueSandboxToken({ dataDir, userId, scopes, ttlSeconds: TOKEN_LIFE_S, now: new Date() }),
     cpuMs: () => cpuOf(launcher.pid ?? 0),
     stop: async () => {
       await pool.end();
