@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { buildSchema } from 'graphql';
-import { eachAtMost } from '../src/platform/repeat.js';
 import { quantile, type Bench, type Finding } from './bench.js';
 import { HostileRequests, sendHostile, type HostileRequest } from './hostile-requests.js';
 import { startProduct } from './running-product.js';
@@ -46,8 +45,11 @@ async function attack(hostile: HostileRequests, { url, agent, requests, tell }: 
   const tookMs: number[] = [];
   const broken: string[] = [];
   const startedMs = performance.now();
-  const numbers = Array.from({ length: requests }, (_, number) => number);
-  await eachAtMost(numbers, AT_ONCE, async (number) => {
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let number = next++; number < requests; number = next++) await one(number);
+  };
+  const one = async (number: number): Promise<void> => {
     const request = hostile.next();
     const sentMs = performance.now();
     const { status, text } = await sendHostile(url, agent, request);
@@ -58,7 +60,8 @@ async function attack(hostile: HostileRequests, { url, agent, requests, tell }: 
       tell(`${status} to number ${number} of seed ${SEED}: ${JSON.stringify(request).slice(0, 1_500)}\n${text.slice(0, 500)}`);
     }
     if ((number + 1) % TELL_EVERY === 0) tell(`${number + 1} of ${requests} sent, ${broken.length} broken.`);
-  });
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
   const alive = await fetch(new URL('/healthz', url)).then(
     ({ status }) => status,
     () => 0,

@@ -136,7 +136,8 @@ export class Admission {
       .filter((field) => measured.operation?.operation === 'mutation' && RATED_VERBS.has(field))
       .map((field) => ({ field, idempotencyKey: idempotencyKeyOf(measured, field, request.variables) }));
     const owner = caller.actor ? `user:${caller.actor.userId}` : `address:${caller.address}`;
-    const retryAfterMs = rateLimits.take({ caller: owner, cost: measured.cost, verbs });
+    const { address, actor } = caller;
+    const retryAfterMs = rateLimits.take({ caller: owner, address, hasToken: actor !== null, cost: measured.cost, verbs });
     if (retryAfterMs === null) return;
     this.#options.countRefused('rate');
     throw rateLimited(retryAfterMs);
