@@ -72,7 +72,7 @@ export class Wire {
 /** One connection; one request at a time. */
 class Line {
   readonly #socket: net.Socket;
-  #received = Buffer.alloc(0);
+  #received: Buffer = Buffer.alloc(0);
   #resolve: ((answer: WireAnswer) => void) | null = null;
   #sentAtMs = 0;
 
