@@ -228,7 +228,7 @@ export class HostileRequests {
   next(): HostileRequest {
     const dice = this.#dice;
     const request = this.#plain();
-    if (request.body !== null && dice.is(0.35)) request.body = this.#bentText(request.body);
+    if (request.body !== null && dice.is(0.15)) request.body = this.#bentText(request.body);
     if (dice.is(0.2)) this.#bendHeaders(request.headers);
     if (dice.is(0.05)) request.method = dice.of(METHODS);
     if (dice.is(0.05)) request.path = dice.of(PATHS);
@@ -251,10 +251,10 @@ export class HostileRequests {
     const dice = this.#dice;
     const draft = new Draft(this.#schema, this.#known, dice);
     let query = draft.text();
-    if (dice.is(0.3)) query = this.#bentDocument(query);
+    if (dice.is(0.15)) query = this.#bentDocument(query);
     const body: Record<string, unknown> = { query, variables: draft.variables };
     if (dice.is(0.1)) body['operationName'] = dice.of(['Op', 'Other', '', null, 7, NASTY_TEXTS[3]]);
-    if (dice.is(0.1)) body['variables'] = this.#junk(0);
+    if (dice.is(0.05)) body['variables'] = this.#junk(0);
     if (dice.is(0.1))
       body['extensions'] = dice.is(0.5)
         ? this.#junk(0)
@@ -278,7 +278,7 @@ export class HostileRequests {
   /** Any JSON. */
   #junk(depth: number): unknown {
     const dice = this.#dice;
-    if (depth === 0 && dice.is(0.03)) return nested(dice.of([9, 12, 200, 5_000]));
+    if (depth === 0 && dice.is(0.03)) return nested(dice.of([9, 12, 200, 1_000]));
     const kind = dice.below(depth > 3 ? 4 : 6);
     if (kind === 0) return dice.of(NASTY_TEXTS);
     if (kind === 1) return dice.of(NASTY_NUMBERS);
@@ -404,9 +404,11 @@ class Draft {
   #field(field: GraphQLField<unknown, unknown>, depth: number): string {
     const dice = this.#dice;
     const given = field.args.filter((argument) => isNonNullType(argument.type) || dice.is(0.5));
-    const args = dice.is(0.03) ? [] : given.map((argument) => `${argument.name}: ${this.#argument(argument)}`);
+    const args = dice.is(0.01) ? [] : given.map((argument) => `${argument.name}: ${this.#argument(argument)}`);
     const alias = dice.is(0.1) ? `a${dice.below(3)}: ` : '';
-    const directive = dice.is(0.05) ? ` @${dice.of(['skip', 'include'])}(if: ${dice.of(['true', 'false', 'null', '1'])})` : '';
+    const directive = dice.is(0.05)
+      ? ` @${dice.of(['skip', 'include'])}(if: ${dice.is(0.05) ? 'null' : dice.of(['true', 'false'])})`
+      : '';
     return `${alias}${field.name}${args.length > 0 ? `(${args.join(', ')})` : ''}${directive}${this.#selections(field, depth)}`;
   }
 
@@ -432,16 +434,16 @@ class Draft {
   }
 
   #argument({ type }: GraphQLArgument): string {
-    if (this.#dice.is(0.15)) return literal(this.#value(type, 0));
+    if (this.#dice.is(0.08)) return literal(this.#value(type, 0));
     const name = `v${this.#declared.length}`;
     this.#declared.push(`$${name}: ${String(type)}`);
-    if (!this.#dice.is(0.03)) this.variables[name] = this.#value(type, 0);
+    if (!this.#dice.is(0.01)) this.variables[name] = this.#value(type, 0);
     return `$${name}`;
   }
 
   #value(type: GraphQLInputType, depth: number): unknown {
     const dice = this.#dice;
-    if (dice.is(0.04)) return dice.of([null, 7, '', [], {}, true]);
+    if (dice.is(0.015)) return dice.of([null, 7, '', [], {}, true]);
     if (isNonNullType(type)) return this.#value(type.ofType, depth);
     if (dice.is(0.05)) return null;
     if (isListType(type))

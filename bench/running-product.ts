@@ -26,6 +26,8 @@ export interface RunningProduct {
   token(userId: string, scopes?: string[]): Promise<string>;
   /** CPU time that each part has used so far, milliseconds (Linux; nothing elsewhere). */
   cpuMs(): Promise<Record<Part, number>>;
+  /** What it has printed last: its processes tell there what they die of. */
+  lastWords(): string;
   /** Stops it and removes its data. */
   stop(): Promise<void>;
 }
@@ -79,6 +81,7 @@ export async function startProduct(settings: Record<string, string>): Promise<Ru
     standInUrl: new URL(`http://127.0.0.1:${stripePort}`),
     pool,
     token: (userId, scopes = []) => issueSandboxToken({ dataDir, userId, scopes, ttlSeconds: TOKEN_LIFE_S, now: new Date() }),
+    lastWords: () => said,
     cpuMs: () => cpuOf(launcher.pid ?? 0),
     stop: async () => {
       await pool.end();
