@@ -47,15 +47,17 @@ async function measure(product: RunningProduct, victims: Victims, times: number,
   const rows: { name: string; medianMs: number; p95Ms: number; heapMb: number }[] = [];
   for (const attack of all) {
     for (let sent = 0; sent < WARM_UP; sent += 1) await send(attack.request);
-    const before = await heapOf(product);
     const tookMs: number[] = [];
+    const grownMb: number[] = [];
     for (let sent = 0; sent < times; sent += 1) {
+      const before = await heapOf(product);
       const startedMs = performance.now();
       const fault = faultOf(attack, await send(attack.request));
       tookMs.push(performance.now() - startedMs);
+      grownMb.push(((await heapOf(product)) - before) / 1e6);
       if (fault !== null && sent === 0) faults.push(`${attack.name}: ${fault}`);
     }
-    const heapMb = ((await heapOf(product)) - before) / 1e6;
+    const heapMb = Math.max(...grownMb);
     rows.push({ name: attack.name, medianMs: quantile(tookMs, 0.5), p95Ms: quantile(tookMs, 0.95), heapMb });
   }
   agent.destroy();
@@ -73,7 +75,7 @@ async function measure(product: RunningProduct, victims: Victims, times: number,
     ],
     figures: [
       { what: 'attacks', value: all.length, unit: '' },
-      { what: 'greatest growth of the heap, MB', value: greatest.heapMb, unit: '' },
+      { what: `greatest growth of the heap by one request, MB (${greatest.name})`, value: greatest.heapMb, unit: '' },
       ...rows.flatMap(({ name, medianMs, p95Ms }) => [
         { what: `${name}: median`, value: medianMs, unit: 'ms' as const },
         { what: `${name}: 95 of 100 within`, value: p95Ms, unit: 'ms' as const },
@@ -82,7 +84,10 @@ async function measure(product: RunningProduct, victims: Victims, times: number,
     bounds: [
       { what: 'each is refused, or shows nothing', holds: faults.length === 0 },
       { what: `each in less than ${LIMIT_MS} ms (95 of 100)`, holds: slowest.p95Ms < LIMIT_MS },
-      { what: `each with less than ${LIMIT_MB} MB more of heap`, holds: greatest.heapMb < LIMIT_MB },
+      {
+        what: `each with less than ${LIMIT_MB} MB more of heap by one request, garbage and all`,
+        holds: greatest.heapMb < LIMIT_MB,
+      },
     ],
   };
 }

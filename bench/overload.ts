@@ -25,7 +25,7 @@ const SLOWER_AT_MOST = 3;
 const LEAST_GOODPUT = 1 / 3;
 
 const READ = `query { viewer { id subscriptions(first: 5) { nodes { id status } } transactions(first: 10) {
-  nodes { id status createdAt amount { amountMinor currency decimal } statusHistory { status at } } pageInfo { hasNextPage endCursor } } } }`;
+  nodes { id status createdAt amount { amountMinor currency decimal } statusHistory { status occurredAt } } pageInfo { hasNextPage endCursor } } } }`;
 const START_SETUP = `mutation($key: String!) { startPaymentMethodSetup(input: { kind: CARD, idempotencyKey: $key }) { setupId } }`;
 const COMPLETE_SETUP = `mutation($setupId: ID!) {
   completePaymentMethodSetup(input: { setupId: $setupId, providerToken: "pm_card_visa" }) { paymentMethod { id } } }`;
@@ -190,6 +190,7 @@ async function makeShopper(product: RunningProduct, wire: Wire, user: number, pr
   );
   await wire.ask({ query: COMPLETE_SETUP, variables: { setupId: started.setupId } }, token);
   for (let bought = 0; bought < PURCHASES_EACH; bought += 1) await buy(wire, token, priceId, `overload-${user}-buys-${bought}`);
+  await wire.ask({ query: READ }, token);
   return { token, read: wire.request({ query: READ }, token) };
 }
 

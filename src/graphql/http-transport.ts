@@ -23,6 +23,7 @@ import {
 } from './errors.js';
 import type { FieldUsage } from './field-usage.js';
 import type { GraphMetrics } from './graph-metrics.js';
+import { isTooDeep } from './json-depth.js';
 import type { ContextFactory, LiveOperations } from './live-operations.js';
 import type { LoadGate } from './load-gate.js';
 import { insideGate, refuseWhenFull } from './overload-door.js';
@@ -72,7 +73,9 @@ export interface HttpTransport {
 export function serveHttp(app: FastifyInstance, transport: HttpTransport): void {
   void app.register(async (graph) => {
     graph.removeAllContentTypeParsers();
-    graph.addContentTypeParser('*', { parseAs: 'string', bodyLimit: BODY_LIMIT }, (_request, body, done) => done(null, body));
+    graph.addContentTypeParser('*', { parseAs: 'string', bodyLimit: BODY_LIMIT }, (_request, body, done) =>
+      done(isTooDeep(String(body)) ? badRequest(400, 'The request is nested too deep.') : null, body),
+    );
     graph.setErrorHandler((error, request, reply) => {
       const isTooBig = isRecord(error) && error['statusCode'] === 413;
       const isBroken = isRecord(error) && typeof error['statusCode'] === 'number' && error['statusCode'] < 500;
