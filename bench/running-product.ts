@@ -23,9 +23,11 @@ export interface RunningProduct {
   standInUrl: URL;
   /** As the database's superuser. */
   pool: pg.Pool;
-  token(userId: string): Promise<string>;
+  token(userId: string, scopes?: string[]): Promise<string>;
   /** CPU time that each part has used so far, milliseconds (Linux; nothing elsewhere). */
   cpuMs(): Promise<Record<Part, number>>;
+  /** What it has printed last: its processes tell there what they die of. */
+  lastWords(): string;
   /** Stops it and removes its data. */
   stop(): Promise<void>;
 }
@@ -78,7 +80,8 @@ export async function startProduct(settings: Record<string, string>): Promise<Ru
     url,
     standInUrl: new URL(`http://127.0.0.1:${stripePort}`),
     pool,
-    token: (userId) => issueSandboxToken({ dataDir, userId, scopes: [], ttlSeconds: TOKEN_LIFE_S, now: new Date() }),
+    token: (userId, scopes = []) => issueSandboxToken({ dataDir, userId, scopes, ttlSeconds: TOKEN_LIFE_S, now: new Date() }),
+    lastWords: () => said,
     cpuMs: () => cpuOf(launcher.pid ?? 0),
     stop: async () => {
       await pool.end();

@@ -21,6 +21,7 @@ import {
 } from './limits.js';
 import { RATED_VERBS, type RateLimits } from './rate-limits.js';
 import type { RouterProof } from './router-proof.js';
+import type { TrustedDocuments } from './trusted-documents.js';
 
 /** Parsed documents remembered; at most 20,000 characters of source each. */
 const DOCUMENTS_KEPT = 500;
@@ -65,6 +66,7 @@ export interface AdmissionOptions {
   rateLimits: RateLimits | null;
   /** null: no secret is set, so whoever asks for entities is taken for the router. */
   routerProof: RouterProof | null;
+  trusted: TrustedDocuments;
   /** Told of each refusal by a limit. */
   countRefused: (limit: string) => void;
 }
@@ -80,13 +82,14 @@ export class Admission {
 
   /**
    * Lets an operation in, or tells why not.
-   * @throws GraphQLError GRAPHQL_PARSE_FAILED, OPERATION_TOO_COMPLEX, RATE_LIMITED, FORBIDDEN
+   * @throws GraphQLError OPERATION_NOT_ALLOWED, GRAPHQL_PARSE_FAILED, OPERATION_TOO_COMPLEX, RATE_LIMITED, FORBIDDEN
    */
   admit(request: GraphRequest, caller: Caller): Admitted {
+    const isProven = this.#options.routerProof?.accepts({ ...request, header: caller.routerHeader }) ?? false;
+    if (!isProven) this.#options.trusted.check(request.source);
     const tooLong = findSourceBreach(request.source);
     if (tooLong) throw this.#refused(tooLong);
     const document = this.#parse(request.source);
-    const isProven = this.#options.routerProof?.accepts({ ...request, header: caller.routerHeader }) ?? false;
     const { schema } = this.#options;
     const { operationName, variables } = request;
     const measure = (audience: Audience): LimitBreach | MeasuredOperation =>
@@ -133,7 +136,8 @@ export class Admission {
       .filter((field) => measured.operation?.operation === 'mutation' && RATED_VERBS.has(field))
       .map((field) => ({ field, idempotencyKey: idempotencyKeyOf(measured, field, request.variables) }));
     const owner = caller.actor ? `user:${caller.actor.userId}` : `address:${caller.address}`;
-    const retryAfterMs = rateLimits.take({ caller: owner, cost: measured.cost, verbs });
+    const { address, actor } = caller;
+    const retryAfterMs = rateLimits.take({ caller: owner, address, hasToken: actor !== null, cost: measured.cost, verbs });
     if (retryAfterMs === null) return;
     this.#options.countRefused('rate');
     throw rateLimited(retryAfterMs);

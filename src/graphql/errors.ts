@@ -16,6 +16,7 @@ export const ERROR_CODES = [
   'FORBIDDEN',
   'PERSISTED_QUERY_NOT_FOUND',
   'PERSISTED_QUERY_NOT_SUPPORTED',
+  'OPERATION_NOT_ALLOWED',
   'OPERATION_TOO_COMPLEX',
   'RATE_LIMITED',
   'CURSOR_INVALID',
@@ -53,6 +54,11 @@ export function tooComplex(breach: LimitBreach): GraphQLError {
       maximum: breach.maximum,
     },
   );
+}
+
+/** The document is not one of those that clients were built with. HTTP 400. */
+export function operationNotAllowed(): GraphQLError {
+  return refusal('OPERATION_NOT_ALLOWED', 400, 'The document is not in the list of trusted documents.');
 }
 
 /** The caller asks for too much over time. HTTP 429 with Retry-After. */

@@ -9,6 +9,8 @@ export interface GraphMetrics {
   errors: Counter<'code'>;
   /** Operations refused by a limit; `rate` for limits over time. */
   refusedByLimit: Counter<'limit'>;
+  /** Requests whose document is not in the list of trusted documents. */
+  untrusted: Counter;
   streamsOpen: Gauge;
   feedItems: Counter<'type'>;
   socketsOpen: Gauge;
@@ -53,6 +55,11 @@ export function graphMetrics(registry: Registry, counts: { openStreams: () => nu
       name: 'graphql_limit_refused_total',
       help: 'Operations refused by a limit; rate = a limit over time.',
       labelNames: ['limit'],
+      registers,
+    }),
+    untrusted: new Counter({
+      name: 'graphql_untrusted_documents_total',
+      help: 'Requests whose document is not in the list of trusted documents.',
       registers,
     }),
     streamsOpen: gauge('graphql_streams_open', 'Live streams open in this process.', counts.openStreams),

@@ -9,6 +9,7 @@ import type { GraphContext } from '../resolvers/context.js';
 import { isRecord, readGraphRequest, type Admission, type Admitted, type Caller, type GraphRequest } from './admission.js';
 import { identify, type TokenChecker } from './callers.js';
 import { findCardSurface } from './card-guard.js';
+import { tagPublicAnswers } from './catalogue-etag.js';
 import {
   badRequest,
   cardDataRefused,
@@ -20,12 +21,17 @@ import {
   unauthenticated,
   unresolvedOperation,
 } from './errors.js';
+import type { FieldUsage } from './field-usage.js';
 import type { GraphMetrics } from './graph-metrics.js';
+import { isTooDeep } from './json-depth.js';
 import type { ContextFactory, LiveOperations } from './live-operations.js';
+import type { LoadGate } from './load-gate.js';
+import { insideGate, refuseWhenFull } from './overload-door.js';
 import type { PersistedQueries } from './persisted-queries.js';
 import type { RequestScope } from './request-scope.js';
 import { ROUTER_HEADER } from './router-proof.js';
 import { streamEvents } from './sse-transport.js';
+import type { TrustedDocuments } from './trusted-documents.js';
 
 /** Where the graph is served. */
 export const GRAPH_PATH = '/graphql';
@@ -33,6 +39,9 @@ export const GRAPH_PATH = '/graphql';
 export const BODY_LIMIT = 256 * 1024;
 /** How long an operation may take before its client is told so, milliseconds. */
 export const BUDGET_MS = { query: 10_000, mutation: 30_000 } as const;
+
+/** In which clients say what they are. */
+const CLIENT_HEADER = 'apollographql-client-name';
 
 /** Keys that could reach an object's prototype; left out of what is read. */
 const POLLUTING_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
@@ -45,8 +54,11 @@ export interface HttpTransport {
   makeContext: ContextFactory;
   live: LiveOperations;
   persisted: PersistedQueries;
+  trusted: TrustedDocuments;
   scope: RequestScope;
   metrics: GraphMetrics;
+  gate: LoadGate;
+  fieldUsage: FieldUsage;
   /** Pages besides our own that may call. */
   origins: OriginList;
   isDraining: () => boolean;
@@ -61,7 +73,9 @@ export interface HttpTransport {
 export function serveHttp(app: FastifyInstance, transport: HttpTransport): void {
   void app.register(async (graph) => {
     graph.removeAllContentTypeParsers();
-    graph.addContentTypeParser('*', { parseAs: 'string', bodyLimit: BODY_LIMIT }, (_request, body, done) => done(null, body));
+    graph.addContentTypeParser('*', { parseAs: 'string', bodyLimit: BODY_LIMIT }, (_request, body, done) =>
+      done(isTooDeep(String(body)) ? badRequest(400, 'The request is nested too deep.') : null, body),
+    );
     graph.setErrorHandler((error, request, reply) => {
       const isTooBig = isRecord(error) && error['statusCode'] === 413;
       const isBroken = isRecord(error) && typeof error['statusCode'] === 'number' && error['statusCode'] < 500;
@@ -70,8 +84,11 @@ export function serveHttp(app: FastifyInstance, transport: HttpTransport): void 
       return refuse(transport, request, reply, known ?? (isBroken ? badRequest(400, 'The request could not be read.') : error));
     });
     graph.addHook('onRequest', async (request, reply) => allowOrigin(transport, request, reply));
+    refuseWhenFull(graph, transport.gate);
+    tagPublicAnswers(graph);
     graph.options(GRAPH_PATH, async (_request, reply) => reply.code(204).send());
-    graph.route({ method: ['GET', 'POST'], url: GRAPH_PATH, handler: (request, reply) => answer(transport, request, reply) });
+    const handler = insideGate(transport.gate, (request, reply) => answer(transport, request, reply));
+    graph.route({ method: ['GET', 'POST'], url: GRAPH_PATH, handler });
   });
 }
 
@@ -91,9 +108,10 @@ async function answer(transport: HttpTransport, request: FastifyRequest, reply: 
     address: request.ip,
     requestId: request.id,
   });
-  const body = text !== null && isJson(request) ? readJson(text) : undefined;
+  const body = text !== null && isJson(request) ? transport.trusted.expand(readJson(text)) : undefined;
   const asked = await readRequest(transport, request, body);
   const admitted = asked ? transport.admission.admit(asked, caller) : null;
+  if (admitted) transport.fieldUsage.count(admitted.document, headerOf(request, CLIENT_HEADER));
   if (asked && admitted?.kind === 'subscription') {
     if (!(request.headers.accept ?? '').includes('text/event-stream')) {
       throw badRequest(
@@ -109,7 +127,7 @@ async function answer(transport: HttpTransport, request: FastifyRequest, reply: 
     transport.budgetMs[kind === 'mutation' ? 'mutation' : 'query'],
     transport.scope.run(state, () =>
       transport.apollo.executeHTTPGraphQLRequest({
-        httpGraphQLRequest: { method: request.method, headers: headersOf(request), search: searchOf(request), body },
+        httpGraphQLRequest: { method: request.method, headers: headersOf(request), search: searchOf(transport, request), body },
         context: async () => transport.makeContext(caller, admitted?.isRouter ?? false),
       }),
     ),
@@ -134,13 +152,14 @@ async function answerWithStream(
   if ('errors' in prepared) throw prepared.errors[0] ?? unresolvedOperation();
   const results = await transport.live.subscribe(prepared.args);
   transport.metrics.operations.inc({ kind: 'subscription', transport: 'sse', outcome: 'ok' });
+  transport.gate.leave(reply.request); // from here on it mostly waits
   await streamEvents(reply, results, (result) => formatResult(result, (error) => transport.format(error, caller.requestId)));
   return reply;
 }
 
 /** The request's GraphQL parts; null when there is no document, which Apollo Server answers. */
 async function readRequest(transport: HttpTransport, request: FastifyRequest, body: unknown): Promise<GraphRequest | null> {
-  const parts = request.method === 'GET' ? partsOfSearch(new URLSearchParams(searchOf(request))) : body;
+  const parts = request.method === 'GET' ? partsOfSearch(new URLSearchParams(searchOf(transport, request))) : body;
   if (!isRecord(parts)) return null;
   const persisted = isRecord(parts['extensions']) ? parts['extensions']['persistedQuery'] : null;
   const hash = isRecord(persisted) ? persisted['sha256Hash'] : null;
@@ -210,7 +229,7 @@ async function allowOrigin(transport: HttpTransport, request: FastifyRequest, re
     .header('access-control-allow-methods', 'GET, POST, OPTIONS')
     .header(
       'access-control-allow-headers',
-      'authorization, content-type, x-request-id, x-cost, apollo-require-preflight, x-apollo-operation-name',
+      `authorization, content-type, x-request-id, x-cost, apollo-require-preflight, x-apollo-operation-name, ${CLIENT_HEADER}`,
     )
     .header('access-control-max-age', '600');
 }
@@ -224,9 +243,9 @@ function headerOf(request: FastifyRequest, name: string): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-function searchOf(request: FastifyRequest): string {
+function searchOf({ trusted }: HttpTransport, request: FastifyRequest): string {
   const from = request.url.indexOf('?');
-  return from < 0 ? '' : request.url.slice(from);
+  return from < 0 ? '' : trusted.expandSearch(request.url.slice(from));
 }
 
 function headersOf(request: FastifyRequest): HeaderMap {

@@ -24,6 +24,7 @@ import {
   type OperationDefinitionNode,
   type SelectionSetNode,
 } from 'graphql';
+import { countRepetition } from './repeated-fields.js';
 
 /** Who asks, as far as the budget goes: staff holds any monetization scope; router has proven itself. */
 export type Audience = 'anonymous' | 'customer' | 'staff' | 'router';
@@ -43,6 +44,8 @@ export const LIMITS = {
   fragments: 50,
   fragmentCycles: 0,
   directives: 50,
+  fields: 5_000,
+  repeatedField: 50,
   entities: 1_000,
   variableList: 1_000,
   variableString: 20_000,
@@ -161,6 +164,13 @@ function shapeOf(document: DocumentNode): DocumentShape | LimitBreach {
     const passed = breachIfOver('depth', extent.depth) ?? breachIfOver('aliases', extent.aliases);
     if (passed) return passed;
   }
+  const { fields, repeated } = countRepetition(
+    [...operations, ...fragments.values()].map(({ selectionSet }) => selectionSet),
+    fragments,
+    LIMITS.fields,
+  );
+  const repetition = breachIfOver('repeatedField', repeated) ?? breachIfOver('fields', fields);
+  if (repetition) return repetition;
   return { operations, fragments, rootFields: (selectionSet) => measuredOnce(fragments, rootFieldsOf).of(selectionSet) };
 }
 

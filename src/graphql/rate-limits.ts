@@ -21,6 +21,13 @@ export const MONEY_RATE: Rate = { perMs: 10 / MINUTE_MS, burst: 10 };
 /** Each step of adding a payment method: 10 an hour, because a form that takes cards is what card testers look for. */
 export const SETUP_RATE: Rate = { perMs: 10 / HOUR_MS, burst: 10 };
 
+/** Requests from one network, whoever sends them. */
+export const NETWORK_RATE: Rate = { perMs: 50 / 1_000, burst: 100 };
+/** Requests without a token from one network. */
+export const ANONYMOUS_RATE: Rate = { perMs: 10 / 1_000, burst: 20 };
+/** Each step of adding a payment method from one network: a card tester has many users. */
+export const NETWORK_SETUP_RATE: Rate = { perMs: 20 / HOUR_MS, burst: 20 };
+
 const SETUP_VERBS = new Set(['startPaymentMethodSetup', 'completePaymentMethodSetup']);
 /** Callers remembered; the ones not seen for longest are forgotten first (their buckets are full again, or nearly). */
 const CALLERS_KEPT = 50_000;
@@ -34,6 +41,9 @@ const ROUNDING = 1e-6;
 export interface SpentOperation {
   /** `user:<id>`, or `address:<ip>` without a session. */
   caller: string;
+  /** Where it came from. */
+  address: string;
+  hasToken: boolean;
   cost: number;
   /** Limited verbs in the operation with the idempotency key given to each, if any. */
   verbs: readonly { field: string; idempotencyKey: string | null }[];
@@ -59,14 +69,24 @@ export class RateLimits {
   /** Takes what the operation costs. Null when it may run; else the shortest sensible wait in milliseconds, and nothing was taken. */
   take(operation: SpentOperation): number | null {
     const caller = this.#caller(operation.caller);
+    const network = this.#caller(`network:${networkOf(operation.address)}`);
     const fresh = operation.verbs.filter((verb) => verb.idempotencyKey === null || !caller.keys.has(verbKey(verb)));
-    const wanted: [string, Rate, number][] = [
-      ['cost', COST_RATE, Math.min(operation.cost, COST_RATE.burst)],
-      ...fresh.map((verb): [string, Rate, number] => [verb.field, SETUP_VERBS.has(verb.field) ? SETUP_RATE : MONEY_RATE, 1]),
+    const setups = fresh.filter(({ field }) => SETUP_VERBS.has(field));
+    const wanted: [Caller, string, Rate, number][] = [
+      [caller, 'cost', COST_RATE, Math.min(operation.cost, COST_RATE.burst)],
+      ...fresh.map((verb): [Caller, string, Rate, number] => [
+        caller,
+        verb.field,
+        setups.includes(verb) ? SETUP_RATE : MONEY_RATE,
+        1,
+      ]),
+      [network, 'requests', NETWORK_RATE, 1],
+      ...(operation.hasToken ? [] : [[network, 'anonymous', ANONYMOUS_RATE, 1] satisfies [Caller, string, Rate, number]]),
+      ...setups.map(({ field }): [Caller, string, Rate, number] => [network, field, NETWORK_SETUP_RATE, 1]),
     ];
-    const waitMs = Math.max(...wanted.map(([name, rate, tokens]) => this.#waitMs(caller, name, rate, tokens)));
+    const waitMs = Math.max(...wanted.map((one) => this.#waitMs(...one)));
     if (waitMs > 0) return Math.ceil(waitMs);
-    for (const [name, rate, tokens] of wanted) this.#spend(caller, name, rate, tokens);
+    for (const one of wanted) this.#spend(...one);
     for (const verb of fresh) remember(caller.keys, verbKey(verb));
     return null;
   }
@@ -98,6 +118,18 @@ export class RateLimits {
   #spend(caller: Caller, name: string, rate: Rate, tokens: number): void {
     caller.levels.set(name, { tokens: this.#level(caller, name, rate) - tokens, atMs: this.#clock.now().getTime() });
   }
+}
+
+/** The part of an address that one customer of a provider has: 256 addresses of IPv4, a /64 of IPv6. */
+function networkOf(address: string): string {
+  const v4 = /^(?:::ffff:)?(\d+\.\d+\.\d+)\.\d+$/i.exec(address)?.[1];
+  if (v4 !== undefined) return v4;
+  const [start = '', end] = address.toLowerCase().split('::');
+  const first = start.split(':').filter(Boolean);
+  const last = (end ?? '').split(':').filter(Boolean);
+  const all =
+    end === undefined ? first : [...first, ...Array<string>(Math.max(0, 8 - first.length - last.length)).fill('0'), ...last];
+  return all.slice(0, 4).join(':');
 }
 
 function verbKey(verb: { field: string; idempotencyKey: string | null }): string {

@@ -21,15 +21,18 @@ import type { Actor } from '../usecases/contract.js';
 import { Admission, type Caller } from './admission.js';
 import { makeApollo } from './apollo.js';
 import type { TokenChecker } from './callers.js';
-import { formatError } from './errors.js';
+import { formatError, RETRY_AFTER_S } from './errors.js';
+import { FieldUsage } from './field-usage.js';
 import { graphMetrics } from './graph-metrics.js';
 import { BUDGET_MS, GRAPH_PATH, serveHttp, type HttpTransport } from './http-transport.js';
 import { LiveOperations } from './live-operations.js';
+import { LoadGate, type LoadBounds } from './load-gate.js';
 import { PersistedQueries } from './persisted-queries.js';
 import { RateLimits } from './rate-limits.js';
 import { RequestScope } from './request-scope.js';
 import { RouterProof } from './router-proof.js';
 import { SOCKET_TIMINGS, SocketTransport, type SocketTimings } from './socket-transport.js';
+import { TrustedDocuments } from './trusted-documents.js';
 
 /** A request id as clients may give it. */
 const REQUEST_ID_FORM = /^[A-Za-z0-9_-]{8,64}$/;
@@ -51,7 +54,12 @@ export interface GraphServerOptions {
   log: Logger;
   registry: Registry;
   /** Port 0 takes a free one. In production: no introspection, nothing but subscriptions over WebSocket. */
-  settings: Pick<Settings, 'host' | 'port' | 'environment' | 'hasRateLimits' | 'routerSecrets' | 'corsOrigins'>;
+  settings: Pick<
+    Settings,
+    'host' | 'port' | 'environment' | 'hasRateLimits' | 'hasLoadShedding' | 'trustedDocuments' | 'routerSecrets' | 'corsOrigins'
+  >;
+  /** Documents that clients were built with, by id; none where the list is not used. */
+  trustedDocuments?: ReadonlyMap<string, string>;
   /** More routes on the same server: webhooks, health, metrics, playground. */
   addRoutes?: (app: FastifyInstance) => void;
   /** Told of every error behind INTERNAL_SERVER_ERROR, for the count of bugs. */
@@ -59,6 +67,7 @@ export interface GraphServerOptions {
   /** Shorter ones for tests. */
   socketTimings?: SocketTimings;
   budgetMs?: { query: number; mutation: number };
+  loadBounds?: LoadBounds;
 }
 
 /** A graph that is being served. */
@@ -67,6 +76,8 @@ export interface GraphServer {
   url: string;
   /** Whether it is on its way out. */
   isDraining(): boolean;
+  /** Whether it refuses some requests because it has more to do than it can. */
+  isOverloaded(): boolean;
   /** Sends live clients away over `drainMs`, lets running requests finish, and closes. */
   stop(drainMs: number): Promise<void>;
 }
@@ -111,18 +122,30 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
         countSent: (type: string) => metrics.feedItems.inc({ type }),
       },
     });
+  const trusted = new TrustedDocuments({
+    mode: settings.trustedDocuments,
+    documents: options.trustedDocuments ?? new Map(),
+    count: () => metrics.untrusted.inc(),
+    report: (documentId) => log.warn({ documentId }, 'a document is not in the list of trusted documents'),
+  });
   const admission = new Admission({
     schema,
+    trusted,
     rateLimits: settings.hasRateLimits ? new RateLimits(machineClock) : null,
     routerProof: settings.routerSecrets.length === 0 ? null : new RouterProof(settings.routerSecrets),
     countRefused: (limit) => metrics.refusedByLimit.inc({ limit }),
   });
   const live = new LiveOperations({ schema, makeContext, allowsIntrospection: !isProduction, allowsEverything: !isProduction });
-  const persisted = new PersistedQueries();
+  const persisted = new PersistedQueries((id) => trusted.find(id));
   const scope = new RequestScope();
   const apollo = makeApollo({ schema, persisted, scope, allowsIntrospection: !isProduction, logger: log, format });
   await apollo.start();
 
+  const gate = new LoadGate({
+    isOn: settings.hasLoadShedding,
+    registry: options.registry,
+    ...(options.loadBounds && { bounds: options.loadBounds }),
+  });
   let isDraining = false;
   const http: HttpTransport = {
     apollo,
@@ -131,8 +154,11 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     makeContext,
     live,
     persisted,
+    trusted,
     scope,
     metrics,
+    gate,
+    fieldUsage: new FieldUsage(schema, options.registry),
     origins,
     format,
     reportCardData,
@@ -164,13 +190,17 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
   sockets = webSockets;
   app.server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => undefined); // a client that leaves during the handshake
-    if ((request.url ?? '').split('?')[0] === GRAPH_PATH) webSockets.upgrade(request, socket, head);
-    else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    if ((request.url ?? '').split('?')[0] !== GRAPH_PATH) socket.end(emptyAnswer('404 Not Found'));
+    else if (gate.isFull) {
+      gate.countRefused();
+      socket.end(emptyAnswer('503 Service Unavailable', `Retry-After: ${RETRY_AFTER_S}`));
+    } else webSockets.upgrade(request, socket, head);
   });
   const url = await listenOn(app, { host: settings.host, port: settings.port, setting: 'PORT' });
   return {
     url,
     isDraining: () => isDraining,
+    isOverloaded: () => gate.isRefusing,
     stop: async (drainMs) => {
       isDraining = true;
       await feed.hub.drain(GOODBYE_MS);
@@ -186,6 +216,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
       await app.close();
       overdue.abort();
       webSockets.stop();
+      gate.stop();
       await apollo.stop();
     },
   };
@@ -195,6 +226,11 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
 function requestIdFrom(header: string | string[] | undefined): string {
   const isUsable = typeof header === 'string' && REQUEST_ID_FORM.test(header) && !findCardNumber(header, 'loose');
   return isUsable ? header : randomUUID();
+}
+
+/** The whole answer to a request for an upgrade that is not given. */
+function emptyAnswer(status: string, ...headers: string[]): string {
+  return [`HTTP/1.1 ${status}`, ...headers, 'Connection: close', 'Content-Length: 0', '', ''].join('\r\n');
 }
 
 function hasStatus(error: unknown): error is { statusCode: number } {

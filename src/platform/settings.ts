@@ -61,6 +61,12 @@ export interface Settings {
   /** Accepted proofs of the router, none = the router's fields are open. Two while it is being rotated. */
   routerSecrets: readonly Secret[];
   hasRateLimits: boolean;
+  /** Whether requests are refused while the process has more to do than it can. */
+  hasLoadShedding: boolean;
+  /** What happens to documents that clients were not built with. */
+  trustedDocuments: 'off' | 'log' | 'enforce';
+  /** The list of those that they were built with. */
+  trustedDocumentsFile: string;
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   /** Signs page cursors; the same in every gateway of a cell. */
   cursorSecret: Secret;
@@ -171,6 +177,9 @@ export function readSettings(env: Environment): Settings {
     auth: readAuth(env, { isProduction, dataDir }),
     routerSecrets: read(env, 'ROUTER_SECRET', secretsText, 'one secret, or two with a comma between') ?? [],
     hasRateLimits: read(env, 'RATE_LIMITS', switchText, 'on or off') ?? !isSandbox,
+    hasLoadShedding: read(env, 'LOAD_SHEDDING', switchText, 'on or off') ?? !isSandbox,
+    trustedDocuments: read(env, 'TRUSTED_DOCUMENTS', z.enum(['off', 'log', 'enforce']), 'off, log or enforce') ?? 'off',
+    trustedDocumentsFile: env['TRUSTED_DOCUMENTS_FILE'] || 'schema/persisted-documents.json',
     logLevel:
       read(
         env,

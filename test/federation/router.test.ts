@@ -43,6 +43,8 @@ beforeAll(async () => {
       port: 0,
       environment: 'production',
       hasRateLimits: false,
+      hasLoadShedding: false,
+      trustedDocuments: 'off',
       routerSecrets: [secret],
       corsOrigins: { origins: [], includesLoopback: false },
     },

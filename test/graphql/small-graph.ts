@@ -25,12 +25,14 @@ export const SMALL_SDL = `
     fails(how: String!): String
     failsHard(how: String!): String!
     hangs: String
+    slow: String
   }
   type Mutation {
     subscribe(input: VerbInput!): Payload! @cost(weight: 50)
     removePaymentMethod(input: VerbInput!): Payload!
     startPaymentMethodSetup(input: VerbInput!): Payload! @cost(weight: 20)
     hangs: String
+    slow: String
   }
   input VerbInput { idempotencyKey: String, note: String, list: [Int!] }
   type Payload { ok: Boolean, replay: Boolean }
@@ -81,6 +83,13 @@ async function* countTo(to: number): AsyncGenerator<{ count: number }> {
   for (let count = 1; count <= to; count += 1) yield { count };
 }
 
+/** What `slow` waits for, and how often it was begun; of the server started last. */
+let slow = { released: Promise.withResolvers<string>(), runs: 0 };
+const beSlow = (): Promise<string> => {
+  slow.runs += 1;
+  return slow.released.promise;
+};
+
 const fail = (_source: unknown, { how }: { how: string }): never => {
   throw FAILURES[how]?.() ?? new Error(how);
 };
@@ -98,6 +107,7 @@ export const smallSchema = buildSubgraphSchema([
         fails: fail,
         failsHard: fail,
         hangs: () => new Promise(() => undefined),
+        slow: beSlow,
       },
       Mutation: {
         subscribe: (_source: unknown, _args: unknown, context: GraphContext) => {
@@ -107,6 +117,7 @@ export const smallSchema = buildSubgraphSchema([
         removePaymentMethod: () => ({ ok: true }),
         startPaymentMethodSetup: () => ({ ok: true }),
         hangs: () => new Promise(() => undefined),
+        slow: beSlow,
       },
       Subscription: {
         count: { subscribe: (_source: unknown, { to }: { to: number }) => countTo(to) },
@@ -134,6 +145,8 @@ const SETTINGS: GraphServerOptions['settings'] = {
   port: 0,
   environment: 'production',
   hasRateLimits: false,
+  hasLoadShedding: false,
+  trustedDocuments: 'off',
   routerSecrets: [],
   corsOrigins: { origins: ['https://app.example'], includesLoopback: false },
 };
@@ -147,11 +160,17 @@ export interface SmallServer extends GraphServer {
   registry: Registry;
   logged: string[];
   hub: FeedHub;
+  /** Lets everything that asked for `slow` be answered. */
+  release(): void;
+  /** How often `slow` was begun. */
+  slowRuns(): number;
   post(body: unknown, headers?: Record<string, string>): Promise<Response>;
 }
 
 export async function startSmallServer({ settings, ...options }: SmallOptions = {}): Promise<SmallServer> {
-  const registry = new Registry();
+  const held = { released: Promise.withResolvers<string>(), runs: 0 };
+  slow = held;
+  const registry = options.registry ?? new Registry();
   const logged: string[] = [];
   const hub = new FeedHub({ readEnds: async () => new Map(), lookEveryMs: 1_000, report: () => undefined });
   const server = await startGraphServer({
@@ -174,6 +193,8 @@ export async function startSmallServer({ settings, ...options }: SmallOptions = 
     registry,
     logged,
     hub,
+    release: () => held.released.resolve('done'),
+    slowRuns: () => held.runs,
     post: (body, headers = {}) =>
       fetch(`${server.url}/graphql`, {
         method: 'POST',

@@ -41,6 +41,8 @@ test('with no setting at all everything is the sandbox on this machine', () => {
     sandboxStripePort: 4010,
     usersPort: 4001,
     hasRateLimits: false,
+    hasLoadShedding: false,
+    trustedDocuments: 'off',
     logLevel: 'info',
     routerSecrets: [],
   });
@@ -52,7 +54,7 @@ test('with no setting at all everything is the sandbox on this machine', () => {
 
 test('real Stripe is reached by setting its three values, and turns the sandbox off', () => {
   const settings = read({ ...TEST_STRIPE, CURSOR_SECRET: SECRET });
-  expect(settings).toMatchObject({ isSandbox: false, host: '0.0.0.0', hasRateLimits: true });
+  expect(settings).toMatchObject({ isSandbox: false, host: '0.0.0.0', hasRateLimits: true, hasLoadShedding: true });
   expect(settings.stripe.apiBase.href).toBe('https://api.stripe.com/');
   expect(settings.stripe.apiKey.reveal()).toBe('sk_test_1');
 });

@@ -212,6 +212,7 @@ test('wake-ups travel between processes by notification, and survive the loss of
   const listener = listenForWakes({
     connection: { ...pgConfig(database.options), application_name: 'wakes' },
     onWake: ({ userId, sequence }) => hub.wake(userId, sequence),
+    onCatalogue: () => undefined,
     onConnected: () => {
       connections += 1;
       hub.wakeEverybody();

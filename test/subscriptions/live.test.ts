@@ -82,6 +82,8 @@ function startServer(on: FeedHub): Promise<GraphServer> {
       port: 0,
       environment: 'production',
       hasRateLimits: false,
+      hasLoadShedding: false,
+      trustedDocuments: 'off',
       routerSecrets: [],
       corsOrigins: { origins: [], includesLoopback: false },
     },
