@@ -2,10 +2,11 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { fail } from '../src/platform/run-process.js';
 import type { Bench } from './bench.js';
+import { live } from './live.js';
 import { keepResult, printResult } from './result.js';
 import { storm } from './storm.js';
 
-const BENCHES: readonly Bench[] = [storm];
+const BENCHES: readonly Bench[] = [live, storm];
 
 const program = new Command('bench').description('Runs one bench, prints its ratios and keeps them in bench/results/.');
 for (const bench of BENCHES) {

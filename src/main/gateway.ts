@@ -7,6 +7,7 @@ import { SystemClock } from '../platform/clock.js';
 import { pgConfig } from '../platform/database-options.js';
 import { createLogger } from '../platform/log.js';
 import { createMetrics } from '../platform/metrics.js';
+import { SystemRandom } from '../platform/random.js';
 import { repeat } from '../platform/repeat.js';
 import { runProcess } from '../platform/run-process.js';
 import { issueSandboxToken, LONGEST_SANDBOX_TTL_SECONDS, prepareSandboxIssuer } from '../platform/sandbox-issuer.js';
@@ -123,6 +124,7 @@ runProcess(async (shutdown) => {
     checker: new TokenVerifier(settings.auth, machineClock),
     feed: { hub, reads, cursors: new FeedCursors(settings.cursorSecret) },
     machineClock,
+    random: new SystemRandom(),
     countFault,
     log,
     registry,

@@ -54,6 +54,7 @@ export interface Settings {
   stripe: StripeSettings;
   sandboxStripePort: number;
   usersPort: number;
+  postsPort: number;
   supergraphPort: number;
   auth: AuthSettings;
   /** Accepted proofs of the router, none = the router's fields are open. Two while it is being rotated. */
@@ -66,6 +67,8 @@ export interface Settings {
   returnOrigins: OriginList;
   /** Whose pages may call the gateway from a browser. */
   corsOrigins: OriginList;
+  /** Below which addresses a router may have live updates delivered; none = the callback protocol is off. */
+  callbackAllowlist: readonly URL[];
 }
 
 /** A setting is wrong or missing. The message holds no secret. */
@@ -121,6 +124,14 @@ const listText = z.string().transform((text) =>
     .filter(Boolean),
 );
 const originsText = listText.refine((list) => list.every((each) => URL.canParse(each) && new URL(each).origin === each));
+const callbackText = listText
+  .refine((list) =>
+    list.every((each) => {
+      const url = URL.canParse(each) ? new URL(each) : null;
+      return url !== null && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash;
+    }),
+  )
+  .transform((list) => list.map((each) => new URL(each)));
 const secretsText = listText
   .refine((list) => list.length >= 1 && list.length <= MOST_ACTIVE_SECRETS)
   .transform((list) => list.map((each) => new Secret(each)));
@@ -162,6 +173,7 @@ export function readSettings(env: Environment): Settings {
     stripe: readStripe(env, { isProduction, isSandbox, sandboxStripePort }),
     sandboxStripePort,
     usersPort: readPort(env, 'USERS_PORT', 4001),
+    postsPort: readPort(env, 'POSTS_PORT', 4002),
     supergraphPort: readPort(env, 'SUPERGRAPH_PORT', 4100),
     auth: readAuth(env, { isProduction, dataDir }),
     routerSecrets: read(env, 'ROUTER_SECRET', secretsText, 'one secret, or two with a comma between') ?? [],
@@ -176,6 +188,13 @@ export function readSettings(env: Environment): Settings {
     cursorSecret: readCursorSecret(env, { isSandbox, dataDir }),
     returnOrigins: readOrigins(env, 'RETURN_URL_ALLOWLIST', isSandbox),
     corsOrigins: readOrigins(env, 'CORS_ORIGINS', isSandbox),
+    callbackAllowlist:
+      read(
+        env,
+        'SUBSCRIPTION_CALLBACK_ALLOWLIST',
+        callbackText,
+        'addresses such as https://router.example.com/callback with commas between',
+      ) ?? [],
   };
 }
 

@@ -89,9 +89,13 @@ export interface Product {
   stop(): Promise<void>;
 }
 
-/** Starts a product. `stripeBase` puts something between gateway, worker and the stand-in. */
+/** Starts a product. `stripeBase` puts something between gateway, worker and the stand-in; `settings` come on top of those of all tests. */
 export async function startProduct(
-  options: { withSecondGateway?: boolean; stripeBase?: (standInPort: number) => Promise<string> } = {},
+  options: {
+    withSecondGateway?: boolean;
+    stripeBase?: (standInPort: number) => Promise<string>;
+    settings?: Record<string, string>;
+  } = {},
 ): Promise<Product> {
   const [db, dataDir] = [await testDatabase(), await mkdtemp(path.join(os.tmpdir(), 'product-'))];
   const [port, secondPort, stripePort] = [await freePort(), await freePort(), await freePort()];
@@ -116,6 +120,7 @@ export async function startProduct(
     STRIPE_WEBHOOK_SECRET: WEBHOOK_SECRET,
     LOG_LEVEL: 'error',
     ...(options.stripeBase && { STRIPE_API_BASE: await options.stripeBase(stripePort) }),
+    ...options.settings,
   };
   const parts: Record<ProcessName, { file: string; env: NodeJS.ProcessEnv; ready: string }> = {
     stripe: { file: 'sandbox/stripe/main.js', env, ready: `${standInUrl}/sandbox/clock` },
