@@ -62,11 +62,14 @@ export async function startProduct(settings: Record<string, string>): Promise<Ru
   const gateways: ChildProcess[] = [];
   const stop = async (): Promise<void> => {
     for (const gateway of gateways) gateway.kill('SIGKILL');
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupted);
     launcher.kill('SIGTERM');
     await ended;
     await removeEmbeddedPostgres(dataDir);
     await rm(dataDir, { recursive: true, force: true });
   };
+  const interrupted = (): void => void stop().finally(() => process.exit(1));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupted);
   const url = new URL(`http://127.0.0.1:${port}`);
   const giveUpAt = Date.now() + READY_LIMIT_MS;
   while (!said.includes('The monetization gateway runs.')) {
@@ -78,6 +81,7 @@ export async function startProduct(settings: Record<string, string>): Promise<Ru
   }
   const address = embeddedPostgresAddress(dataDir);
   const pool = new pg.Pool({ ...address, database: 'postgres', max: 10 });
+  pool.on('error', () => undefined); // Cut off when the product is stopped under it.
   return {
     url,
     standInUrl: new URL(`http://127.0.0.1:${stripePort}`),

@@ -52,6 +52,7 @@ async function measure(product: RunningProduct, client: Client, users: number, t
   const shoppers: Shopper[] = [];
   for (let i = 0; i < users; i++) shoppers.push({ userId: `storm-${i}`, token: await product.token(`storm-${i}`) });
   await eachAtMost(shoppers, SETUPS_AT_ONCE, (shopper) => addCard(client, shopper));
+  await quiet(product);
   const priceId = await priceOf(client);
   await slowDown(product);
   const buy = (shopper: Shopper, round: string): Promise<Bought> => purchase(client, shopper, priceId, round);
@@ -233,7 +234,7 @@ async function timed(
 
 /** Waits until the provider's webhooks have come and are applied: the next round is not to pay for the last one. */
 async function quiet({ pool }: RunningProduct): Promise<void> {
-  const limitMs = 120_000;
+  const limitMs = 300_000;
   const giveUpAt = performance.now() + limitMs;
   for (let calmLooks = 0; calmLooks < 3;) {
     const { rows } = await pool.query<{ left: number }>(

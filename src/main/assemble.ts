@@ -1,5 +1,4 @@
 /** Builds a cashier from its parts. Reading this and the processes' own files top to bottom is the architecture's picture. */
-import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import { CALL_TIMEOUT_MS } from '../domain/payment/schedule.js';
@@ -7,6 +6,7 @@ import { SandboxClock, SystemClock } from '../platform/clock.js';
 import { isListedOrigin } from '../platform/origins.js';
 import { SystemRandom } from '../platform/random.js';
 import type { Settings } from '../platform/settings.js';
+import { Turns } from '../platform/turns.js';
 import type { Clock } from '../ports/clock.js';
 import { stripeProvider } from '../providers/stripe/adapter.js';
 import type { Wake } from '../store/outbox.store.js';
@@ -15,23 +15,31 @@ import type { Cashier, CashierEvents } from '../usecases/cashier.js';
 /** Row id of the merchant account at Stripe, as the catalogue's file gives it. */
 export const STRIPE_ACCOUNT_ID = 1;
 
-/** The process's clock: the machine's, or in the sandbox the one that can be stood still. */
-export function makeClock(settings: Pick<Settings, 'isSandbox' | 'dataDir'>): Clock & { stop(): void } {
-  if (settings.isSandbox) return new SandboxClock(settings.dataDir);
-  const clock = new SystemClock();
-  return { now: () => clock.now(), stop: () => undefined };
+/** Longest wait for the connection that a new command begins with. */
+const BEGIN_LIMIT_MS = 10_000;
+
+/** A clock with the reading that the send guard goes by. */
+interface ProcessClock extends Clock {
+  /** Milliseconds that only ever grow, whatever is done to the clock. */
+  monotonicMs(): number;
+}
+
+/** The process's clock: the machine's, or in the sandbox the one that can be moved. */
+export function makeClock(settings: Pick<Settings, 'isSandbox' | 'dataDir' | 'sandboxClockOffsetMs'>): ProcessClock {
+  return settings.isSandbox ? new SandboxClock(settings.dataDir, settings.sandboxClockOffsetMs) : new SystemClock();
 }
 
 /** The cashier of one process over a pool. `onCommitted` wakes whoever waits for a user's feed in this process. */
 export function makeCashier(
   settings: Settings,
-  parts: { source: DataSource; clock: Clock; events: CashierEvents; onCommitted(wakes: Wake[]): void },
+  parts: { source: DataSource; poolSize: number; clock: ProcessClock; events: CashierEvents; onCommitted(wakes: Wake[]): void },
 ): Cashier {
   return {
     tx: {
       source: parts.source,
       clock: parts.clock,
       random: new SystemRandom(),
+      turns: new Turns(parts.poolSize, BEGIN_LIMIT_MS),
       onCommitted: (wakes) => parts.onCommitted(wakes),
     },
     provider: stripeProvider({
@@ -43,7 +51,7 @@ export function makeCashier(
       timeoutMs: CALL_TIMEOUT_MS,
     }),
     env: settings.region,
-    monotonicMs: () => performance.now(),
+    monotonicMs: () => parts.clock.monotonicMs(),
     pause: (ms) => pause(ms),
     defaultReturnUrl: defaultReturnUrl(settings),
     isReturnUrlAllowed: (url) => isListedOrigin(settings.returnOrigins, url),

@@ -51,9 +51,9 @@ runProcess(async (shutdown) => {
   };
 
   const clock = makeClock(settings);
-  shutdown.add('the clock', () => clock.stop());
   const database = databaseOptions(settings);
-  const source = await openDatabase(database, 'pay_app', settings.databasePool ?? APP_POOL);
+  const poolSize = settings.databasePool ?? APP_POOL;
+  const source = await openDatabase(database, 'pay_app', poolSize);
   shutdown.add('the writing pool', () => source.destroy());
   const reader = new Reader({
     connection: pgConfig(database),
@@ -99,6 +99,7 @@ runProcess(async (shutdown) => {
 
   const cashier = makeCashier(settings, {
     source,
+    poolSize,
     clock,
     events: cashierMetrics(registry),
     onCommitted: (wakes) => wakes.forEach(({ userId, seq }) => hub.wake(userId, seq)),

@@ -10,7 +10,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
-import { readSandboxClock } from '../platform/clock.js';
+import { instantOf, readSandboxTime } from '../platform/clock.js';
 import { pgConfig, socketDatabaseUrl } from '../platform/database-options.js';
 import { embeddedPostgresAddress, startEmbeddedPostgres } from '../platform/embedded-postgres.js';
 import { requireFreePort, type ListenAddress } from '../platform/http-listen.js';
@@ -19,7 +19,7 @@ import { runProcess } from '../platform/run-process.js';
 import { LONGEST_SANDBOX_TTL_SECONDS, issueSandboxToken, prepareSandboxIssuer } from '../platform/sandbox-issuer.js';
 import { databaseOptions, readSettings, SANDBOX_ISSUER, type Settings } from '../platform/settings.js';
 import type { Shutdown } from '../platform/shutdown.js';
-import { moveStandInClock } from '../platform/stand-in-clock.js';
+import { setStandInClock } from '../platform/stand-in-clock.js';
 import { startChild, Supervised } from '../platform/supervised.js';
 import { isCatalogueEmpty } from '../store/catalogue.store.js';
 import { migrate } from '../store/migrate.js';
@@ -48,13 +48,13 @@ runProcess(async (shutdown) => {
   for (const part of [...ours, ...standIns]) await requireFreePort(part);
 
   if (settings.auth.issuer === SANDBOX_ISSUER) prepareSandboxIssuer(settings.dataDir);
-  const sandboxNow = settings.isSandbox ? readSandboxClock(settings.dataDir) : null;
+  const time = readSandboxTime(settings.dataDir);
   // The stand-ins need no database: both take their time at once.
   const [env] = await Promise.all([
-    prepareDatabase(settings, sandboxNow ?? new Date(), shutdown),
+    prepareDatabase(settings, settings.isSandbox ? instantOf(time) : new Date(), shutdown),
     startAll(standIns, { ...process.env }, shutdown),
   ]);
-  if (settings.isSandbox) await moveStandInClock(settings.sandboxStripePort, sandboxNow);
+  if (settings.isSandbox) await setStandInClock(settings.sandboxStripePort, time);
   await startAll(ours, env, shutdown);
   console.log(await welcome(settings));
 });

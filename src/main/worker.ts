@@ -1,5 +1,4 @@
 /** The worker: sends what was left, finds out what is unknown, applies webhooks, carries changes to the gateways, keeps the house. */
-import pg from 'pg';
 import { startOpsServer } from '../http/ops-server.js';
 import { redactCardNumbers } from '../platform/card-data.js';
 import { pgConfig } from '../platform/database-options.js';
@@ -8,6 +7,7 @@ import { createMetrics } from '../platform/metrics.js';
 import { repeat } from '../platform/repeat.js';
 import { runProcess } from '../platform/run-process.js';
 import { databaseOptions, readSettings } from '../platform/settings.js';
+import { SteadyClient } from '../platform/steady-client.js';
 import { openDatabase, ping } from '../store/database.js';
 import { FEED_WAKE_CHANNEL } from '../store/feed.reads.js';
 import { dropOldPartitions, keepPartitions } from '../store/partitions.js';
@@ -29,18 +29,24 @@ runProcess(async (shutdown) => {
   });
   const registry = createMetrics({ region: settings.region, service: 'worker' });
   const clock = makeClock(settings);
-  shutdown.add('the clock', () => clock.stop());
   const database = databaseOptions(settings);
-  const source = await openDatabase(database, 'pay_worker', settings.databasePool ?? POOL);
+  const poolSize = settings.databasePool ?? POOL;
+  const source = await openDatabase(database, 'pay_worker', poolSize);
   shutdown.add('the pool', () => source.destroy());
-  const cashier = makeCashier(settings, { source, clock, events: cashierMetrics(registry), onCommitted: () => undefined });
+  const cashier = makeCashier(settings, {
+    source,
+    poolSize,
+    clock,
+    events: cashierMetrics(registry),
+    onCommitted: () => undefined,
+  });
 
   backlogMetrics(registry, cashier);
   const countFault = faultCounter(registry);
 
   const maintain = async (): Promise<void> => {
     // Partitions are made by the owner of the tables: a connection of its own, for as long as it takes.
-    const owner = new pg.Client(pgConfig(database));
+    const owner = new SteadyClient(pgConfig(database));
     await owner.connect();
     try {
       await keepPartitions(owner, clock.now());

@@ -323,25 +323,43 @@ async function publishFolder(unfinished: string, target: string): Promise<void> 
 }
 
 /**
- * Waits out a server whose owner has just died: it notices by its pipe and shuts down by itself.
+ * Waits out a server whose owner has just died: it notices by its pipe and shuts down by itself. Sessions of one that was itself killed may
+ * live on for as long as their statement computes; they write to the same files, so a new server must not start beside them.
  * @throws DataDirInUse when it shows no sign of stopping
  */
 async function waitForFormerServer(dataDir: string, places: Places): Promise<void> {
   const startedAt = Date.now();
   for (;;) {
     const lock = await readLock(path.join(places.data, 'postmaster.pid'));
-    if (!lock || !(await isServerOf(lock.pid, places.data))) return;
-    const limitMs = lock.status === 'stopping' ? STOPPING_LIMIT_MS : NOTICE_LIMIT_MS;
-    if (Date.now() - startedAt > limitMs) throw new DataDirInUse(dataDir, lock.pid);
+    const isRunning = lock !== null && (await isServerOf(lock.pid, places.data));
+    const orphan = lock === null || isRunning ? null : await sessionLeftIn(places.data);
+    if (!isRunning && orphan === null) return;
+    const limitMs = isRunning && lock.status !== 'stopping' ? NOTICE_LIMIT_MS : STOPPING_LIMIT_MS;
+    if (Date.now() - startedAt > limitMs) throw new DataDirInUse(dataDir, orphan ?? lock?.pid ?? null);
     await pause(POLL_MS);
   }
 }
 
-/** After a kill or a container's restart the number in a lock file may belong to a process that has nothing to do with us. */
+/** A process of a server that is gone itself. Known on Linux; elsewhere PostgreSQL finds out by the shared memory they hold. */
+async function sessionLeftIn(data: string): Promise<number | null> {
+  if (process.platform !== 'linux') return null;
+  const folder = await realpath(data);
+  for (const name of await readdir('/proc')) {
+    const program = /^\d+$/.test(name) ? await readFile(`/proc/${name}/comm`, 'utf8').catch(() => '') : '';
+    // One whose folder we may not read runs as another user: it is none of ours.
+    if (program.trim() === 'postgres' && (await readlink(`/proc/${name}/cwd`).catch(() => null)) === folder) return Number(name);
+  }
+  return null;
+}
+
+/**
+ * After a kill or a container's restart the number in a lock file may belong to a process that has nothing to do with us. Where it belongs to
+ * none, PostgreSQL removes the file itself, after it has made sure that no session of the killed server is left.
+ */
 async function removeStaleLocks(places: Places): Promise<void> {
   for (const file of [path.join(places.data, 'postmaster.pid'), path.join(places.socketDir, `${socketName()}.lock`)]) {
     const lock = await readLock(file);
-    if (lock && !(await isServerOf(lock.pid, places.data))) await rm(file, { force: true });
+    if (lock && isAlive(lock.pid) && !(await isServerOf(lock.pid, places.data))) await rm(file, { force: true });
   }
 }
 

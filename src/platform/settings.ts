@@ -53,6 +53,8 @@ export interface Settings {
   isSandbox: boolean;
   stripe: StripeSettings;
   sandboxStripePort: number;
+  /** How far this process's clock is ahead of the sandbox's; 0 outside of it. */
+  sandboxClockOffsetMs: number;
   usersPort: number;
   postsPort: number;
   supergraphPort: number;
@@ -97,6 +99,8 @@ const HIGHEST_PORT = 65_535;
 /** 128 bits in hexadecimal: what nobody guesses. */
 const LEAST_SECRET_LENGTH = 32;
 const MOST_ACTIVE_SECRETS = 2;
+/** An hour: no two machines of one cell differ more. */
+const LARGEST_CLOCK_OFFSET_MS = 3_600_000;
 /** PostgreSQL works through what is given to it with as many connections as it has cores and disks; more only wait inside it. */
 const LARGEST_POOL = 1_000;
 
@@ -172,6 +176,7 @@ export function readSettings(env: Environment): Settings {
     isSandbox,
     stripe: readStripe(env, { isProduction, isSandbox, sandboxStripePort }),
     sandboxStripePort,
+    sandboxClockOffsetMs: readClockOffset(env, isSandbox),
     usersPort: readPort(env, 'USERS_PORT', 4001),
     postsPort: readPort(env, 'POSTS_PORT', 4002),
     supergraphPort: readPort(env, 'SUPERGRAPH_PORT', 4100),
@@ -216,6 +221,18 @@ function read<T>(env: Environment, name: string, form: z.ZodType<T>, expected: s
 
 function readPort(env: Environment, name: string, byDefault: number): number {
   return read(env, name, portText, `a whole number from 1 to ${HIGHEST_PORT}`) ?? byDefault;
+}
+
+function readClockOffset(env: Environment, isSandbox: boolean): number {
+  const name = 'SANDBOX_CLOCK_OFFSET_MS';
+  const offset = z
+    .string()
+    .regex(/^-?\d{1,7}$/)
+    .transform(Number)
+    .refine((ms) => Math.abs(ms) <= LARGEST_CLOCK_OFFSET_MS);
+  const offsetMs = read(env, name, offset, `a whole number from -${LARGEST_CLOCK_OFFSET_MS} to ${LARGEST_CLOCK_OFFSET_MS}`) ?? 0;
+  if (offsetMs !== 0 && !isSandbox) throw new SettingsError(`${name} must not be set when SANDBOX is off.`);
+  return offsetMs;
 }
 
 function readSandboxSwitch(env: Environment, isProduction: boolean): boolean {

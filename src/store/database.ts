@@ -2,6 +2,7 @@ import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { ENTITIES } from '../entities/all.js';
 import type { DatabaseOptions } from '../platform/database-options.js';
+import { SteadyClient } from '../platform/steady-client.js';
 
 /** Roles of the database; each pool takes one when it connects, so row security holds whatever the code does. */
 export type DatabaseRole = 'pay_app' | 'pay_worker' | 'pay_reader';
@@ -26,7 +27,7 @@ const preparedNames = new Map<string, string>();
  * dearer than running (bench storm: a purchase took 9.4 ms of the database's time before). Poolers must pass prepared statements on,
  * as pgbouncer does from 1.21.
  */
-class PreparingClient extends pg.Client {
+class PreparingClient extends SteadyClient {
   constructor(config?: string | pg.ClientConfig) {
     super(config);
     const send = this.query.bind(this);

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { SteadyClient } from '../platform/steady-client.js';
 import type { Statement } from './statement.js';
 
 /** A query for many keys at once: each parameter is one column of the keys, each row says by `o` (from 1) whose it is. */
@@ -50,6 +51,7 @@ export class Reader {
     this.#usesNamedStatements = options.usesNamedStatements;
     this.#pool = new pg.Pool({
       ...options.connection,
+      Client: SteadyClient,
       max: options.maxConnections,
       statement_timeout: options.statementTimeoutMs,
       types: { getTypeParser: parserOf },

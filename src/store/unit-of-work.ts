@@ -3,11 +3,12 @@
  * Order of locks: idempotency key, customer, then that customer's rows. `uow.now` is one instant for the whole unit and comes from
  * the process's clock, never from the database.
  */
-import type { DataSource, EntityManager } from 'typeorm';
+import { QueryRunnerAlreadyReleasedError, type DataSource, type EntityManager } from 'typeorm';
 import { makeId, USER_ID_FORM, type TransactionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { insideTransaction } from '../platform/inside-transaction.js';
 import { keyBucket } from '../platform/json.js';
+import type { Turns } from '../platform/turns.js';
 import type { Clock } from '../ports/clock.js';
 import type { Random } from '../ports/random.js';
 import { statement, underEntityNames, type Statement } from './statement.js';
@@ -47,6 +48,8 @@ export interface Transactor {
   readonly source: DataSource;
   readonly clock: Clock;
   readonly random: Random;
+  /** Who gets one of the pool's connections next; left out: whoever came first. */
+  readonly turns?: Turns;
   /** Called after the commit with every user that was told something and the last number of the user's feed. */
   onCommitted(changes: { userId: string; seq: bigint }[]): void;
 }
@@ -79,6 +82,17 @@ const WRITE_FEED = statement<[number, string, string, number, Date], { feed_seq:
    select feed_seq from bumped`,
 );
 
+/** The connection broke between two statements of a unit, which TypeORM tells as a misuse of its own. Whether the commit was done is not known. */
+class ConnectionLost extends Error {
+  /** PostgreSQL's code of a failed connection. */
+  readonly code = '08006';
+
+  constructor() {
+    super('the connection was lost within a unit of work');
+    this.name = 'ConnectionLost';
+  }
+}
+
 /** Failures after which the whole unit may simply run again: serialization failure, deadlock. */
 const REPEATABLE = new Set(['40001', '40P01']);
 const ATTEMPTS = 4;
@@ -88,6 +102,22 @@ const ATTEMPTS = 4;
  * must have no effect outside the database.
  */
 export async function inTx<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfWork) => Promise<T>): Promise<T> {
+  return inTurn(transactor, 'finishes', () => repeatedly(transactor, scope, work));
+}
+
+/**
+ * The same for a unit that begins something new: it lets all others go first.
+ * @throws Overloaded when there was no connection for it in time
+ */
+export async function beginInTx<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfWork) => Promise<T>): Promise<T> {
+  return inTurn(transactor, 'begins', () => repeatedly(transactor, scope, work));
+}
+
+function inTurn<T>({ turns }: Transactor, kind: 'begins' | 'finishes', work: () => Promise<T>): Promise<T> {
+  return turns === undefined ? work() : turns.run(kind, work);
+}
+
+async function repeatedly<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfWork) => Promise<T>): Promise<T> {
   invariant(USER_ID_FORM.test(scope.userId), 'the user of a unit of work has the form of a user id');
   for (let attempt = 1; ; attempt++) {
     try {
@@ -126,8 +156,10 @@ async function once<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfW
     },
   };
   try {
-    await runner.startTransaction();
-    await runner.query(`set local app.user_id = '${scope.userId}'; set local app.role = '${scope.isStaff ? 'staff' : 'user'}'`);
+    const role = scope.isStaff ? 'staff' : 'user';
+    await runner.query(`start transaction; set local app.user_id = '${scope.userId}'; set local app.role = '${role}'`);
+    // One round trip instead of two: TypeORM ends what it takes for a transaction of its own.
+    Object.assign(runner, { isTransactionActive: true });
     const answer = await work(uow);
     if (isAbandoned) {
       await runner.rollbackTransaction();
@@ -139,6 +171,8 @@ async function once<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfW
     return answer;
   } catch (error) {
     // A connection that is gone can not roll back; the server has done it already.
+    // TypeORM lets go of a runner whose connection breaks, and calls the next statement a misuse of its own.
+    if (runner.isReleased || error instanceof QueryRunnerAlreadyReleasedError) throw new ConnectionLost();
     if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
     throw error;
   } finally {

@@ -1,15 +1,15 @@
 /**
- * `npm run clock -- advance P1M | set <instant> | show | real`: the sandbox's clock, one for gateway, worker and stand-in.
+ * `npm run clock -- advance P1M | set <instant> | run | show | real`: the sandbox's clock, one for gateway, worker and stand-in.
  * The order matters: first the database gets room for the instant, then the provider lives in it, then we do. Seen from us the
  * provider is then never behind.
  */
 import { Command, InvalidArgumentError } from 'commander';
 import { Temporal } from 'temporal-polyfill';
-import { readSandboxClock, writeSandboxClock } from '../platform/clock.js';
+import { instantOf, readSandboxTime, writeSandboxTime, type SandboxTime } from '../platform/clock.js';
 import { OneLineError } from '../platform/one-line-error.js';
 import { fail } from '../platform/run-process.js';
 import { loadDotEnv, readSettings, type Settings } from '../platform/settings.js';
-import { moveStandInClock } from '../platform/stand-in-clock.js';
+import { setStandInClock } from '../platform/stand-in-clock.js';
 import { migrate } from '../store/migrate.js';
 import { withDatabase } from './with-database.js';
 
@@ -41,15 +41,23 @@ function sandboxSettings(): Settings {
 }
 
 function show({ dataDir }: Settings): void {
-  const stoodAt = readSandboxClock(dataDir);
-  console.log(stoodAt ? `${stoodAt.toISOString()} (stands still)` : `${new Date().toISOString()} (runs with the machine)`);
+  const time = readSandboxTime(dataDir);
+  console.log(`${instantOf(time).toISOString()} (${howItGoes(time)})`);
 }
 
-async function moveTo(settings: Settings, now: Date | null): Promise<void> {
-  if (now && now > LATEST) throw new OneLineError(`The clock goes up to ${LATEST.toISOString()}.`);
-  await withDatabase(settings, (options) => migrate(options, now ?? new Date()));
-  const wasTold = await moveStandInClock(settings.sandboxStripePort, now);
-  writeSandboxClock(settings.dataDir, now);
+function howItGoes(time: SandboxTime): string {
+  if ('standsAt' in time) return 'stands still';
+  if (time.aheadMs === 0) return 'runs with the machine';
+  const distance = Temporal.Duration.from({ milliseconds: Math.abs(time.aheadMs) }).round({ largestUnit: 'day' });
+  return `runs ${distance.toString()} ${time.aheadMs > 0 ? 'ahead of' : 'behind'} the machine`;
+}
+
+async function letGo(settings: Settings, time: SandboxTime): Promise<void> {
+  const now = instantOf(time);
+  if (now > LATEST) throw new OneLineError(`The clock goes up to ${LATEST.toISOString()}.`);
+  await withDatabase(settings, (options) => migrate(options, now));
+  const wasTold = await setStandInClock(settings.sandboxStripePort, time);
+  writeSandboxTime(settings.dataDir, time);
   if (!wasTold) console.error('No stand-in runs; the next npm start tells it.');
   show(settings);
 }
@@ -63,15 +71,22 @@ program
   .argument('<duration>', 'ISO 8601, e.g. P1M, P3D, PT1H; months are calendar months in UTC', parseDuration)
   .action(async (duration: Temporal.Duration) => {
     const settings = sandboxSettings();
-    const from = readSandboxClock(settings.dataDir) ?? new Date();
+    const from = instantOf(readSandboxTime(settings.dataDir));
     const to = Temporal.Instant.fromEpochMilliseconds(from.getTime()).toZonedDateTimeISO('UTC').add(duration);
-    await moveTo(settings, new Date(to.epochMilliseconds));
+    await letGo(settings, { standsAt: new Date(to.epochMilliseconds) });
   });
 program
   .command('set')
   .description('lets the clock stand at an instant')
   .argument('<instant>', 'e.g. 2027-03-01T00:00:00Z', parseInstant)
-  .action(async (instant: Date) => moveTo(sandboxSettings(), instant));
+  .action(async (instant: Date) => letGo(sandboxSettings(), { standsAt: instant }));
+program
+  .command('run')
+  .description('lets the clock run on from where it is')
+  .action(async () => {
+    const settings = sandboxSettings();
+    await letGo(settings, { aheadMs: instantOf(readSandboxTime(settings.dataDir)).getTime() - Date.now() });
+  });
 program
   .command('show')
   .description('prints the present instant of the sandbox')
@@ -79,7 +94,7 @@ program
 program
   .command('real')
   .description('lets the clock run with the machine again')
-  .action(async () => moveTo(sandboxSettings(), null));
+  .action(async () => letGo(sandboxSettings(), { aheadMs: 0 }));
 
 loadDotEnv();
 program.parseAsync().catch(fail);

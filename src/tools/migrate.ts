@@ -1,6 +1,6 @@
 /** `npm run -s migrate` brings the database up to date; safe to run twice and by several at once. */
 import { Command } from 'commander';
-import { readSandboxClock } from '../platform/clock.js';
+import { instantOf, readSandboxTime } from '../platform/clock.js';
 import { fail } from '../platform/run-process.js';
 import { loadDotEnv, readSettings } from '../platform/settings.js';
 import { migrate } from '../store/migrate.js';
@@ -12,7 +12,7 @@ const program = new Command('migrate')
   )
   .action(async () => {
     const settings = readSettings(process.env);
-    const now = (settings.isSandbox ? readSandboxClock(settings.dataDir) : null) ?? new Date();
+    const now = settings.isSandbox ? instantOf(readSandboxTime(settings.dataDir)) : new Date();
     await withDatabase(settings, async (options) => {
       console.log(`Migrating database ${options.database} on ${options.host}.`);
       const { migrations, partitions } = await migrate(options, now);

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { readSandboxClock } from '../platform/clock.js';
+import { instantOf, readSandboxTime } from '../platform/clock.js';
 import { pgConfig } from '../platform/database-options.js';
 import { OneLineError } from '../platform/one-line-error.js';
 import { readSettings } from '../platform/settings.js';
@@ -20,7 +20,7 @@ export interface CommandContext {
  */
 export async function withConnection<T>(work: (context: CommandContext) => Promise<T>): Promise<T> {
   const settings = readSettings(process.env);
-  const now = (settings.isSandbox ? readSandboxClock(settings.dataDir) : null) ?? new Date();
+  const now = settings.isSandbox ? instantOf(readSandboxTime(settings.dataDir)) : new Date();
   return await withDatabase(settings, async (options) => {
     const client = new pg.Client(pgConfig(options));
     await client.connect();

@@ -1,7 +1,7 @@
 /** How a payment stands for the one who asked for it: first answer and repeats are built alike, from committed rows. */
 import type { TransactionId } from '../domain/ids.js';
 import { failureOf } from '../domain/payment/decline.js';
-import { inTx, type Scope, type UnitOfWork } from '../store/unit-of-work.js';
+import { beginInTx, inTx, type Scope, type UnitOfWork } from '../store/unit-of-work.js';
 import { own, refusal, type Cashier } from './cashier.js';
 import type { Refusal } from './contract.js';
 import { readPayment, sendPayment } from './send-payment.js';
@@ -18,13 +18,13 @@ export async function payAndAnswer(cashier: Cashier, userId: string, id: Transac
   return declinesOf(cashier, userId, id);
 }
 
-/** Waits, for a repeat, until the first request is no longer sending; false when it still is. */
+/** Waits, for a repeat, until the first request is no longer sending; false when it still is. A look lets all work that moves on go first. */
 export async function hasLanded(
   cashier: Cashier,
   scope: Scope,
   isInFlight: (uow: UnitOfWork) => Promise<boolean>,
 ): Promise<boolean> {
-  for (let waitedMs = 0; await inTx(cashier.tx, scope, isInFlight); waitedMs += POLL_MS) {
+  for (let waitedMs = 0; await beginInTx(cashier.tx, scope, isInFlight); waitedMs += POLL_MS) {
     if (waitedMs >= WAIT_MS) return false;
     await cashier.pause(POLL_MS);
   }

@@ -30,7 +30,7 @@ export const setDefaultPaymentMethod =
 
 /**
  * Takes a method off file, at the provider first: a crash in between leaves a method that is asked to be removed again, never one that is
- * gone here and chargeable there. Refusals: NOT_FOUND, INVALID_STATE (a subscription depends on it alone), PROVIDER_UNAVAILABLE.
+ * gone here and chargeable there. Removing it again is answered alike. Refusals: NOT_FOUND, INVALID_STATE (a subscription depends on it alone), PROVIDER_UNAVAILABLE.
  */
 export const removePaymentMethod =
   (cashier: Cashier) =>
@@ -39,7 +39,8 @@ export const removePaymentMethod =
     const decided = await inTx(cashier.tx, own(userId), async (uow) => {
       await lockCustomer(uow, userId);
       const method = await loadMethod(uow, paymentMethodId);
-      if (method?.userId !== userId || method.status === 'removed') return notFound();
+      if (method?.userId !== userId) return notFound();
+      if (method.status === 'removed') return 'gone';
       const usable = (await listMethods(uow, userId)).filter((one) => one.status === 'active');
       const renewing = (await listLiveSubscriptions(uow, userId)).filter((one) => !one.cancelAtPeriodEnd);
       const isLast = usable.length === 1 && usable[0]?.id === paymentMethodId;
@@ -55,6 +56,8 @@ export const removePaymentMethod =
       }
       return { methodObjectId: method.providerObjectId };
     });
+    // Asked again by somebody who never had the answer.
+    if (decided === 'gone') return answer(paymentMethodId, null);
     if ('code' in decided) return answer(paymentMethodId, decided);
     const called = await cashier.provider.detachMethod({
       idempotencyKey: `det:${cashier.env}:${publicId('pm', paymentMethodId)}`,

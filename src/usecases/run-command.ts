@@ -4,7 +4,7 @@
  */
 import { canonicalJson, sha256 } from '../platform/json.js';
 import { claimKey, keepRefusals, type KeyClaim } from '../store/idempotency.store.js';
-import { inTx, type Scope, type UnitOfWork } from '../store/unit-of-work.js';
+import { beginInTx, type Scope, type UnitOfWork } from '../store/unit-of-work.js';
 import type { Cashier } from './cashier.js';
 import { refusal } from './cashier.js';
 import type { Refusal, RefusalCode } from './contract.js';
@@ -43,7 +43,7 @@ export async function runCommand<ResultId extends string>(
   command: KeyedCommand<ResultId>,
 ): Promise<CommandEnd<ResultId>> {
   const inputHash = sha256(canonicalJson({ operation: command.operation, input: command.input }));
-  return inTx(cashier.tx, command.scope, async (uow) => {
+  return beginInTx(cashier.tx, command.scope, async (uow) => {
     const claim: KeyClaim = {
       userId: command.scope.userId,
       operation: command.operation,

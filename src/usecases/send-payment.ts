@@ -86,8 +86,8 @@ async function claimForSending(uow: UnitOfWork, cashier: Cashier, ref: PaymentRe
   if (!(await changeAttempt(uow, attempt, claim))) return null;
   await changeIntent(uow, intent, { status: 'in_flight' });
   const sent = {
-    attempt: { ...attempt, ...claim, version: attempt.version + 1 },
-    intent: { ...intent, status: 'in_flight', version: intent.version + 1 },
+    attempt: Object.assign(attempt, claim, { version: attempt.version + 1 }),
+    intent: Object.assign(intent, { status: 'in_flight', version: intent.version + 1 }),
   };
   return { ...ref, ...sent, request: await rebuildRequest(uow, sent), claimedAtMs: cashier.monotonicMs() };
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { access, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -155,6 +156,34 @@ test('the next start recovers what was committed when the server itself was kill
   const next = await startEmbeddedPostgres({ dataDir, isDurable: true });
   expect(await ask(next, 'select n from kept')).toEqual([{ n: 7 }]);
   await next.stop();
+});
+
+test('no server starts beside a session that outlives the kill of the former one', async () => {
+  const dataDir = dataDirNamed('orphan');
+  const server = await startEmbeddedPostgres({ dataDir, isDurable: true });
+  const [row] = await ask<{ pid: string }>(server, "select split_part(pg_read_file('postmaster.pid'), E'\\n', 1) as pid");
+  const session = new pg.Client({ host: server.host, port: server.port, user: server.user, database: 'postgres' });
+  session.on('error', () => undefined);
+  await session.connect();
+  const [own] = (await session.query<{ pid: number }>('select pg_backend_pid() as pid')).rows;
+  // Computing, it does not notice that its postmaster has gone.
+  const computing = session
+    .query(
+      "do $$ declare t timestamptz := clock_timestamp(); begin while clock_timestamp() < t + interval '3 seconds' loop end loop; end $$",
+    )
+    .catch(() => undefined);
+  await eventually(async () => {
+    const [busy] = await ask<{ state: string }>(server, `select state from pg_stat_activity where pid = ${own?.pid}`);
+    expect(busy?.state).toBe('active');
+  });
+  process.kill(Number(row?.pid), 'SIGKILL');
+  await server.exited;
+  expect(existsSync(`/proc/${own?.pid}`)).toBe(true);
+  const next = await startEmbeddedPostgres({ dataDir, isDurable: true });
+  expect(existsSync(`/proc/${own?.pid}`)).toBe(false);
+  await next.stop();
+  await computing;
+  await session.end().catch(() => undefined);
 });
 
 test('a lock file that names a process of another program does not hinder the start', async () => {

@@ -5,7 +5,7 @@ import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { readSandboxClock, SandboxClock, SystemClock, writeSandboxClock } from '../../src/platform/clock.js';
+import { readSandboxTime, SandboxClock, SystemClock, writeSandboxTime } from '../../src/platform/clock.js';
 import { listenOn, requireFreePort } from '../../src/platform/http-listen.js';
 import { insideTransaction, isInsideTransaction } from '../../src/platform/inside-transaction.js';
 import { canonicalJson, keyBucket, sha256 } from '../../src/platform/json.js';
@@ -86,21 +86,59 @@ test('the sandbox clock stands where the file says, follows it, and runs with th
   const clock = new SandboxClock(folder);
   expect(Math.abs(clock.now().getTime() - Date.now())).toBeLessThan(1_000);
   const at = new Date('2030-02-28T12:00:00Z');
-  writeSandboxClock(folder, at);
+  writeSandboxTime(folder, { standsAt: at });
   await eventually(() => expect(clock.now()).toEqual(at));
   expect(new SandboxClock(folder).now()).toEqual(at);
   clock.now().setFullYear(1999); // What a caller does with its copy is its own affair.
   expect(clock.now()).toEqual(at);
-  writeSandboxClock(folder, null);
+  writeSandboxTime(folder, { aheadMs: 0 });
   await eventually(() => expect(clock.now().getTime() - new SystemClock().now().getTime()).toBeGreaterThan(-1_000));
   await eventually(() => expect(Math.abs(clock.now().getTime() - Date.now())).toBeLessThan(1_000));
-  clock.stop();
 });
 
-test.each(['', '{', '{"now":"yesterday"}', '{"now":5}', '[]'])('a clock file with %j stands nowhere', (text) => {
-  writeFileSync(path.join(folder, 'clock.json'), text);
-  expect(readSandboxClock(folder)).toBeNull();
+test('the sandbox clock runs ahead of the machine, and one process more than the others', async () => {
+  writeSandboxTime(folder, { aheadMs: 3_600_000 });
+  const [shared, fast] = [new SandboxClock(folder), new SandboxClock(folder, 20_000)];
+  const before = shared.now().getTime();
+  expect(Math.abs(before - Date.now() - 3_600_000)).toBeLessThan(1_000);
+  expect(Math.abs(fast.now().getTime() - before - 20_000)).toBeLessThan(1_000);
+  await eventually(() => expect(shared.now().getTime()).toBeGreaterThan(before));
+  writeSandboxTime(folder, { aheadMs: 0 });
 });
+
+test('time by which the sandbox clock was moved ahead has passed for whoever measures time, moved back it has not', () => {
+  writeSandboxTime(folder, { aheadMs: 0 });
+  const clock = new SandboxClock(folder);
+  const start = clock.monotonicMs();
+  writeSandboxTime(folder, { aheadMs: 70_000 });
+  const held = clock.monotonicMs();
+  expect(held - start).toBeGreaterThanOrEqual(70_000);
+  expect(held - start).toBeLessThan(75_000);
+  writeSandboxTime(folder, { aheadMs: 10_000 });
+  const back = clock.monotonicMs();
+  expect(back - held).toBeGreaterThanOrEqual(0);
+  expect(back - held).toBeLessThan(5_000);
+  writeSandboxTime(folder, { standsAt: new Date(Date.now() + 3_600_000) });
+  expect(clock.monotonicMs() - back).toBeGreaterThan(3_500_000);
+  writeSandboxTime(folder, { aheadMs: 0 });
+});
+
+test('a process that was held up while the sandbox clock was moved knows the new time before it does anything else', () => {
+  writeSandboxTime(folder, { aheadMs: 0 });
+  const clock = new SandboxClock(folder);
+  writeSandboxTime(folder, { aheadMs: 90_000 });
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 250); // Nothing of this process runs meanwhile.
+  expect(clock.now().getTime() - Date.now()).toBeGreaterThan(89_000);
+  writeSandboxTime(folder, { aheadMs: 0 });
+});
+
+test.each(['', '{', '{"now":"yesterday"}', '{"now":5}', '[]'])(
+  'a clock file with %j lets the clock go with the machine',
+  (text) => {
+    writeFileSync(path.join(folder, 'clock.json'), text);
+    expect(readSandboxTime(folder)).toEqual({ aheadMs: 0 });
+  },
+);
 
 test('what is awaited inside a transaction knows it, and what runs beside it does not', async () => {
   const look = async (): Promise<boolean> => {

@@ -35,6 +35,7 @@ test('with no setting at all everything is the sandbox on this machine', () => {
     workerPort: 5000,
     host: '127.0.0.1',
     database: null,
+    databasePool: null,
     region: 'local',
     isSandbox: true,
     sandboxStripePort: 4010,
@@ -61,6 +62,15 @@ test('while the sandbox is on a proxy may stand before the stand-in', () => {
   expect(settings).toMatchObject({ isSandbox: true, stripe: { apiBase: new URL('http://127.0.0.1:9999') } });
 });
 
+test('the clock of one process of the sandbox may go before or after that of the others', () => {
+  expect(read({ SANDBOX_CLOCK_OFFSET_MS: '-20000' }).sandboxClockOffsetMs).toBe(-20_000);
+  expect(read({}).sandboxClockOffsetMs).toBe(0);
+});
+
+test('the size of the writing pool may be set', () => {
+  expect(read({ DATABASE_POOL: '10' }).databasePool).toBe(10);
+});
+
 test('production takes live keys and an https issuer', () => {
   expect(read(PRODUCTION)).toMatchObject({
     environment: 'production',
@@ -75,6 +85,7 @@ test.each<[Record<string, string>, string]>([
   [{ PORT: '65536' }, 'PORT must be a whole number from 1 to 65535, got "65536".'],
   [{ PORT: '65000' }, 'PORT must be at most 64535, because the worker listens on PORT+1000, got "65000".'],
   [{ USERS_PORT: '4.5' }, 'USERS_PORT must be a whole number from 1 to 65535, got "4.5".'],
+  [{ DATABASE_POOL: '0' }, 'DATABASE_POOL must be a whole number from 1 to 1000, got "0".'],
   [{ SANDBOX: 'yes' }, 'SANDBOX must be on or off, got "yes".'],
   [{ ROLES: 'gateway,cook' }, 'ROLES must be gateway, worker or gateway,worker, got "gateway,cook".'],
   [{ LOG_LEVEL: 'loud' }, 'LOG_LEVEL must be fatal, error, warn, info, debug, trace or silent, got "loud".'],
@@ -140,6 +151,14 @@ test.each<[Record<string, string>, string]>([
   [
     { ...PRODUCTION, AUTH_ISSUER: 'http://127.0.0.1/sandbox' },
     'AUTH_ISSUER must not be the issuer of the sandbox when NODE_ENV=production.',
+  ],
+  [
+    { ...TEST_STRIPE, CURSOR_SECRET: SECRET, SANDBOX_CLOCK_OFFSET_MS: '20000' },
+    'SANDBOX_CLOCK_OFFSET_MS must not be set when SANDBOX is off.',
+  ],
+  [
+    { SANDBOX_CLOCK_OFFSET_MS: '3600001' },
+    'SANDBOX_CLOCK_OFFSET_MS must be a whole number from -3600000 to 3600000, got "3600001".',
   ],
 ])('%j is refused in one line', (env, line) => {
   expect(() => read(env)).toThrow(new SettingsError(line));

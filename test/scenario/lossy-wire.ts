@@ -16,6 +16,7 @@ export class LossyWire {
   readonly #server: http.Server;
   #port = 0;
   #rules: Rule[] = [];
+  #counts: { path: string; left: number; reached: () => void }[] = [];
 
   constructor() {
     this.#server = http.createServer({ keepAliveTimeout: 120_000 }, (request, response) => {
@@ -45,6 +46,11 @@ export class LossyWire {
     for (let i = 0; i < times; i++) this.#rules.push({ path, lost, met: (cut) => cut() });
   }
 
+  /** Resolves when so many POSTs to this path have come by from now on; they go on to Stripe. */
+  passed(path: string, count: number): Promise<void> {
+    return new Promise((reached) => void this.#counts.push({ path, left: count, reached }));
+  }
+
   async close(): Promise<void> {
     this.#server.close();
     this.#server.closeAllConnections();
@@ -53,6 +59,9 @@ export class LossyWire {
 
   async #carry(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const body = await buffer(request);
+    for (const count of this.#counts.filter(({ path }) => request.method === 'POST' && request.url === path)) {
+      if (--count.left === 0) count.reached();
+    }
     const at = this.#rules.findIndex(({ path }) => request.method === 'POST' && request.url?.split('?')[0] === path);
     const [rule] = at < 0 ? [] : this.#rules.splice(at, 1);
     const cut = (): void => void response.destroy();

@@ -12,10 +12,10 @@ import { createClient, type Client } from 'graphql-ws';
 import pg from 'pg';
 import type Stripe from 'stripe';
 import WebSocket from 'ws';
-import { readSandboxClock, writeSandboxClock } from '../../src/platform/clock.js';
+import { instantOf, readSandboxTime, writeSandboxTime } from '../../src/platform/clock.js';
 import { pgConfig } from '../../src/platform/database-options.js';
 import { issueSandboxToken, prepareSandboxIssuer } from '../../src/platform/sandbox-issuer.js';
-import { moveStandInClock } from '../../src/platform/stand-in-clock.js';
+import { setStandInClock } from '../../src/platform/stand-in-clock.js';
 import { checkInvariants, parseInvariants } from '../../src/store/invariants.js';
 import { keepPartitions } from '../../src/store/partitions.js';
 import { publishCatalogue, readCatalogue } from '../../src/usecases/publish-catalogue.js';
@@ -23,10 +23,12 @@ import {
   CompleteSetupDocument,
   ListTiersDocument,
   PaymentStatusChangedDocument,
+  PurchaseDocument,
   StartSetupDocument,
   SubscribeDocument,
   type PaymentStatusChangedSubscription,
   type PaymentStatusChangedSubscriptionVariables,
+  type PurchaseMutation,
   type SubscribeMutation,
 } from '../generated/graphql.js';
 import { eventually } from './eventually.js';
@@ -89,15 +91,19 @@ export interface Product {
   stop(): Promise<void>;
 }
 
-/** Starts a product. `stripeBase` puts something between gateway, worker and the stand-in; `settings` come on top of those of all tests. */
+/**
+ * Starts a product. `stripeBase` puts something between gateway, worker and the stand-in; `database` is one of the suite's own, with
+ * tables and nothing in them; `settings` come on top of the usual ones.
+ */
 export async function startProduct(
   options: {
     withSecondGateway?: boolean;
     stripeBase?: (standInPort: number) => Promise<string>;
-    settings?: Record<string, string>;
+    database?: TestDatabase;
+    settings?: NodeJS.ProcessEnv;
   } = {},
 ): Promise<Product> {
-  const [db, dataDir] = [await testDatabase(), await mkdtemp(path.join(os.tmpdir(), 'product-'))];
+  const [db, dataDir] = [options.database ?? (await testDatabase()), await mkdtemp(path.join(os.tmpdir(), 'product-'))];
   const [port, secondPort, stripePort] = [await freePort(), await freePort(), await freePort()];
   const [url, secondUrl, standInUrl] = [port, secondPort, stripePort].map((one) => `http://127.0.0.1:${one}`) as [
     string,
@@ -169,15 +175,15 @@ export async function startProduct(
     if (!answer.ok) throw new Error(`${method} ${route}: ${answer.status} ${await answer.text()}`);
     return answer.json();
   };
-  const now = (): Date => readSandboxClock(dataDir) ?? new Date();
+  const now = (): Date => instantOf(readSandboxTime(dataDir));
   const advance = async (ms: number): Promise<void> => {
     const to = new Date(now().getTime() + ms);
     const owner = new pg.Client(pgConfig(db.options));
     await owner.connect();
     await keepPartitions(owner, to);
     await owner.end();
-    await moveStandInClock(stripePort, to);
-    writeSandboxClock(dataDir, to);
+    await setStandInClock(stripePort, { standsAt: to });
+    writeSandboxTime(dataDir, { standsAt: to });
   };
   const token = (userId: string, scopes: string[] = []): Promise<string> =>
     issueSandboxToken({ dataDir, userId, scopes, ttlSeconds: 3_600, now: new Date() });
@@ -292,6 +298,11 @@ export class Person {
     const { data, errors } = await this.ask(document, variables);
     if (errors.length > 0 || data === null) throw new Error(JSON.stringify(errors));
     return data;
+  }
+
+  /** Buys the theme pack. The whole answer, refused or not. */
+  tryPurchase(priceId: string, idempotencyKey = newKey()): Promise<Answer<PurchaseMutation>> {
+    return this.ask(PurchaseDocument, { input: { priceId, idempotencyKey } });
   }
 
   async startSetup(): Promise<string> {

@@ -51,8 +51,8 @@ export interface World {
   fault(fault: object): Promise<void>;
   clearFaults(): Promise<void>;
   truth(): Promise<Truth>;
-  /** Takes every event the stand-in has, or its newest few, as its webhooks would bring them. */
-  receiveEvents(only?: { newest: number }): Promise<void>;
+  /** Takes every event the stand-in has, or its newest few, or those of some types, as its webhooks would bring them. */
+  receiveEvents(only?: { newest: number; types?: RegExp }): Promise<void>;
   query<Row extends pg.QueryResultRow>(text: string, params?: unknown[]): Promise<Row[]>;
   stop(): Promise<void>;
 }
@@ -119,7 +119,11 @@ export async function startWorld(): Promise<World> {
     events,
   });
   const [gateway, worker] = [cashierOver(appSource), cashierOver(workerSource)];
+  let partitionedOn = '';
   const partitions = async (): Promise<void> => {
+    const today = clock.now().toISOString().slice(0, 10);
+    if (today === partitionedOn) return;
+    partitionedOn = today;
     const owner = new pg.Client(pgConfig(db.options));
     await owner.connect();
     await keepPartitions(owner, clock.now());
@@ -160,7 +164,7 @@ export async function startWorld(): Promise<World> {
       let left = only?.newest ?? Infinity;
       for await (const event of stripe.events.list({ limit: 100 })) {
         if (left-- <= 0) return;
-        if (seen.has(event.id)) continue;
+        if (seen.has(event.id) || only?.types?.test(event.type) === false) continue;
         seen.add(event.id);
         const payload = JSON.stringify(event);
         const timestamp = Math.floor(clock.now().getTime() / 1000);

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { readSandboxClock, SystemClock } from '../../src/platform/clock.js';
+import { readSandboxTime, SystemClock } from '../../src/platform/clock.js';
 import { socketDatabaseUrl } from '../../src/platform/database-options.js';
 import { readSettings } from '../../src/platform/settings.js';
 import { TokenVerifier } from '../../src/platform/tokens.js';
@@ -141,16 +141,18 @@ test('the clock moves by calendar months, the stand-in is told and the database 
   expect((await run('clock', ['set', '2031-01-31T10:00:00Z'])).stdout).toBe('2031-01-31T10:00:00.000Z (stands still)\n');
   expect((await run('clock', ['advance', 'P1M'])).stdout).toBe('2031-02-28T10:00:00.000Z (stands still)\n');
   expect((await run('clock', ['show'])).stdout).toBe('2031-02-28T10:00:00.000Z (stands still)\n');
-  expect(readSandboxClock(dataDir)).toEqual(new Date('2031-02-28T10:00:00Z'));
+  expect(readSandboxTime(dataDir)).toEqual({ standsAt: new Date('2031-02-28T10:00:00Z') });
   expect(told).toEqual([
     'POST /sandbox/clock {"now":"2031-01-31T10:00:00.000Z"}',
     'POST /sandbox/clock {"now":"2031-02-28T10:00:00.000Z"}',
   ]);
   const partitions = await database.ownerPool.query<{ name: string }>("select to_regclass('feed_entry_20310303')::text as name");
   expect(partitions.rows).toEqual([{ name: 'feed_entry_20310303' }]);
+  expect((await run('clock', ['run'])).stdout).toMatch(/^2031-02-28T10:0\d:.* \(runs P\d+DT.* ahead of the machine\)\n$/);
+  expect(told.at(-1)).toMatch(/^POST \/sandbox\/clock \{"aheadMs":\d+\}$/);
   expect((await run('clock', ['real'])).stdout).toMatch(/\(runs with the machine\)\n$/);
-  expect(told.at(-1)).toBe('DELETE /sandbox/clock');
-  expect(readSandboxClock(dataDir)).toBeNull();
+  expect(told.at(-1)).toBe('POST /sandbox/clock {"aheadMs":0}');
+  expect(readSandboxTime(dataDir)).toEqual({ aheadMs: 0 });
 });
 
 test('without a running stand-in the clock moves all the same and says so', async () => {

@@ -14,7 +14,8 @@ import type { WebhookSender } from './webhooks.js';
  *
  * - `GET /sandbox/truth`: what really happened here, in Stripe's own shapes, oldest first
  * - `GET|POST|DELETE /sandbox/faults`: faults in force; adds one; clears all
- * - `GET|POST|DELETE /sandbox/clock`: `{"now": instant}` stands the clock there; deleting makes it the machine's again
+ * - `GET|POST|DELETE /sandbox/clock`: `{"now": instant}` stands the clock there, `{"aheadMs": n}` lets it run so far ahead of the
+ *   machine's; deleting makes it the machine's again
  * - `POST /sandbox/advance`: does everything that waits for its time (pending and failing refunds, payouts), and tries every waiting
  *   webhook now; with `{"ms": n}` the clock is first stood n milliseconds ahead and only what is due then is done
  * - `GET|POST /sandbox/settings`: `settlementCurrency` (null: each currency settles as itself), `hasRateLimits`
@@ -36,7 +37,10 @@ interface Controlled {
   webhooks: WebhookSender;
 }
 
-const clockRequest = z.strictObject({ now: z.union([z.iso.datetime({ offset: true }), z.int()]) });
+const clockRequest = z.union([
+  z.strictObject({ now: z.union([z.iso.datetime({ offset: true }), z.int()]) }),
+  z.strictObject({ aheadMs: z.int() }),
+]);
 const advanceRequest = z.strictObject({ ms: z.int().positive().optional() });
 const settingsRequest = z.strictObject({
   settlementCurrency: z.string().toLowerCase().refine(isCurrency, { message: 'unknown currency' }).nullable().optional(),
@@ -68,13 +72,18 @@ export function control(
     case 'GET /sandbox/clock':
       return { status: 200, body: presentClock(state) };
     case 'POST /sandbox/clock':
-      return parsed(clockRequest, sent, ({ now }) => {
-        set(state, { clockStandsAt: new Date(now).getTime() });
+      return parsed(clockRequest, sent, (time) => {
+        set(
+          state,
+          'now' in time
+            ? { clockStandsAt: new Date(time.now).getTime(), clockAheadMs: 0 }
+            : { clockStandsAt: null, clockAheadMs: time.aheadMs },
+        );
         runErrands(state);
         return presentClock(state);
       });
     case 'DELETE /sandbox/clock':
-      set(state, { clockStandsAt: null });
+      set(state, { clockStandsAt: null, clockAheadMs: 0 });
       runErrands(state);
       return { status: 200, body: presentClock(state) };
     case 'POST /sandbox/advance':

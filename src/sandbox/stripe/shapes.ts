@@ -119,8 +119,10 @@ export interface SandboxSettings {
   id: 'settings';
   /** Ids follow from it: the same seed and the same requests give the same ids. */
   seed: string;
-  /** Where the clock stands still, milliseconds; null: it goes with the machine's. */
+  /** Where the clock stands still, milliseconds; null: it runs. */
   clockStandsAt: number | null;
+  /** How far the clock runs ahead of the machine's, milliseconds; where it is missing it goes with it. */
+  clockAheadMs?: number;
   /** The currency all balances settle in; null: each currency for itself. */
   settlementCurrency: string | null;
   /** Whether Stripe's limits per endpoint hold (25 requests a second). */

@@ -109,7 +109,8 @@ export class State {
 
   /** The stand-in's clock, milliseconds. */
   get now(): number {
-    return this.settings.clockStandsAt ?? this.#machineNow();
+    const { clockStandsAt, clockAheadMs = 0 } = this.settings;
+    return clockStandsAt ?? this.#machineNow() + clockAheadMs;
   }
 
   get settings(): SandboxSettings {

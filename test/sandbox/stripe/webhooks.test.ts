@@ -29,6 +29,16 @@ test('events are signed so that the official client accepts them, and name the r
   expect(() => rig.stripe.webhooks.constructEvent(`${sent?.body} `, sent?.signature ?? '', WEBHOOK_SECRET)).toThrow('signature');
 });
 
+test('the clock runs on ahead of the machine, and with it again', async () => {
+  await rig.control('POST', 'clock', { aheadMs: 3_600_000 });
+  const { now, stands } = (await rig.control('GET', 'clock')) as { now: string; stands: boolean };
+  expect(stands).toBe(false);
+  expect(Math.abs(new Date(now).getTime() - Date.now() - 3_600_000)).toBeLessThan(5_000);
+  await rig.control('DELETE', 'clock');
+  const { now: after } = (await rig.control('GET', 'clock')) as { now: string };
+  expect(Math.abs(new Date(after).getTime() - Date.now())).toBeLessThan(5_000);
+});
+
 test('the signature is made at the instant of the clock', async () => {
   await rig.control('POST', 'clock', { now: '2026-11-01T00:00:00Z' });
   await rig.stripe.customers.create();

@@ -1,0 +1,477 @@
+/**
+ * The parts of a customer's life that the sweep cuts. Each begins with somebody nobody else is, does one thing in the process it is given,
+ * and says afterwards how everything stands.
+ */
+import { expect } from '@jest/globals';
+import type { PriceId, PurchaseId, SetupId, SubscriptionId, TransactionId } from '../../src/domain/ids.js';
+import { eachAtMost } from '../../src/platform/repeat.js';
+import { applyWebhooks, fetchMissedEvents } from '../../src/usecases/apply-webhooks.js';
+import type { Cashier } from '../../src/usecases/cashier.js';
+import { makeCommands } from '../../src/usecases/commands.js';
+import type { Actor, Answered, Commands } from '../../src/usecases/contract.js';
+import { endDueSubscriptions } from '../../src/usecases/end-due-subscriptions.js';
+import { giveBackOrphans } from '../../src/usecases/give-back-orphan.js';
+import { relayChanges } from '../../src/usecases/relay-changes.js';
+import { resolveDuePayments, resolveDueRefunds } from '../../src/usecases/resolve-due.js';
+import { Killed, mortal } from '../support/mortal.js';
+import { finishStep, newKey, someStaff, someUser, withCard, type World } from '../support/world.js';
+
+/** One cut of one life: a process is cut while it runs `run`. */
+export interface Stage {
+  actor: Actor;
+  /** What the process does that may be cut: a client's request, or a turn of the worker. */
+  run(cashier: Cashier): Promise<unknown>;
+  /** The client's request once more, with the same key, at a process that lives. */
+  again?(): Promise<Answered>;
+  /** What the client does when it has its answer. */
+  goOn?(): Promise<void>;
+}
+
+/** A life, and which of the two kinds of process runs what is cut. */
+export interface Life {
+  title: string;
+  process: 'gateway' | 'worker';
+  prepare(): Promise<Stage>;
+}
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const BUCKETS = Array.from({ length: 4096 }, (_, bucket) => bucket);
+const LIMIT = 64;
+const one = <Item>(items: readonly Item[], work: (item: Item) => Promise<void>) => eachAtMost(items, 1, work);
+
+/** Turns of a worker. One thing at a time: the order of the points is then the same each time. */
+const turn = {
+  payments: (cashier: Cashier) => resolveDuePayments(cashier, BUCKETS, LIMIT, one),
+  refunds: (cashier: Cashier) => resolveDueRefunds(cashier, BUCKETS, LIMIT, one),
+  orphans: (cashier: Cashier) => giveBackOrphans(cashier, BUCKETS, LIMIT, one),
+  webhooks: (cashier: Cashier) => applyWebhooks(cashier, BUCKETS, LIMIT),
+};
+
+/** Prices of the catalogue that lives are about. */
+export interface Prices {
+  premium: PriceId;
+  product: PriceId;
+}
+
+/** Every life that is swept. */
+export function makeLives(world: World, prices: Prices): Life[] {
+  const subscribing = (actor: Actor, idempotencyKey = newKey()) => {
+    const command = {
+      priceId: prices.premium,
+      paymentMethodId: null,
+      coupon: null,
+      useTrial: false,
+      expectedAmount: null,
+      returnUrl: null,
+      idempotencyKey,
+    };
+    return (commands: Commands = world.commands) => commands.subscribe(actor, command);
+  };
+  const requested = (actor: Actor, ask: (commands: Commands) => Promise<Answered>, goOn?: () => Promise<void>): Stage => ({
+    actor,
+    run: (cashier) => ask(makeCommands(cashier)),
+    again: () => ask(world.commands),
+    ...(goOn && { goOn }),
+  });
+  /** A client's request in a process that dies when it comes to this point; what it left is the worker's. */
+  const cutOff = async (ask: (commands: Commands) => Promise<unknown>, point: string): Promise<void> => {
+    const process = mortal(world.gateway, (name) => name === point);
+    await expect(ask(makeCommands(process.cashier))).rejects.toThrow(Killed);
+  };
+  const openStep = async (actor: Actor): Promise<string> => {
+    const [attempt] = await world.query<{ next_action: { redirectUrl: string } | null }>(
+      'select next_action from payment_attempt where user_id = $1 order by id desc limit 1',
+      [actor.userId],
+    );
+    return attempt?.next_action?.redirectUrl ?? '';
+  };
+  const subscribed = async (token = 'pm_card_visa') => {
+    const actor = await withCard(world, someUser(), token);
+    const answer = await subscribing(actor)();
+    return {
+      actor,
+      ...answer,
+      transactionId: answer.transactionId as TransactionId,
+      subscriptionId: answer.subscriptionId as SubscriptionId,
+    };
+  };
+  const refunding = (
+    transactionId: TransactionId,
+    minor: bigint | null,
+    sue = someStaff('support'),
+    idempotencyKey = newKey(),
+  ) => {
+    const command = {
+      transactionId,
+      amount: minor === null ? null : { minor, currency: 'USD' },
+      reason: 'requested' as const,
+      note: null,
+      endSubscription: false,
+      idempotencyKey,
+    };
+    return (commands: Commands = world.commands) => commands.refund(sue, command);
+  };
+  const cancelling = (actor: Actor, subscriptionId: SubscriptionId, immediately: boolean) => {
+    const command = { subscriptionId, immediately, reason: null, comment: null, expectedVersion: null, idempotencyKey: newKey() };
+    return (commands: Commands) => commands.cancelSubscription(actor, command);
+  };
+  const adding = (actor: Actor, token: string) => {
+    const key = newKey();
+    return async (commands: Commands): Promise<Answered> => {
+      const started = await commands.startPaymentMethodSetup(actor, {
+        kind: 'card',
+        makeDefault: true,
+        returnUrl: null,
+        idempotencyKey: key,
+      });
+      if (started.setupId === null) return started;
+      return commands.completePaymentMethodSetup(actor, { setupId: started.setupId as SetupId, providerToken: token });
+    };
+  };
+
+  return [
+    {
+      title: 'subscribing',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await withCard(world, someUser());
+        return requested(actor, subscribing(actor));
+      },
+    },
+    {
+      title: 'subscribing with a card that is declined',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await withCard(world, someUser(), 'pm_card_chargeCustomerFail');
+        return requested(actor, subscribing(actor));
+      },
+    },
+    {
+      title: 'subscribing with a card that asks for 3-D Secure',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await withCard(world, someUser(), 'pm_card_threeDSecure2Required');
+        return requested(actor, subscribing(actor), async () => finishStep(await openStep(actor)));
+      },
+    },
+    {
+      title: 'confirming a payment after its step',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, transactionId } = await subscribed('pm_card_threeDSecure2Required');
+        await finishStep(await openStep(actor));
+        return requested(actor, (commands) => commands.confirmPayment(actor, { transactionId }));
+      },
+    },
+    {
+      title: 'confirming a payment whose step failed',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, transactionId } = await subscribed('pm_card_threeDSecure2Required');
+        await finishStep(await openStep(actor), 'fail');
+        return requested(actor, (commands) => commands.confirmPayment(actor, { transactionId }));
+      },
+    },
+    {
+      title: 'purchasing',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await withCard(world, someUser());
+        const command = {
+          priceId: prices.product,
+          quantity: 1,
+          paymentMethodId: null,
+          expectedAmount: null,
+          returnUrl: null,
+          idempotencyKey: newKey(),
+        };
+        return requested(
+          actor,
+          (commands) => commands.purchase(actor, command) as Promise<Answered & { purchaseId: PurchaseId | null }>,
+        );
+      },
+    },
+    {
+      title: 'refunding a part',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, transactionId } = await subscribed();
+        return requested(actor, refunding(transactionId, 300n));
+      },
+    },
+    {
+      title: 'refunding all',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, transactionId } = await subscribed();
+        return requested(actor, refunding(transactionId, null));
+      },
+    },
+    {
+      title: 'adding a payment method',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = someUser();
+        return requested(actor, adding(actor, 'pm_card_visa'));
+      },
+    },
+    {
+      title: 'adding a payment method that asks for 3-D Secure',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = someUser();
+        const ask = adding(actor, 'pm_card_threeDSecure2Required');
+        const stepOf = async (): Promise<string> => {
+          const [setup] = await world.query<{ next_action: { redirectUrl: string } | null }>(
+            'select next_action from payment_method_setup where user_id = $1',
+            [actor.userId],
+          );
+          return setup?.next_action?.redirectUrl ?? '';
+        };
+        return requested(actor, ask, async () => {
+          await finishStep(await stepOf());
+          expect((await ask(world.commands)).refusals).toEqual([]);
+        });
+      },
+    },
+    {
+      title: 'removing a payment method',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await withCard(world, someUser());
+        const [method] = await world.query<{ id: string }>('select id from payment_method where user_id = $1', [actor.userId]);
+        // A row's id is an id of its kind.
+        const paymentMethodId = method?.id as Parameters<Commands['removePaymentMethod']>[1]['paymentMethodId'];
+        return requested(actor, (commands) => commands.removePaymentMethod(actor, { paymentMethodId }));
+      },
+    },
+    {
+      title: 'cancelling at the end of the period',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed();
+        return requested(actor, cancelling(actor, subscriptionId, false));
+      },
+    },
+    {
+      title: 'cancelling at once',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed();
+        return requested(actor, cancelling(actor, subscriptionId, true));
+      },
+    },
+    {
+      title: 'giving up a payment that waits for its step',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed('pm_card_threeDSecure2Required');
+        return requested(actor, cancelling(actor, subscriptionId, true));
+      },
+    },
+    {
+      title: 'the worker sending a payment that nobody sent',
+      process: 'worker',
+      prepare: async () => {
+        const actor = await withCard(world, someUser());
+        const ask = subscribing(actor);
+        await cutOff(ask, 'after commit 1');
+        await world.advance(2 * MINUTE);
+        return { actor, run: turn.payments, again: ask };
+      },
+    },
+    {
+      title: 'the worker finding out, by the same request, about a payment whose answer was lost',
+      process: 'worker',
+      prepare: async () => {
+        const actor = await withCard(world, someUser());
+        const ask = subscribing(actor);
+        await cutOff(ask, 'after charge');
+        await world.advance(2 * MINUTE);
+        return { actor, run: turn.payments, again: ask };
+      },
+    },
+    {
+      title: 'the worker finding a payment in the listing',
+      process: 'worker',
+      prepare: async () => {
+        const actor = await withCard(world, someUser());
+        const ask = subscribing(actor);
+        await world.fault({ operation: 'payment_intents.create', kind: 'error_after', count: 1 });
+        await ask();
+        await world.advance(2 * MINUTE);
+        return { actor, run: turn.payments, again: ask };
+      },
+    },
+    {
+      title: 'the worker concluding that a payment never happened',
+      process: 'worker',
+      prepare: async () => {
+        const actor = await withCard(world, someUser());
+        const ask = subscribing(actor);
+        await world.fault({ operation: 'payment_intents.create', kind: 'error_before', count: 1 });
+        await ask();
+        for (let minutes = 0; minutes < 25; minutes += 5) {
+          await turn.payments(world.worker);
+          await world.advance(5 * MINUTE);
+        }
+        await world.advance(5 * MINUTE);
+        return { actor, run: turn.payments, again: ask };
+      },
+    },
+    {
+      title: 'the worker cancelling a payment whose step nobody did in 23 hours',
+      process: 'worker',
+      prepare: async () => {
+        const actor = await withCard(world, someUser(), 'pm_card_threeDSecure2Required');
+        const ask = subscribing(actor);
+        await ask();
+        await world.advance(23 * HOUR + MINUTE);
+        return { actor, run: turn.payments, again: ask };
+      },
+    },
+    {
+      title: 'the worker sending a refund that nobody sent',
+      process: 'worker',
+      prepare: async () => {
+        const { actor, transactionId } = await subscribed();
+        const ask = refunding(transactionId, 300n);
+        await cutOff(ask, 'after commit 1');
+        await world.advance(2 * MINUTE);
+        return { actor, run: turn.refunds, again: ask };
+      },
+    },
+    {
+      title: 'the worker finding a refund in the listing',
+      process: 'worker',
+      prepare: async () => {
+        const { actor, transactionId } = await subscribed();
+        const ask = refunding(transactionId, 300n);
+        await world.fault({ operation: 'refunds.create', kind: 'error_after', count: 1 });
+        await ask();
+        await world.advance(2 * MINUTE);
+        return { actor, run: turn.refunds, again: ask };
+      },
+    },
+    {
+      title: 'the worker giving back a charge that appeared late',
+      process: 'worker',
+      prepare: async () => {
+        const actor = await withCard(world, someUser());
+        const ask = subscribing(actor);
+        await world.fault({ operation: 'payment_intents.create', kind: 'error_after', count: 1 });
+        await ask();
+        const { provider } = world.worker;
+        world.worker.provider = { ...provider, findPayment: async () => ({ kind: 'fact', fact: null, requestId: null }) };
+        for (let minutes = 0; minutes < 40; minutes += 5) {
+          await world.advance(5 * MINUTE);
+          await turn.payments(world.worker);
+        }
+        world.worker.provider = provider;
+        await world.advance(25 * HOUR);
+        const run = async (cashier: Cashier): Promise<void> => {
+          await turn.payments(cashier);
+          await turn.orphans(cashier);
+        };
+        return { actor, run, again: ask };
+      },
+    },
+    {
+      title: 'applying the events of a payment that came before our own answer',
+      process: 'worker',
+      prepare: async () => {
+        const actor = await withCard(world, someUser());
+        const ask = subscribing(actor);
+        await cutOff(ask, 'after charge');
+        await world.receiveEvents({ newest: 8, types: /^(payment_intent|charge)\.succeeded$/ });
+        return { actor, run: turn.webhooks, again: ask };
+      },
+    },
+    {
+      title: 'applying the events of a refund',
+      process: 'worker',
+      prepare: async () => {
+        const { actor, transactionId } = await subscribed();
+        const ask = refunding(transactionId, 300n);
+        await cutOff(ask, 'after refund');
+        await world.receiveEvents({ newest: 8, types: /refund/ });
+        return { actor, run: turn.webhooks, again: ask };
+      },
+    },
+    {
+      title: 'applying the events of a refund made by hand at the provider',
+      process: 'worker',
+      prepare: async () => {
+        const { actor } = await subscribed();
+        const charge = (await world.truth()).charges.at(-1);
+        await fetch(`${world.standIn.url}/v1/refunds`, {
+          method: 'POST',
+          headers: { authorization: 'Bearer sk_test_sandbox' },
+          body: new URLSearchParams({ charge: charge?.id ?? '', amount: '200' }),
+        });
+        await world.receiveEvents({ newest: 8, types: /refund/ });
+        return { actor, run: turn.webhooks };
+      },
+    },
+    {
+      title: 'applying the events of a dispute',
+      process: 'worker',
+      prepare: async () => {
+        const { actor } = await subscribed('pm_card_createDispute');
+        await world.receiveEvents({ newest: 8, types: /^charge\.dispute\./ });
+        return { actor, run: turn.webhooks };
+      },
+    },
+    {
+      title: "applying the events of a payment method added on the provider's page",
+      process: 'worker',
+      prepare: async () => {
+        const actor = someUser();
+        await adding(actor, 'pm_card_threeDSecure2Required')(world.commands);
+        const [setup] = await world.query<{ next_action: { redirectUrl: string } | null }>(
+          'select next_action from payment_method_setup where user_id = $1',
+          [actor.userId],
+        );
+        await finishStep(setup?.next_action?.redirectUrl ?? '');
+        await world.receiveEvents({ newest: 6, types: /^setup_intent\.succeeded$/ });
+        return { actor, run: turn.webhooks };
+      },
+    },
+    {
+      title: 'fetching events that never arrived',
+      process: 'worker',
+      prepare: async () => {
+        const actor = await withCard(world, someUser());
+        // What other lives left behind is none of this one's.
+        await fetchMissedEvents(world.worker);
+        while ((await turn.webhooks(world.worker)) > 0);
+        const ask = subscribing(actor);
+        await cutOff(ask, 'after charge');
+        const run = async (cashier: Cashier): Promise<void> => {
+          await fetchMissedEvents(cashier);
+          await turn.webhooks(cashier);
+        };
+        return { actor, run, again: ask };
+      },
+    },
+    {
+      title: 'ending a subscription with its period',
+      process: 'worker',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed();
+        await cancelling(actor, subscriptionId, false)(world.commands);
+        await world.advance(32 * 24 * HOUR);
+        return { actor, run: (cashier) => endDueSubscriptions(cashier, BUCKETS, LIMIT) };
+      },
+    },
+    {
+      title: 'carrying changes to the gateways',
+      process: 'worker',
+      prepare: async () => {
+        const { actor } = await subscribed();
+        return { actor, run: (cashier) => relayChanges(cashier, 'test') };
+      },
+    },
+  ];
+}

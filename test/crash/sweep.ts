@@ -1,0 +1,136 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { PriceId } from '../../src/domain/ids.js';
+import type { Answered } from '../../src/usecases/contract.js';
+import { expectBooksOfProvider, expectSoundBooks } from '../support/book-checks.js';
+import { mortal } from '../support/mortal.js';
+import { priceId, startWorld, type World } from '../support/world.js';
+import { makeLives, type Life, type Stage } from './lives.js';
+
+/**
+ * Each life is lived once whole, which tells its points: before and after each commit and each call to the provider. Then it is lived once
+ * for each point, cut there: everything the process had begun is lost, another goes on with the same database, and the client asks
+ * again with its key. However it was cut, everything must end as in the whole life.
+ */
+
+/** Points are many: on a machine that is busy with other tests a life takes its time. */
+const LIMIT_MS = 180_000;
+
+let world: World;
+let lives: Map<string, Life>;
+/** Points swept, by life. */
+const swept = new Map<string, number>();
+
+async function someProduct(): Promise<string> {
+  const [row] = await world.query<{ key: string }>('select key from product order by key limit 1');
+  return row?.key ?? '';
+}
+
+/** Lets the worker go on where a dead process ended: long enough for every lease and the safety net. */
+async function recover(): Promise<void> {
+  for (let minutes = 0; minutes < 4; minutes += 2) {
+    await world.advance(2 * 60_000);
+    await world.work('payments', 'refunds', 'orphans', 'webhooks', 'subscriptions', 'relay');
+  }
+}
+
+/** How everything stands for somebody: at the provider, in our rows, and as it was told last. */
+async function standing({ actor }: Stage) {
+  const rows = async (sql: string) => world.query<Record<string, unknown>>(sql, [actor.userId]);
+  const [customer] = await world.query<{ object_id: string }>('select object_id from provider_customer where user_id = $1', [
+    actor.userId,
+  ]);
+  const truth = await world.truth();
+  return {
+    charges: truth.charges
+      .filter((charge) => charge.customer === customer?.object_id)
+      .map(({ amount, amount_refunded, paid, disputed }) => ({ amount, amount_refunded, paid, disputed })),
+    intents: truth.paymentIntents.filter((intent) => intent.customer === customer?.object_id).map(({ status }) => status),
+    subscriptions: await rows(
+      'select status, hold, cancel_at_period_end, end_reason from subscription where user_id = $1 order by id',
+    ),
+    purchases: await rows('select status from purchase where user_id = $1 order by id'),
+    grants: await rows('select feature_key, revoked_at is null as is_live from entitlement_grant where user_id = $1 order by id'),
+    methods: await rows('select status, brand from payment_method where user_id = $1 order by id'),
+    setups: await rows('select status from payment_method_setup where user_id = $1 order by id'),
+    attempts: await rows('select status from payment_attempt where user_id = $1 order by id'),
+    refunds: await rows('select status, amount from refund where user_id = $1 order by id'),
+    transactions: await rows('select kind, status, amount from transaction where user_id = $1 order by id'),
+    movements: await rows(
+      // Which part of a period is earned depends on the hour of the day; what is posted in all does not.
+      `select event, sum(amount)::bigint as amount from ledger_movement where user_id = $1 group by event order by event`,
+    ),
+  };
+}
+
+/** What a client holds on to of an answer. */
+function gist(answer: Answered) {
+  const ids = Object.entries(answer).filter(([name]) => name.endsWith('Id'));
+  return { ids, refusals: answer.refusals.map(({ code }) => code) };
+}
+
+/** Declares the tests that cut the lives whose process is of this kind. */
+export function sweep(kind: Life['process']): void {
+  const none = { premium: '' as PriceId, product: '' as PriceId };
+  const titles = makeLives({} as World, none).flatMap(({ title, process }) => (process === kind ? [title] : []));
+
+  beforeAll(async () => {
+    world = await startWorld();
+    const prices = {
+      premium: (await priceId(world, { tier: 'premium' })) as PriceId,
+      product: (await priceId(world, { product: await someProduct() })) as PriceId,
+    };
+    lives = new Map(makeLives(world, prices).map((life) => [life.title, life]));
+  });
+  afterAll(async () => {
+    await world.stop();
+    const all = [...swept.values()].reduce((sum, points) => sum + points, 0);
+    process.stdout.write(`crash sweep: ${all} points of ${swept.size} lives, each cut once\n`);
+  });
+
+  test.each(titles)(
+    '%s ends the same, and charges no more, wherever its process is cut',
+    async (title) => {
+      const life = lives.get(title);
+      if (!life) throw new Error(title);
+      const base = life.process === 'gateway' ? world.gateway : world.worker;
+
+      const first = await life.prepare();
+      const whole = mortal(base);
+      await first.run(whole.cashier);
+      await first.goOn?.();
+      await recover();
+      const refusals = first.again ? gist(await first.again()).refusals : [];
+      const expected = await standing(first);
+      expect(whole.points.length).toBeGreaterThan(1);
+
+      for (const [i, point] of whole.points.entries()) {
+        const stage = await life.prepare();
+        const cut = mortal(base, (_, number) => number === i + 1);
+        const ended = await stage.run(cut.cashier).then(
+          () => 'answered',
+          () => 'broken off',
+        );
+        expect([point, cut.isDead(), ended]).toEqual([point, true, 'broken off']);
+        await recover();
+        const paidOnce = expected.charges.filter((charge) => charge.paid).length;
+        const paid = (await standing(stage)).charges.filter((charge) => charge.paid).length;
+        expect({ point, isChargedMore: paid > paidOnce }).toEqual({ point, isChargedMore: false });
+        if (stage.again) {
+          const answer = gist(await stage.again());
+          expect([point, answer.refusals]).toEqual([point, refusals]);
+          await stage.goOn?.();
+          await recover();
+          // A key has one answer: what it names is the same, whenever it is asked for.
+          expect([point, gist(await stage.again()).ids]).toEqual([point, answer.ids]);
+        }
+        expect({ point, ...(await standing(stage)) }).toEqual({ point, ...expected });
+        swept.set(title, i + 1);
+      }
+      await world.receiveEvents({ newest: 100 });
+      await world.work('webhooks', 'relay');
+      await expectSoundBooks(world);
+      await expectBooksOfProvider(world);
+    },
+    LIMIT_MS,
+  );
+}
