@@ -6,6 +6,7 @@ import { performance } from 'node:perf_hooks';
 import type pg from 'pg';
 import type { DataSource } from 'typeorm';
 import WebSocket from 'ws';
+import type { Seeded } from '../src/chaos/seeded.js';
 import { makeId } from '../src/domain/ids.js';
 import type { DatabaseOptions } from '../src/platform/database-options.js';
 import { SystemRandom } from '../src/platform/random.js';
@@ -107,7 +108,7 @@ export class LiveClient {
     private readonly options: {
       gateways: readonly URL[];
       token: string;
-      random: () => number;
+      random: Seeded;
       habits?: ClientHabits;
     },
   ) {}
@@ -132,7 +133,7 @@ export class LiveClient {
   /** @returns when READY has come, or the connection has gone */
   #connect(): Promise<void> {
     const { gateways, token, random } = this.options;
-    const gateway = gateways[Math.floor(random() * gateways.length)] ?? gateways[0];
+    const gateway = gateways[Math.floor(random.fraction() * gateways.length)] ?? gateways[0];
     if (!gateway) throw new Error('no gateway');
     const socket = new WebSocket(new URL('/graphql', gateway.href.replace('http', 'ws')), 'graphql-transport-ws', {
       perMessageDeflate: false,
@@ -182,16 +183,16 @@ export class LiveClient {
     this.#last = item.sequence;
     this.#cursor = item.cursor;
     this.seenAtMs[item.sequence - 1] = performance.now();
-    if (random() >= habits.cutShare) return;
+    if (!random.chance(habits.cutShare)) return;
     // Half of the cuts come between the two ends of one client's request to leave, the others from nowhere.
-    if (random() < 0.5) this.socket?.close();
+    if (random.chance(0.5)) this.socket?.close();
     else this.socket?.terminate();
   }
 
   #comeBack(): void {
     const { random, habits = FAITHFUL } = this.options;
     this.reconnects += 1;
-    this.#pause = setTimeout(() => void this.#connect(), random() * habits.longestPauseMs);
+    this.#pause = setTimeout(() => void this.#connect(), random.fraction() * habits.longestPauseMs);
   }
 }
 
@@ -231,15 +232,4 @@ export function accountOf(clients: readonly LiveClient[], commits: Commits): Acc
 /** Whether every client has seen all that was committed for its user. */
 export function haveAll(clients: readonly LiveClient[], commits: Commits): boolean {
   return clients.every((client) => client.last >= (commits.get(client.userId)?.length ?? 0));
-}
-
-/** Numbers in [0, 1) that are the same for the same seed (mulberry32). */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

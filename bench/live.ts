@@ -7,6 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
+import { Seeded } from '../src/chaos/seeded.js';
 import { eachAtMost } from '../src/platform/repeat.js';
 import { quantile, type Bench, type Figure, type Finding } from './bench.js';
 import {
@@ -15,7 +16,6 @@ import {
   ChangeWriter,
   haveAll,
   LiveClient,
-  seeded,
   type Account,
   type ClientHabits,
 } from './live-load.js';
@@ -144,7 +144,7 @@ async function makeClients(
 ): Promise<LiveClient[]> {
   const userIds = Array.from({ length: count }, (_, index) => `${name}-${index}`);
   await addCustomers(product.pool, userIds);
-  const random = seeded(count);
+  const random = new Seeded(name);
   const clients: LiveClient[] = [];
   for (const userId of userIds) {
     const token = await product.token(userId);
@@ -161,14 +161,14 @@ async function write(
   besides?: LiveClient,
 ): Promise<void> {
   const startedAt = performance.now();
-  const random = seeded(count);
+  const random = new Seeded('stalled');
   const users = Array.from({ length: count }, (_, index) => clients[index % clients.length]?.userId ?? '');
   const moments = users.map((userId, index) => ({ userId, atMs: startedAt + (index * 1000) / CHANGES_PER_SECOND }));
   await eachAtMost(moments, WRITERS, async ({ userId, atMs }) => {
     const waitMs = atMs - performance.now();
     if (waitMs > 0) await pause(waitMs);
     await writer.write(userId);
-    if (besides && random() < STALLED_SHARE) await writer.write(besides.userId);
+    if (besides && random.chance(STALLED_SHARE)) await writer.write(besides.userId);
   });
 }
 

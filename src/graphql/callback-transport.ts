@@ -12,8 +12,6 @@ import { badRequest, formatResult, tooManyStreams, unauthenticated, unresolvedOp
 import type { GraphMetrics } from './graph-metrics.js';
 import type { LiveOperations } from './live-operations.js';
 
-/** Streams at once in one process. */
-const STREAMS_LIMIT = 20_000;
 /** How often a message is sent again when the router cannot be reached. */
 const RETRIES = 5;
 /** Bounds of the interval between signs of life that a router may ask for; 0 is none. */
@@ -21,17 +19,19 @@ const INTERVAL_MS = { least: 500, most: 3_600_000 };
 /** Ids and verifiers are a router's own texts: UUIDs, as far as is known. */
 const TEXT_LIMIT = 1_000;
 
-/** How long things may take, milliseconds. */
-export interface CallbackTimings {
+/** How many streams there may be, and how long things may take, milliseconds. */
+export interface CallbackLimits {
+  /** Streams at once in one process. */
+  streams: number;
   /** The router's answer to one message. */
-  answerLimitMs: number;
+  answerMs: number;
   /** Before the first repeat of a message; doubled for each further one. */
   firstRetryMs: number;
   longestRetryMs: number;
 }
 
-/** Defaults of CallbackTimings. */
-export const CALLBACK_TIMINGS: CallbackTimings = { answerLimitMs: 5_000, firstRetryMs: 100, longestRetryMs: 1_000 };
+/** Defaults of CallbackLimits. */
+export const CALLBACK_LIMITS: CallbackLimits = { streams: 20_000, answerMs: 5_000, firstRetryMs: 100, longestRetryMs: 1_000 };
 
 /** What the transport is made of. */
 export interface CallbackOptions {
@@ -39,7 +39,7 @@ export interface CallbackOptions {
   allowlist: readonly URL[];
   live: LiveOperations;
   metrics: GraphMetrics;
-  timings: CallbackTimings;
+  limits: CallbackLimits;
   format: (error: unknown, requestId: string) => GraphQLFormattedError;
 }
 
@@ -57,11 +57,6 @@ export class CallbackTransport {
     this.#options = options;
   }
 
-  /** Number of open deliveries. */
-  get openDeliveries(): number {
-    return this.#deliveries.size;
-  }
-
   /**
    * Opens a stream and begins its delivery.
    * @returns what the router's request is answered with: no data, or why there is no stream
@@ -69,17 +64,17 @@ export class CallbackTransport {
    * UNAUTHENTICATED without identity; SERVICE_UNAVAILABLE above the limit; what validation finds
    */
   async open(asked: GraphRequest, admitted: Admitted, caller: Caller): Promise<FormattedExecutionResult> {
-    const { allowlist, live, metrics, timings, format } = this.#options;
+    const { allowlist, live, metrics, limits, format } = this.#options;
     if (admitted.kind !== 'subscription') throw badRequest(400, 'Only subscriptions are delivered by callback.');
     if (!caller.actor) throw unauthenticated();
     const target = readTarget(asked.extensions['subscription'], allowlist);
-    if (this.#deliveries.size >= STREAMS_LIMIT) throw tooManyStreams();
+    if (this.#deliveries.size >= limits.streams) throw tooManyStreams();
     const prepared = live.prepare(asked, admitted, caller);
     if ('errors' in prepared) throw prepared.errors[0] ?? unresolvedOperation();
     const results = await live.subscribe(prepared.args);
     const formatted = (error: unknown): GraphQLFormattedError => format(error, caller.requestId);
     if (!(Symbol.asyncIterator in results)) return formatResult(results, formatted);
-    const delivery = new Delivery({ target, results, timings, metrics, format: formatted });
+    const delivery = new Delivery({ target, results, limits, metrics, format: formatted });
     this.#deliveries.add(delivery);
     const isConfirmed = await delivery.confirm();
     if (!isConfirmed) {
@@ -153,7 +148,7 @@ type Outcome = 'taken' | 'refused' | 'unreachable';
 interface DeliveryOptions {
   target: Target;
   results: AsyncGenerator<ExecutionResult, void, void>;
-  timings: CallbackTimings;
+  limits: CallbackLimits;
   metrics: GraphMetrics;
   format: (error: unknown) => GraphQLFormattedError;
 }
@@ -216,7 +211,7 @@ class Delivery {
 
   /** Sends a message, again where the router cannot be reached. @returns whether the router took it */
   async #tell(message: Message): Promise<boolean> {
-    const { firstRetryMs, longestRetryMs } = this.#options.timings;
+    const { firstRetryMs, longestRetryMs } = this.#options.limits;
     let waitMs = firstRetryMs;
     for (let tries = 0; !this.#isAbandoned; tries += 1) {
       const outcome = await this.#post(message);
@@ -229,7 +224,7 @@ class Delivery {
 
   async #post(message: Message): Promise<Outcome> {
     const { url, id, verifier } = this.#options.target;
-    const outcome = await post(url, { kind: 'subscription', ...message, id, verifier }, this.#options.timings.answerLimitMs);
+    const outcome = await post(url, { kind: 'subscription', ...message, id, verifier }, this.#options.limits.answerMs);
     this.#options.metrics.callbacks.inc({ action: message.action, outcome });
     return outcome;
   }

@@ -21,7 +21,7 @@ import type { LiveContext } from '../subscriptions/payment-status.resolver.js';
 import type { Actor } from '../usecases/contract.js';
 import { Admission, type Caller } from './admission.js';
 import { makeApollo } from './apollo.js';
-import { CALLBACK_TIMINGS, CallbackTransport, type CallbackTimings } from './callback-transport.js';
+import { CALLBACK_LIMITS, CallbackTransport, type CallbackLimits } from './callback-transport.js';
 import type { TokenChecker } from './callers.js';
 import { formatError } from './errors.js';
 import { graphMetrics } from './graph-metrics.js';
@@ -65,7 +65,7 @@ export interface GraphServerOptions {
   countFault?: (cause: unknown) => void;
   /** Shorter ones for tests. */
   socketTimings?: SocketTimings;
-  callbackTimings?: CallbackTimings;
+  callbackLimits?: CallbackLimits;
   budgetMs?: { query: number; mutation: number };
 }
 
@@ -140,7 +140,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
           live,
           metrics,
           format,
-          timings: options.callbackTimings ?? CALLBACK_TIMINGS,
+          limits: options.callbackLimits ?? CALLBACK_LIMITS,
         });
 
   let isDraining = false;

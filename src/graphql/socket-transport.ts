@@ -67,7 +67,8 @@ export interface SocketTransportOptions {
 
 interface Connection {
   socket: WebSocket;
-  request: IncomingMessage;
+  /** What the request for the upgrade said; the request itself is not kept, since there are many connections. */
+  upgrade: { authorization: string | undefined; routerHeader: string | undefined; address: string };
   caller: Caller | null;
   missedPongs: number;
   /** Messages not yet taken by the network, and since when there are any. */
@@ -144,10 +145,15 @@ export class SocketTransport {
     return isListedOrigin(this.#options.origins, origin) || (URL.canParse(origin) && new URL(origin).host === host);
   }
 
-  #open(socket: WebSocket, request: IncomingMessage): void {
+  #open(socket: WebSocket, { headers, socket: { remoteAddress } }: IncomingMessage): void {
+    const routerHeader = headers[ROUTER_HEADER];
     const connection: Connection = {
       socket,
-      request,
+      upgrade: {
+        authorization: headers.authorization,
+        routerHeader: typeof routerHeader === 'string' ? routerHeader : undefined,
+        address: remoteAddress ?? '',
+      },
       caller: null,
       missedPongs: 0,
       unsentCount: 0,
@@ -241,7 +247,7 @@ export class SocketTransport {
 
   /** False closes with 4403: the client fetches a new token and tries again. */
   async #connect({ extra: connection, connectionParams }: Context<Record<string, unknown>, Connection>): Promise<boolean> {
-    const caller = await this.#identify(connection.request, connectionParams ?? {});
+    const caller = await this.#identify(connection.upgrade, connectionParams ?? {});
     if (!caller?.actor || !caller.expiresAt) {
       this.#options.metrics.authFailures.inc({ transport: 'ws' });
       return false;
@@ -266,10 +272,10 @@ export class SocketTransport {
     siblings.add(connection);
   }
 
-  async #identify(request: IncomingMessage, params: Record<string, unknown>): Promise<Caller | null> {
+  async #identify(upgrade: Connection['upgrade'], params: Record<string, unknown>): Promise<Caller | null> {
     const inner = isRecord(params['connectionParams']) ? params['connectionParams'] : {};
     const given = [
-      request.headers.authorization,
+      upgrade.authorization,
       params['Authorization'],
       params['authorization'],
       params['token'],
@@ -277,11 +283,9 @@ export class SocketTransport {
     ];
     const text = given.find((value) => typeof value === 'string' && value !== '');
     if (typeof text !== 'string') return null;
-    const header = request.headers[ROUTER_HEADER];
     return identify(this.#options.checker, {
+      ...upgrade,
       authorization: /^bearer /i.test(text) ? text : `Bearer ${text}`,
-      routerHeader: typeof header === 'string' ? header : undefined,
-      address: request.socket.remoteAddress ?? '',
       requestId: this.#options.makeRequestId(),
     }).catch(() => null);
   }

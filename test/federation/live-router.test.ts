@@ -138,9 +138,10 @@ test.each(LIVE_MODES)('a subgraph that is killed under a live stream by %s costs
   await write(2);
   await eventually(() => expect(follower.changes).toEqual(expected(7)), 30_000);
 
-  // A second death, in the middle of a stream that was resumed.
+  // A second end, of a stream that was resumed: this time the gateway takes its leave.
   await write(1);
-  await product.kill('gateway');
+  await product.kill('gateway', 'SIGTERM');
+  await eventually(() => expect(follower.signals).toContain('RECONNECT'));
   await product.start('gateway');
   await write(1);
   await eventually(() => expect(follower.changes).toEqual(expected(9)), 30_000);

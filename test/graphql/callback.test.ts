@@ -3,7 +3,7 @@ import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { CALLBACK_TIMINGS } from '../../src/graphql/callback-transport.js';
+import { CALLBACK_LIMITS } from '../../src/graphql/callback-transport.js';
 import { startSmallServer, type SmallServer } from './small-graph.js';
 
 interface Message {
@@ -73,7 +73,7 @@ afterEach(async () => {
   for (const router of routers.splice(0)) router.stop();
 });
 
-const SOON = { ...CALLBACK_TIMINGS, firstRetryMs: 1, longestRetryMs: 2 };
+const SOON = { ...CALLBACK_LIMITS, firstRetryMs: 1, longestRetryMs: 2 };
 
 async function start(
   answer: (message: Message, nth: number) => number | null = () => 204,
@@ -82,7 +82,7 @@ async function start(
   const router = await new Router(answer).start();
   routers.push(router);
   const server = await startSmallServer({
-    callbackTimings: SOON,
+    callbackLimits: SOON,
     ...options,
     settings: { callbackAllowlist: [new URL(router.url)], ...options.settings },
   });
@@ -198,7 +198,7 @@ describe('a delivery', () => {
       isSilent = false;
       return null;
     };
-    const { router, server } = await start(silentOnce, { callbackTimings: { ...SOON, answerLimitMs: 1_000 } });
+    const { router, server } = await start(silentOnce, { callbackLimits: { ...SOON, answerMs: 1_000 } });
     await ask(server, router, 'subscription { count(to: 1) }');
     await router.hasAction('complete');
     expect(router.actions).toEqual(['check', 'next', 'next', 'complete']);
@@ -284,6 +284,13 @@ describe('is refused:', () => {
     const { router, server } = await start(() => status);
     expect(await ask(server, router)).toMatchObject({ status: 400, code: 'BAD_REQUEST' });
     expect(router.actions).toEqual(['check']);
+  });
+
+  test('one more stream than fits into the process, with a word when to come back', async () => {
+    const { router, server } = await start(undefined, { callbackLimits: { ...SOON, streams: 1 } });
+    expect((await ask(server, router, 'subscription { beats }')).status).toBe(200);
+    const { status, code, headers } = await ask(server, router, 'subscription { beats }');
+    expect([status, code, headers.get('retry-after')]).toEqual([503, 'SERVICE_UNAVAILABLE', '2']);
   });
 
   test('everything, while no address is listed', async () => {

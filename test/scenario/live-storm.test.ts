@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { accountOf, addCustomers, ChangeWriter, haveAll, LiveClient, seeded } from '../../bench/live-load.js';
+import { accountOf, addCustomers, ChangeWriter, haveAll, LiveClient } from '../../bench/live-load.js';
+import { Seeded } from '../../src/chaos/seeded.js';
 import { eachAtMost } from '../../src/platform/repeat.js';
 import { eventually } from '../support/eventually.js';
 import { startProduct, type Product } from '../support/product.js';
@@ -21,7 +22,7 @@ afterAll(async () => {
 test('a hundred clients that are cut off at random and come back by either of two gateways see each of a thousand changes once and in order', async () => {
   const userIds = Array.from({ length: CLIENTS }, (_, index) => `storm-${index}`);
   await addCustomers(product.db.ownerPool, userIds);
-  const random = seeded(7);
+  const random = new Seeded('live storm');
   const gateways = [new URL(product.url), new URL(product.secondUrl)];
   const habits = { cutShare: 0.3, longestPauseMs: 100 };
   const clients: LiveClient[] = [];
@@ -30,7 +31,7 @@ test('a hundred clients that are cut off at random and come back by either of tw
   }
   try {
     await eachAtMost(clients, 20, (client) => client.start());
-    const users = Array.from({ length: CHANGES }, () => userIds[Math.floor(random() * CLIENTS)] ?? '');
+    const users = Array.from({ length: CHANGES }, () => userIds[Math.floor(random.fraction() * CLIENTS)] ?? '');
     await eachAtMost(users, 4, (userId) => writer.write(userId));
     await eventually(() => expect(haveAll(clients, writer.commits)).toBe(true), 20_000);
   } finally {
