@@ -69,7 +69,7 @@ export interface Books {
   /** Charges at the provider that are in suspense by a finding. */
   orphans: OrphanRow[];
   clearing: { currency: string; balance: string }[];
-  /** Subjects whose last told status is not their status. */
+  /** Subjects whose last told status is not their status; a feed is kept for some days only, and what is older is not asked about. */
   untold: { id: string; status: string; told: string | null }[];
 }
 
@@ -82,9 +82,10 @@ const READS: { [Name in keyof Books]: string } = {
   clearing: `select a.currency::text, sum(e.amount)::text as balance from ledger_entry e join ledger_account a on a.id = e.account_id
              where a.code = 'provider_clearing' group by 1 order by 1`,
   untold: `select t.id::text, t.status, f.status as told from transaction t
+           join lateral (select max(e.at) as at from transaction_event e where e.bucket = t.bucket and e.transaction_id = t.id) e on true
            left join lateral (select status from feed_entry f where f.bucket = t.bucket and f.user_id = t.user_id and f.subject_id = t.id
                               order by f.seq desc limit 1) f on true
-           where f.status is distinct from t.status`,
+           where f.status is distinct from t.status and e.at >= (select min(at) from feed_entry)`,
 };
 
 /** Reads the books. The caller's transaction, if any, is the snapshot; the role must see all rows. */

@@ -35,7 +35,10 @@ export function faultCounter(registry: Registry): (error: unknown) => void {
     help: 'Rules of the code that were broken: bugs.',
     registers: [registry],
   });
-  return (error) => {
+  const count = (error: unknown): void => {
     if (error instanceof InvariantBroken) broken.inc();
+    // What failed in one turn is thrown together.
+    if (error instanceof AggregateError) error.errors.forEach(count);
   };
+  return count;
 }

@@ -56,7 +56,12 @@ runProcess(async (shutdown) => {
     }
   };
   await maintain();
-  for (const chore of makeChores(cashier, { channel: FEED_WAKE_CHANNEL, maintain })) {
+  const report = (what: string) => (error: unknown) => {
+    countFault(error);
+    log.error({ err: error }, what);
+  };
+  const chores = makeChores(cashier, { channel: FEED_WAKE_CHANNEL, maintain, report: report('an event could not be applied') });
+  for (const chore of chores) {
     const running = repeat({
       everyMs: chore.everyMs,
       work: () => chore.run(),

@@ -37,12 +37,26 @@ export function repeat(options: { everyMs: number; work: () => Promise<boolean>;
   };
 }
 
-/** Runs `work` over the items, at most `limit` at a time. The first failure is thrown after the others have ended. */
+/** Does work for each of some items, so many at a time as whoever made it decided. */
+export type ForEach = <T>(items: readonly T[], work: (item: T) => Promise<void>) => Promise<void>;
+
+/**
+ * Runs `work` over the items, at most `limit` at a time. Every item has its turn, whatever becomes of the others.
+ * @throws AggregateError of all that failed, when the last has ended
+ */
 export async function eachAtMost<T>(items: readonly T[], limit: number, work: (item: T) => Promise<void>): Promise<void> {
-  const left = [...items];
-  const lanes = Array.from({ length: Math.min(limit, left.length) }, async () => {
-    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item);
-  });
-  const failed = (await Promise.allSettled(lanes)).find((lane) => lane.status === 'rejected');
-  if (failed) throw failed.reason;
+  const left = items.values();
+  const failures: unknown[] = [];
+  // The lanes share one iterator: whoever is free takes the next item.
+  const lane = async (): Promise<void> => {
+    for (const item of left) {
+      try {
+        await work(item);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane));
+  if (failures.length > 0) throw new AggregateError(failures, `${failures.length} of ${items.length} failed`);
 }

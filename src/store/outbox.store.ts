@@ -7,20 +7,26 @@ export interface Wake {
   seq: bigint;
 }
 
-const CLAIM_OUTBOX = statement<[Date, number], { user_id: string; seq: bigint }>(
+const CLAIM_OUTBOX = statement<[Date, number], { user_id: string | null; seq: bigint | null; rows: number }>(
   'claim_outbox',
   `with waiting as materialized (
      select bucket, id from outbox_event where published_at is null order by id limit $2 for update skip locked)
    , published as (
      update outbox_event o set published_at = $1 from waiting w where o.bucket = w.bucket and o.id = w.id and o.published_at is null
      returning o.user_id, o.seq)
-   select user_id, max(seq) as seq from published where user_id is not null group by user_id`,
+   select user_id, max(seq) as seq, count(*)::int as rows from published group by user_id`,
 );
 
-/** Marks up to `limit` rows as published and tells whose feeds they were in; the caller publishes after the commit. */
-export async function claimOutbox(uow: UnitOfWork, limit: number): Promise<Wake[]> {
-  const rows = await uow.run(CLAIM_OUTBOX, [uow.now, limit]);
-  return rows.map((row) => ({ userId: row.user_id, seq: row.seq }));
+/**
+ * Marks up to `limit` rows as published and tells whose feeds they were in; the caller publishes after the commit.
+ * @returns the users, and how many rows were marked: several may be of one user, some of none
+ */
+export async function claimOutbox(uow: UnitOfWork, limit: number): Promise<{ wakes: Wake[]; rowCount: number }> {
+  const users = await uow.run(CLAIM_OUTBOX, [uow.now, limit]);
+  return {
+    wakes: users.flatMap(({ user_id, seq }) => (user_id === null || seq === null ? [] : [{ userId: user_id, seq }])),
+    rowCount: users.reduce((sum, { rows }) => sum + rows, 0),
+  };
 }
 
 const NOTIFY = statement<[string, string], never>('notify_feed', 'select pg_notify($1, $2)');

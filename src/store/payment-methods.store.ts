@@ -1,3 +1,4 @@
+import { Not } from 'typeorm';
 import { bucketOf, type PaymentMethodId, type SetupId } from '../domain/ids.js';
 import { PaymentMethodRow, PaymentMethodSetupRow } from '../entities/payment-method.entity.js';
 import { keyBucket } from '../platform/json.js';
@@ -58,13 +59,13 @@ export async function insertMethod(
   });
 }
 
-/** Moves a method on. */
+/** Moves a method on. One that its owner removed stays removed, whatever is told of it later. */
 export async function setMethodStatus(
   uow: UnitOfWork,
   id: string,
   status: 'pending_verification' | 'active' | 'expired' | 'failed' | 'removed',
 ): Promise<void> {
-  await uow.manager.update(PaymentMethodRow, { bucket: bucketOf(id), id }, { status });
+  await uow.manager.update(PaymentMethodRow, { bucket: bucketOf(id), id, status: Not('removed') }, { status });
 }
 
 /** Writes an open setup. */

@@ -391,6 +391,11 @@ export async function listDisputes(uow: UnitOfWork, chargeId: string): Promise<D
   return uow.manager.findBy(DisputeRow, { bucket: bucketOf(chargeId), paymentAttemptId: chargeId });
 }
 
+/** One dispute by id. */
+export async function loadDispute(uow: UnitOfWork, id: string): Promise<DisputeRow | null> {
+  return uow.manager.findOneBy(DisputeRow, { bucket: bucketOf(id), id });
+}
+
 /** Writes a dispute as first heard of. */
 export async function insertDispute(
   uow: UnitOfWork,

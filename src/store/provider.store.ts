@@ -1,6 +1,6 @@
 /** What providers told: directory of their ids, lines of their books, webhooks, and what did not fit. */
 import { bucketOf, type WebhookEventId } from '../domain/ids.js';
-import { ReconFindingRow, WebhookInboxRow } from '../entities/provider.entity.js';
+import { ReconFindingRow } from '../entities/provider.entity.js';
 import { keyBucket, sha256 } from '../platform/json.js';
 import type { ProviderEvent, ProviderRecordFact } from '../ports/provider.js';
 import { statement } from './statement.js';
@@ -184,7 +184,7 @@ export async function storeWebhook(
   return added.length > 0;
 }
 
-/** A stored event that waits for the worker. */
+/** A stored event that a worker has claimed. Tries and lease together are the fencing token: the next claim has others. */
 export interface ClaimedWebhook {
   bucket: number;
   id: WebhookEventId;
@@ -194,6 +194,7 @@ export interface ClaimedWebhook {
   providerAccountId: number;
   /** Tries so far, this one included. */
   attempts: number;
+  leaseUntil: Date;
 }
 
 const CLAIM_WEBHOOKS = statement<
@@ -237,22 +238,55 @@ export async function claimWebhooks(
     objectId: row.object_id,
     providerAccountId: row.provider_account_id,
     attempts: row.attempts,
+    leaseUntil,
   }));
 }
 
-/** Ends the work on stored events, or puts it off until `nextActionAt`. */
+const SETTLE_WEBHOOKS = statement<
+  [number[], string[], number[], number[], Date[], string, (Date | null)[], number[]],
+  { id: WebhookEventId }
+>(
+  'settle_webhooks',
+  `update webhook_inbox w set status = $6, next_action_at = k.next_action_at, lease_until = null, attempts = k.attempts_after
+   from unnest($1::smallint[], $2::text[], $3::smallint[], $4::smallint[], $5::timestamptz[], $7::timestamptz[], $8::smallint[])
+     k(bucket, event_id, provider_account_id, attempts, lease_until, next_action_at, attempts_after)
+   where w.bucket = any($1) and w.bucket = k.bucket and w.event_id = k.event_id and w.provider_account_id = k.provider_account_id
+     and w.status = 'new' and w.attempts = k.attempts and w.lease_until = k.lease_until
+   returning w.id`,
+);
+
+/**
+ * What becomes of a claimed event: an end; another try at an instant; or back to the queue as if it had not been claimed, which is no try.
+ */
+export type WebhookOutcome =
+  | { status: 'done' | 'ignored' | 'parked' }
+  | { status: 'new'; nextActionAt: Date; countsAsTry: boolean };
+
+/** Ends the claim of stored events. What somebody else has claimed since stays as it is. @returns those whose claim still held */
 export async function settleWebhooks(
   uow: UnitOfWork,
   webhooks: readonly ClaimedWebhook[],
-  outcome: { status: 'done' | 'ignored' | 'parked' } | { status: 'new'; nextActionAt: Date },
-): Promise<void> {
-  for (const { bucket, eventId, providerAccountId } of webhooks) {
-    await uow.manager.update(
-      WebhookInboxRow,
-      { bucket, eventId, providerAccountId, status: 'new' },
-      { status: outcome.status, leaseUntil: null, nextActionAt: outcome.status === 'new' ? outcome.nextActionAt : null },
-    );
+  outcomeOf: (webhook: ClaimedWebhook) => WebhookOutcome,
+): Promise<ClaimedWebhook[]> {
+  const settled = new Set<string>();
+  for (const [status, group] of Map.groupBy(webhooks, (webhook) => outcomeOf(webhook).status)) {
+    const outcomes = group.map(outcomeOf);
+    const rows = await uow.run(SETTLE_WEBHOOKS, [
+      group.map((webhook) => webhook.bucket),
+      group.map((webhook) => webhook.eventId),
+      group.map((webhook) => webhook.providerAccountId),
+      group.map((webhook) => webhook.attempts),
+      group.map((webhook) => webhook.leaseUntil),
+      status,
+      outcomes.map((outcome) => (outcome.status === 'new' ? outcome.nextActionAt : null)),
+      group.map(({ attempts }, i) => {
+        const outcome = outcomes[i];
+        return outcome?.status === 'new' && !outcome.countsAsTry ? attempts - 1 : attempts;
+      }),
+    ]);
+    for (const { id } of rows) settled.add(id);
   }
+  return webhooks.filter((webhook) => settled.has(webhook.id));
 }
 
 const MENTIONED = statement<[string, Date], { isMentioned: boolean }>(

@@ -4,7 +4,7 @@
  */
 import type { TransactionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
-import { decideDisputeStep, type DisputeStatus, type DisputeStep } from '../domain/dispute/dispute.js';
+import { decideDisputeStep, decideHold, type DisputeStatus, type DisputeStep, type Hold } from '../domain/dispute/dispute.js';
 import { disputeLost, disputeReinstated, disputeWithdrawn, type Movement } from '../domain/ledger/journals.js';
 import { splitAfterPartialRefund, unearnedOn } from '../domain/ledger/revenue.js';
 import { entitledUntilFor, hasEnded, type SubscriptionStatus } from '../domain/subscription/subscription.js';
@@ -58,7 +58,7 @@ export async function applyDisputeFact(uow: UnitOfWork, cashier: Cashier, charge
       status,
     }));
   await recordRef(uow, { objectId: fact.objectId, providerAccountId: charge.providerAccountId, kind: 'dispute', id: row.id });
-  const before = known?.status ?? null;
+  const before = booked?.status ?? null;
   if (before === status && !step.withdraws && !step.reinstates) return;
   const reversalId = step.reinstates ? newId(cashier, 'txn', charge.bucket) : null;
   await changeDispute(uow, row, {
@@ -166,7 +166,12 @@ function book(
 }
 
 /** What a dispute does to access: held while it runs, given back when won and the paid period still runs, ended when lost. */
-async function followUp(uow: UnitOfWork, charge: TransactionRow, { status }: DisputeStep, before: string | null): Promise<void> {
+async function followUp(
+  uow: UnitOfWork,
+  charge: TransactionRow,
+  { status }: DisputeStep,
+  before: DisputeStatus | null,
+): Promise<void> {
   if (status === before) return;
   const subscription = charge.subscriptionId === null ? null : await loadSubscription(uow, charge.subscriptionId);
   if (status === 'lost') {
@@ -176,18 +181,17 @@ async function followUp(uow: UnitOfWork, charge: TransactionRow, { status }: Dis
   }
   // Column check: one of these words.
   if (!subscription || hasEnded(subscription.status as SubscriptionStatus)) return;
-  const isRunning = status === 'open' || status === 'under_review';
-  if (isRunning && subscription.hold === 'none') {
-    await changeSubscription(uow, subscription, { kind: 'held', cause: 'provider_event', set: { hold: 'dispute' } });
-  } else if (!isRunning && status !== 'inquiry' && subscription.hold === 'dispute') {
-    // The renewal after a dispute needs the customer's yes: it ends with the period unless resumed.
-    const entitledUntil = entitledUntilFor({ status: 'active', periodEnd: subscription.periodEnd, endsAtPeriodEnd: true });
-    await changeSubscription(uow, subscription, {
-      kind: 'released',
-      cause: 'provider_event',
-      set: { hold: 'none', cancelAtPeriodEnd: true, entitledUntil, nextActionAt: subscription.periodEnd },
-    });
-  }
+  const isAnyRunning = (await listDisputes(uow, charge.id)).some((one) => one.status === 'open' || one.status === 'under_review');
+  const { hold, needsConsent } = decideHold({ hold: subscription.hold as Hold, before, status, isAnyRunning });
+  if (hold === subscription.hold && !needsConsent) return;
+  // The renewal after a dispute needs the customer's yes: it ends with the period unless resumed.
+  const entitledUntil = entitledUntilFor({ status: 'active', periodEnd: subscription.periodEnd, endsAtPeriodEnd: true });
+  const ending = { cancelAtPeriodEnd: true, entitledUntil, nextActionAt: subscription.periodEnd };
+  await changeSubscription(uow, subscription, {
+    kind: isAnyRunning ? 'held' : 'released',
+    cause: 'provider_event',
+    set: needsConsent ? { hold, ...ending } : { hold },
+  });
 }
 
 /** The withdrawn amount is gone: what was not yet earned of it is not owed any more, the rest is a loss. */

@@ -2,11 +2,19 @@
  * Applies stored events: each names an object, the object is fetched, and what it says enters through the same doors as our own answers.
  * Many events about one object are one fetch. Nothing is believed of the event but its name.
  */
-import { parsePublicId, type TransactionId } from '../domain/ids.js';
+import { idTimeMs, parsePublicId, type TransactionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
-import type { Called, DisputeFact, PaymentFact, ProviderEvent, RefundFact } from '../ports/provider.js';
+import { CALL_TIMEOUT_MS, LEASE_MS } from '../domain/payment/schedule.js';
+import type { Called, DisputeFact, PaymentFact, ProviderEvent, RefundFact, SetupFact } from '../ports/provider.js';
 import { lockCustomer } from '../store/customers.store.js';
-import { loadIntent, loadLatestAttempt, loadRefund, loadTransaction } from '../store/payments.store.js';
+import {
+  listDisputes,
+  loadDispute,
+  loadIntent,
+  loadLatestAttempt,
+  loadRefund,
+  loadTransaction,
+} from '../store/payments.store.js';
 import {
   claimWebhooks,
   findRef,
@@ -17,9 +25,11 @@ import {
   storeWebhook,
   unknownEvents,
   type ClaimedWebhook,
+  type WebhookOutcome,
 } from '../store/provider.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { keyBucket } from '../platform/json.js';
+import type { ForEach } from '../platform/repeat.js';
 import { applyDisputeFact } from './apply-dispute-fact.js';
 import { applySetupFact } from './complete-setup.js';
 import { type Cashier, findingId, newId, own, SYSTEM } from './cashier.js';
@@ -29,10 +39,13 @@ import { LATE } from './send-refund.js';
 import { applyOrphanRefund } from './give-back-orphan.js';
 import { loadSetup } from '../store/payment-methods.store.js';
 
-/** A claim on stored events lasts this long. */
-const LEASE_MS = 60_000;
 /** Waits between tries; after the last an event is parked, within ten minutes of its coming. */
 const BACKOFF_MS = [1_000, 5_000, 15_000, 45_000, 90_000, 120_000, 150_000] as const;
+const MOST_TRIES = BACKOFF_MS.length + 1;
+/** While the provider can not tell, an event waits for this part of its age, within these bounds. */
+const UNANSWERED_WAIT_OF_AGE = 0.5;
+const UNANSWERED_MIN_MS = 1_000;
+const UNANSWERED_MAX_MS = 120_000;
 /** Each listing reaches back this much before the end of the last one, against clocks and late writers. */
 const LISTING_OVERLAP_MS = 10 * 60_000;
 /** The first listing of all reaches back this far: as long as the provider re-delivers. */
@@ -44,45 +57,107 @@ const LISTING_SPAN_MS = 3_600_000;
 /** A listed event younger than this may still be on its way; it is kept, but does not count as missed. */
 const ON_ITS_WAY_MS = 60_000;
 
-/** Claims and applies up to `limit` stored events. @returns how many were claimed */
-export async function applyWebhooks(cashier: Cashier, buckets: number[], limit: number): Promise<number> {
+/** One turn at the stored events. */
+export interface WebhookTurn {
+  claimed: number;
+  /** What the application of single objects threw: bugs, or broken infrastructure. Their events were put off or parked already. */
+  failures: unknown[];
+}
+
+/**
+ * Claims and applies up to `limit` stored events. Each object is worked on by itself: what fails about one is that one's alone.
+ * @throws what kept the queue itself from being read or written
+ */
+export async function applyWebhooks(cashier: Cashier, buckets: number[], limit: number, forEach: ForEach): Promise<WebhookTurn> {
+  // Read before the claim is written: by this clock the lease never seems to last longer than it does.
+  const claimedAtMs = cashier.monotonicMs();
   const claimed = await inTx(cashier.tx, SYSTEM, (uow) =>
     claimWebhooks(uow, buckets, limit, new Date(uow.now.getTime() + LEASE_MS)),
   );
-  for (const events of Map.groupBy(claimed, (event) => event.objectId).values()) await applyObject(cashier, events);
-  return claimed.length;
+  const turn: Turn = { cashier, leftMs: () => claimedAtMs + LEASE_MS - cashier.monotonicMs() };
+  const failures: unknown[] = [];
+  // What says nothing to us is one group, and ends together.
+  const objects = Map.groupBy(claimed, (event) => (kindOf(cashier, event) === 'other' ? null : event.objectId));
+  await forEach([...objects.values()], async (events) => {
+    let outcome: Outcome;
+    try {
+      outcome = await applyObject(turn, events);
+    } catch (error) {
+      failures.push(error);
+      outcome = 'again';
+    }
+    await settle(cashier, events, outcome);
+  });
+  return { claimed: claimed.length, failures };
 }
 
-/** What became of the events about one object. */
-type Outcome = 'done' | 'ignored' | 'again';
+/** A worker's turn and what is left of its lease, by the clock that nobody moves: a process can be stopped between any two lines. */
+interface Turn {
+  cashier: Cashier;
+  leftMs: () => number;
+}
 
-async function applyObject(cashier: Cashier, events: ClaimedWebhook[]): Promise<void> {
+/**
+ * What became of the events about one object. `again`: it does not fit yet, which counts as a try. `unanswered`: the provider could not
+ * tell. `late`: the lease was over, or too short for a call, so nothing was done.
+ */
+type Outcome = 'done' | 'ignored' | 'again' | 'unanswered' | 'late';
+
+async function applyObject(turn: Turn, events: ClaimedWebhook[]): Promise<Outcome> {
   const [first] = events;
   invariant(first !== undefined, 'a group has an event');
-  const kind = events.map((event) => cashier.provider.objectKindOf(event.type)).find((one) => one !== 'other');
-  const { objectId } = first;
-  const outcome = kind === undefined || objectId === null ? 'ignored' : await fetchAndApply(cashier, kind, objectId);
-  await inTx(cashier.tx, SYSTEM, async (uow) => {
-    if (outcome !== 'again') {
-      await settleWebhooks(uow, events, { status: outcome });
-      events.forEach(() => cashier.events.webhook(outcome === 'done' ? 'applied' : 'ignored'));
-      return;
-    }
-    for (const event of events) {
-      const waitMs = BACKOFF_MS[event.attempts - 1];
-      if (waitMs !== undefined) {
-        await settleWebhooks(uow, [event], { status: 'new', nextActionAt: new Date(uow.now.getTime() + waitMs) });
-        cashier.events.webhook('retried');
-      } else {
-        await park(uow, cashier, event);
-      }
-    }
-  });
+  const kind = kindOf(turn.cashier, first);
+  if (kind === 'other' || first.objectId === null) return 'ignored';
+  // So many workers ended over it that the object may be the cause.
+  if (events.some((event) => event.attempts > MOST_TRIES)) return 'again';
+  return fetchAndApply(turn, kind, first.objectId);
 }
 
-/** Tries an event no more: a person finds it in the findings, and the queue goes on. */
-async function park(uow: UnitOfWork, cashier: Cashier, event: ClaimedWebhook): Promise<void> {
-  await settleWebhooks(uow, [event], { status: 'parked' });
+function kindOf(cashier: Cashier, event: ClaimedWebhook): ProviderEvent['objectKind'] {
+  return event.objectId === null ? 'other' : cashier.provider.objectKindOf(event.type);
+}
+
+/** Ends the claim, where it still holds. */
+async function settle(cashier: Cashier, events: ClaimedWebhook[], outcome: Outcome): Promise<void> {
+  const settled = await inTx(cashier.tx, SYSTEM, async (uow) => {
+    const held = await settleWebhooks(uow, events, (event) => decideWebhook(outcome, event, uow.now));
+    const ends = held.map((event) => ({ event, status: decideWebhook(outcome, event, uow.now).status }));
+    for (const { event, status } of ends) if (status === 'parked') await findParked(uow, event);
+    return ends;
+  });
+  for (const { status } of settled) {
+    if (status === 'parked') cashier.events.findingOpened('webhook_parked', 2);
+    if (status !== 'new') cashier.events.webhook(status === 'done' ? 'applied' : status);
+    else if (outcome !== 'late') cashier.events.webhook('retried');
+  }
+}
+
+function decideWebhook(outcome: Outcome, event: ClaimedWebhook, now: Date): WebhookOutcome {
+  const after = (ms: number): Date => new Date(now.getTime() + ms);
+  switch (outcome) {
+    case 'done':
+    case 'ignored':
+      return { status: outcome };
+    case 'late':
+      return { status: 'new', nextActionAt: now, countsAsTry: false };
+    case 'unanswered': {
+      // No fault of the event: it waits for the provider, and is asked for more rarely the older it is.
+      const waitMs = (now.getTime() - idTimeMs(event.id)) * UNANSWERED_WAIT_OF_AGE;
+      return {
+        status: 'new',
+        nextActionAt: after(Math.min(Math.max(waitMs, UNANSWERED_MIN_MS), UNANSWERED_MAX_MS)),
+        countsAsTry: false,
+      };
+    }
+    case 'again': {
+      const waitMs = BACKOFF_MS[event.attempts - 1];
+      return waitMs === undefined ? { status: 'parked' } : { status: 'new', nextActionAt: after(waitMs), countsAsTry: true };
+    }
+  }
+}
+
+/** An event is tried no more: a person finds it in the findings, and the queue goes on. */
+async function findParked(uow: UnitOfWork, event: ClaimedWebhook): Promise<void> {
   await recordFinding(uow, {
     id: findingId('webhook_parked', event.id, uow.now),
     providerAccountId: event.providerAccountId,
@@ -95,37 +170,74 @@ async function park(uow: UnitOfWork, cashier: Cashier, event: ClaimedWebhook): P
     subjectType: 'webhook',
     subjectId: event.id,
   });
-  cashier.events.webhook('parked');
-  cashier.events.findingOpened('webhook_parked', 2);
 }
 
-async function fetchAndApply(
-  cashier: Cashier,
-  kind: 'payment' | 'refund' | 'dispute' | 'setup',
-  objectId: string,
-): Promise<Outcome> {
+async function fetchAndApply(turn: Turn, kind: 'payment' | 'refund' | 'dispute' | 'setup', objectId: string): Promise<Outcome> {
+  const { cashier } = turn;
   const { provider } = cashier;
   switch (kind) {
     case 'payment':
-      return whenFact(await provider.readPayment(objectId), (fact) => applyPayment(cashier, fact));
+      return ask(
+        turn,
+        'read',
+        () => provider.readPayment(objectId),
+        (fact) => applyPayment(cashier, fact),
+      );
     case 'refund':
-      return whenFact(await provider.readRefund(objectId), (fact) => applyRefund(cashier, fact));
-    case 'dispute':
-      return whenFact(await provider.readDispute(objectId), (fact) => applyDispute(cashier, fact));
+      return ask(
+        turn,
+        'readRefund',
+        () => provider.readRefund(objectId),
+        (fact) => applyRefund(turn, fact),
+      );
+    case 'dispute': {
+      const known = await disputeVersion(cashier, objectId);
+      return ask(
+        turn,
+        'readDispute',
+        () => provider.readDispute(objectId),
+        (fact) => applyDispute(turn, fact, known),
+      );
+    }
     case 'setup':
-      return whenFact(await provider.readSetup(objectId), async (fact) => {
-        if (fact.setupRef === null) return 'ignored';
-        const setupId = parsePublicId('set', fact.setupRef);
-        const setup = setupId && (await inTx(cashier.tx, SYSTEM, (uow) => loadSetup(uow, setupId)));
-        if (!setup) return 'again';
-        await inTx(cashier.tx, own(setup.userId), (uow) => applySetupFact(uow, cashier, setup.id, fact));
-        return 'done';
-      });
+      return ask(
+        turn,
+        'readSetup',
+        () => provider.readSetup(objectId),
+        (fact) => applySetup(cashier, fact),
+      );
   }
 }
 
-async function whenFact<Fact>(called: Called<Fact>, apply: (fact: Fact) => Promise<Outcome>): Promise<Outcome> {
-  return called.kind === 'fact' ? apply(called.fact) : 'again';
+/** Asks the provider and lets its answer decide: a call is begun only if it ends within the lease, a decision is made only within it. */
+async function ask<Fact>(
+  { cashier, leftMs }: Turn,
+  operation: string,
+  call: () => Promise<Called<Fact>>,
+  apply: (fact: Fact) => Promise<Outcome>,
+): Promise<Outcome> {
+  if (leftMs() < CALL_TIMEOUT_MS) return 'late';
+  const called = await call();
+  cashier.events.providerCalled(operation, called.kind);
+  if (leftMs() <= 0) return 'late';
+  switch (called.kind) {
+    case 'fact':
+      return apply(called.fact);
+    case 'refused':
+      return 'again';
+    case 'not_now':
+    case 'unknown':
+      return 'unanswered';
+  }
+}
+
+async function applySetup(cashier: Cashier, fact: SetupFact): Promise<Outcome> {
+  if (fact.setupRef === null) return 'ignored';
+  const setupId = parsePublicId('set', fact.setupRef);
+  const setup = setupId && (await inTx(cashier.tx, SYSTEM, (uow) => loadSetup(uow, setupId)));
+  if (!setup) return 'again';
+  await inTx(cashier.tx, own(setup.userId), (uow) => applySetupFact(uow, cashier, setup.id, fact));
+  return 'done';
 }
 
 /** The object may be one that we know by its id, or one whose own unit of work is not committed yet: then again later. */
@@ -143,15 +255,17 @@ async function applyPayment(cashier: Cashier, fact: PaymentFact): Promise<Outcom
   const { attempt } = held;
   // An attempt's id is its transaction's.
   const payment = { ...held, id: attempt.id as TransactionId, userId: attempt.userId, claimedAtMs: null };
-  await recordPayment(cashier, payment, { kind: 'fact', fact, requestId: null }, 'provider_event');
-  return 'done';
+  const { applied } = await recordPayment(cashier, payment, { kind: 'fact', fact, requestId: null }, 'provider_event');
+  // It was to be cancelled at the provider, whose word is still to come.
+  return applied === 'cancelFirst' ? 'unanswered' : 'done';
 }
 
-async function applyRefund(cashier: Cashier, fact: RefundFact): Promise<Outcome> {
+async function applyRefund(turn: Turn, fact: RefundFact): Promise<Outcome> {
+  const { cashier } = turn;
   const ref = await lookUp(cashier, fact.objectId);
   const refundId = ref?.kind === 'refund' ? ref.id : fact.refundRef && parsePublicId('txn', fact.refundRef);
   const known = refundId ? await inTx(cashier.tx, SYSTEM, (uow) => loadRefund(uow, refundId)) : null;
-  if (!refundId || (!known && (await orphanOf(cashier, fact)) !== null)) return applyForeignRefund(cashier, fact);
+  if (!refundId || (!known && (await orphanOf(cashier, fact)) !== null)) return applyForeignRefund(turn, fact);
   if (!known) return 'again';
   return inTx(cashier.tx, own(known.userId), async (uow) => {
     await lockCustomer(uow, known.userId);
@@ -166,12 +280,13 @@ async function applyRefund(cashier: Cashier, fact: RefundFact): Promise<Outcome>
 }
 
 /** A refund made at the provider by hand: of a charge of ours, or of one that nothing of ours explains. */
-async function applyForeignRefund(cashier: Cashier, fact: RefundFact): Promise<Outcome> {
+async function applyForeignRefund(turn: Turn, fact: RefundFact): Promise<Outcome> {
+  const { cashier } = turn;
   const orphanId = await orphanOf(cashier, fact);
   if (orphanId !== null) return (await applyOrphanRefund(cashier, orphanId, fact)) ? 'done' : 'again';
   const chargeId = await findCharge(cashier, fact.chargeId, fact.paymentObjectId);
   const charge = chargeId === null ? null : await inTx(cashier.tx, SYSTEM, (uow) => loadTransaction(uow, chargeId));
-  if (!charge || chargeId === null) return unlessForeign(cashier, fact.paymentObjectId);
+  if (!charge || chargeId === null) return unlessForeign(turn, fact.paymentObjectId);
   return inTx(cashier.tx, own(charge.userId), async (uow): Promise<Outcome> => {
     await lockCustomer(uow, charge.userId);
     const isAdopted = await adoptRefund(uow, cashier, chargeId, fact, { note: 'Made at the provider.', cause: 'provider_event' });
@@ -185,17 +300,29 @@ async function orphanOf(cashier: Cashier, fact: RefundFact): Promise<string | nu
   return charge?.kind === 'orphan' ? charge.id : null;
 }
 
-async function applyDispute(cashier: Cashier, fact: DisputeFact): Promise<Outcome> {
+/** @param known the version of our row before the provider was asked: an answer may be older than what somebody else wrote since */
+async function applyDispute(turn: Turn, fact: DisputeFact, known: number | null): Promise<Outcome> {
+  const { cashier } = turn;
   const chargeId = await findCharge(cashier, fact.chargeId, fact.paymentObjectId);
   const charge = chargeId === null ? null : await inTx(cashier.tx, SYSTEM, (uow) => loadTransaction(uow, chargeId));
-  if (!charge || chargeId === null) return unlessForeign(cashier, fact.paymentObjectId);
+  if (!charge || chargeId === null) return unlessForeign(turn, fact.paymentObjectId);
   // The charge must be in the books before it can be disputed.
   if (charge.status !== 'succeeded') return 'again';
-  await inTx(cashier.tx, own(charge.userId), async (uow) => {
+  return inTx(cashier.tx, own(charge.userId), async (uow): Promise<Outcome> => {
     await lockCustomer(uow, charge.userId);
+    const row = (await listDisputes(uow, chargeId)).find((one) => one.providerObjectId === fact.objectId);
+    if ((row?.version ?? null) !== known) return 'again';
     await applyDisputeFact(uow, cashier, chargeId, fact);
+    return 'done';
   });
-  return 'done';
+}
+
+/** The version of our row of a dispute; null when it was never met. */
+async function disputeVersion(cashier: Cashier, objectId: string): Promise<number | null> {
+  const ref = await lookUp(cashier, objectId);
+  if (ref?.kind !== 'dispute') return null;
+  const row = await inTx(cashier.tx, SYSTEM, (uow) => loadDispute(uow, ref.id));
+  return row?.version ?? null;
 }
 
 /** Our charge of a provider's charge or payment object. */
@@ -213,10 +340,14 @@ async function findCharge(
 }
 
 /** An account may serve others too: what bears no mark of ours is theirs. What does will be known once its own unit of work is committed. */
-async function unlessForeign(cashier: Cashier, paymentObjectId: string | null): Promise<Outcome> {
+async function unlessForeign(turn: Turn, paymentObjectId: string | null): Promise<Outcome> {
   if (paymentObjectId === null) return 'ignored';
-  const called = await cashier.provider.readPayment(paymentObjectId);
-  return called.kind === 'fact' && called.fact.intentRef === null ? 'ignored' : 'again';
+  return ask(
+    turn,
+    'read',
+    () => turn.cashier.provider.readPayment(paymentObjectId),
+    async (fact) => (fact.intentRef === null ? 'ignored' : 'again'),
+  );
 }
 
 function lookUp(cashier: Cashier, objectId: string) {

@@ -84,6 +84,7 @@ export async function applySetupFact(
       return { paymentMethodId: null, nextAction: nextActionOf(cashier, setup), refusals: [], isReplay: false };
     case 'canceled':
       await changeSetup(uow, setupId, { status: 'expired', nextAction: null });
+      if (setup.paymentMethodId !== null) await setMethodStatus(uow, setup.paymentMethodId, 'failed');
       return refuse(refusal('INVALID_STATE', 'This setup has ended. Start a new one.', ['input', 'setupId']));
     case 'declined': {
       if (setup.status === 'open') {
@@ -94,6 +95,9 @@ export async function applySetupFact(
       return refuse(refusal('PAYMENT_DECLINED', 'The card was declined.', null, { failure }));
     }
     case 'requires_action': {
+      // What has ended here comes back only by a success: the answer may be older than the end.
+      if (setup.status !== 'open')
+        return refuse(refusal('INVALID_STATE', 'This setup has ended. Start a new one.', ['input', 'setupId']));
       const paymentMethodId = await keepMethod(uow, cashier, setup, fact, 'pending_verification');
       await changeSetup(uow, setupId, { nextAction: fact.nextAction, ...(paymentMethodId === null ? {} : { paymentMethodId }) });
       const waiting = await loadSetup(uow, setupId);

@@ -27,6 +27,8 @@ export async function endSubscription(
       entitledUntil: subscription.entitledUntil < uow.now ? subscription.entitledUntil : uow.now,
       endReason: reason,
       cancelAtPeriodEnd: false,
+      // A hold keeps from access that is paid for; there is none any more.
+      hold: 'none',
       nextActionAt: null,
       leaseUntil: null,
     },

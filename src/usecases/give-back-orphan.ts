@@ -8,6 +8,7 @@ import { invariant } from '../domain/invariant.js';
 import { orphanRefunded, orphanRefundFailed } from '../domain/ledger/journals.js';
 import { decideOrphanRefund } from '../domain/payment/orphan.js';
 import { LEASE_MS, nextProbeAt } from '../domain/payment/schedule.js';
+import type { ForEach } from '../platform/repeat.js';
 import type { Called, RefundFact } from '../ports/provider.js';
 import { lockCustomer } from '../store/customers.store.js';
 import { postJournal } from '../store/ledger.store.js';
@@ -26,12 +27,7 @@ import { bookRecord } from './book-record.js';
 import { mayStillSend, own, SYSTEM, type Cashier } from './cashier.js';
 
 /** Looks at up to `limit` orphans that are to be given back. @returns whether there may be more */
-export async function giveBackOrphans(
-  cashier: Cashier,
-  buckets: number[],
-  limit: number,
-  forEach: (ids: readonly string[], work: (id: string) => Promise<void>) => Promise<void>,
-): Promise<boolean> {
+export async function giveBackOrphans(cashier: Cashier, buckets: number[], limit: number, forEach: ForEach): Promise<boolean> {
   const due = await inTx(cashier.tx, SYSTEM, (uow) => listDueOrphans(uow, buckets, limit));
   await forEach(due, (id) => giveBack(cashier, id));
   return due.length === limit;

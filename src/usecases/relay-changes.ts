@@ -2,7 +2,7 @@ import { claimOutbox, notify, type Wake } from '../store/outbox.store.js';
 import { inTx } from '../store/unit-of-work.js';
 import { type Cashier, SYSTEM } from './cashier.js';
 
-/** Most users told at once: a NOTIFY carries under 8,000 bytes, and a user id has at most 64 characters (PostgreSQL, NOTIFY). */
+/** Most changes carried, and so most users told, at once: a NOTIFY carries under 8,000 bytes, and a user id has at most 64 characters (PostgreSQL, NOTIFY). */
 const BATCH = 50;
 
 /**
@@ -11,10 +11,9 @@ const BATCH = 50;
  * @returns whether there may be more
  */
 export async function relayChanges(cashier: Cashier, channel: string): Promise<boolean> {
-  const wakes = await inTx(cashier.tx, SYSTEM, (uow) => claimOutbox(uow, BATCH));
-  if (wakes.length === 0) return false;
-  await inTx(cashier.tx, SYSTEM, (uow) => notify(uow, channel, payloadOf(wakes)));
-  return wakes.length === BATCH;
+  const { wakes, rowCount } = await inTx(cashier.tx, SYSTEM, (uow) => claimOutbox(uow, BATCH));
+  if (wakes.length > 0) await inTx(cashier.tx, SYSTEM, (uow) => notify(uow, channel, payloadOf(wakes)));
+  return rowCount === BATCH;
 }
 
 /** [[userId, seq], ...] */

@@ -1,12 +1,9 @@
+import type { ForEach } from '../platform/repeat.js';
 import { listDueAttempts, listDueRefunds } from '../store/payments.store.js';
 import { inTx } from '../store/unit-of-work.js';
 import { type Cashier, SYSTEM } from './cashier.js';
 import { resolvePayment } from './resolve-payment.js';
-import type { PaymentRef } from './send-payment.js';
 import { resolveRefund } from './send-refund.js';
-
-/** Does the work for each, some at a time. */
-export type ForEach = (refs: readonly PaymentRef[], work: (ref: PaymentRef) => Promise<void>) => Promise<void>;
 
 /** Looks at every payment that is due: unsent, of unknown outcome, waiting for the customer or the bank. @returns whether there may be more */
 export async function resolveDuePayments(cashier: Cashier, buckets: number[], limit: number, forEach: ForEach): Promise<boolean> {

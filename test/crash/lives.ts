@@ -4,7 +4,6 @@
  */
 import { expect } from '@jest/globals';
 import type { PriceId, PurchaseId, SetupId, SubscriptionId, TransactionId } from '../../src/domain/ids.js';
-import { eachAtMost } from '../../src/platform/repeat.js';
 import { applyWebhooks, fetchMissedEvents } from '../../src/usecases/apply-webhooks.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
 import { makeCommands } from '../../src/usecases/commands.js';
@@ -14,7 +13,7 @@ import { giveBackOrphans } from '../../src/usecases/give-back-orphan.js';
 import { relayChanges } from '../../src/usecases/relay-changes.js';
 import { resolveDuePayments, resolveDueRefunds } from '../../src/usecases/resolve-due.js';
 import { Killed, mortal } from '../support/mortal.js';
-import { finishStep, newKey, someStaff, someUser, withCard, type World } from '../support/world.js';
+import { ALL_BUCKETS, finishStep, newKey, oneByOne, someStaff, someUser, withCard, type World } from '../support/world.js';
 
 /** One cut of one life: a process is cut while it runs `run`. */
 export interface Stage {
@@ -36,16 +35,18 @@ export interface Life {
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-const BUCKETS = Array.from({ length: 4096 }, (_, bucket) => bucket);
 const LIMIT = 64;
-const one = <Item>(items: readonly Item[], work: (item: Item) => Promise<void>) => eachAtMost(items, 1, work);
 
 /** Turns of a worker. One thing at a time: the order of the points is then the same each time. */
 const turn = {
-  payments: (cashier: Cashier) => resolveDuePayments(cashier, BUCKETS, LIMIT, one),
-  refunds: (cashier: Cashier) => resolveDueRefunds(cashier, BUCKETS, LIMIT, one),
-  orphans: (cashier: Cashier) => giveBackOrphans(cashier, BUCKETS, LIMIT, one),
-  webhooks: (cashier: Cashier) => applyWebhooks(cashier, BUCKETS, LIMIT),
+  payments: (cashier: Cashier) => resolveDuePayments(cashier, ALL_BUCKETS, LIMIT, oneByOne),
+  refunds: (cashier: Cashier) => resolveDueRefunds(cashier, ALL_BUCKETS, LIMIT, oneByOne),
+  orphans: (cashier: Cashier) => giveBackOrphans(cashier, ALL_BUCKETS, LIMIT, oneByOne),
+  webhooks: async (cashier: Cashier): Promise<number> => {
+    const { claimed, failures } = await applyWebhooks(cashier, ALL_BUCKETS, LIMIT, oneByOne);
+    if (failures.length > 0) throw new AggregateError(failures);
+    return claimed;
+  },
 };
 
 /** Prices of the catalogue that lives are about. */
@@ -462,7 +463,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
         const { actor, subscriptionId } = await subscribed();
         await cancelling(actor, subscriptionId, false)(world.commands);
         await world.advance(32 * 24 * HOUR);
-        return { actor, run: (cashier) => endDueSubscriptions(cashier, BUCKETS, LIMIT) };
+        return { actor, run: (cashier) => endDueSubscriptions(cashier, ALL_BUCKETS, LIMIT) };
       },
     },
     {

@@ -10,6 +10,7 @@ import { REFUND_MOVES } from '../../src/domain/refund/refund.js';
 import { SUBSCRIPTION_MOVES } from '../../src/domain/subscription/subscription.js';
 import { cardOfToken, allTokens } from '../../src/sandbox/stripe/cards.js';
 import { parseInvariants } from '../../src/store/invariants.js';
+import { FENCES } from '../crash/fences.js';
 
 const read = (name: string): string => readFileSync(name, 'utf8');
 const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { encoding: 'utf8' })
@@ -99,6 +100,19 @@ test('every fence in the documents is an index of the tables, and no fence is le
     return name && fence ? [`${fence}: ${name}`] : [];
   });
   expect(told.toSorted()).toEqual(made.toSorted());
+});
+
+test('every fence stands in the code exactly as its removal expects it, and in the table with what it stops and a test that notices', () => {
+  const misplaced = FENCES.flatMap(({ id, edits }) =>
+    edits
+      .filter(({ file, find, replace }) => read(file).split(find).length !== 2 || find === replace)
+      .map(({ file, find }) => ({ id, file, find })),
+  );
+  expect(misplaced).toEqual([]);
+  const told = rowsOf(read('docs/fences.md')).map(([id = '', stops]) => [codesIn(id)[0], stops]);
+  expect(told).toEqual(FENCES.map(({ id, stops }) => [id, stops]));
+  const noticing = rowsOf(read('docs/fences.md')).map(([, , , caughtBy = '']) => codesIn(caughtBy)[0] ?? '');
+  expect(noticing.filter((file) => !existsSync(file))).toEqual([]);
 });
 
 test('every setting that the code reads is documented, and no other', () => {

@@ -1,13 +1,14 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import Stripe from 'stripe';
 import { pgConfig } from '../../src/platform/database-options.js';
 import { SystemRandom } from '../../src/platform/random.js';
+import { eachAtMost, type ForEach } from '../../src/platform/repeat.js';
 import { stripeProvider } from '../../src/providers/stripe/adapter.js';
 import { startStripeStandIn, type StripeStandIn } from '../../src/sandbox/stripe/server.js';
 import { openDatabase } from '../../src/store/database.js';
@@ -18,11 +19,13 @@ import type { Actor, Commands } from '../../src/usecases/contract.js';
 import { publishCatalogue, readCatalogue } from '../../src/usecases/publish-catalogue.js';
 import { receiveWebhook } from '../../src/usecases/receive-webhook.js';
 import { makeChores, type Chore } from '../../src/worker/chores.js';
-import { keepPartitions } from '../../src/store/partitions.js';
+import { dropOldPartitions, keepPartitions } from '../../src/store/partitions.js';
 import { ShiftedClock } from './clock.js';
 import { testDatabase, type TestDatabase } from './postgres.js';
 
-const WEBHOOK_SECRET = 'whsec_sandbox_test';
+/** What the stand-in signs webhooks with. */
+export const WEBHOOK_SECRET = 'whsec_sandbox_test';
+/** Short, for tests in which the provider does not answer; the product waits 20 s. */
 const CALL_TIMEOUT_MS = 1_500;
 
 /** What the stand-in really did. */
@@ -53,9 +56,31 @@ export interface World {
   truth(): Promise<Truth>;
   /** Takes every event the stand-in has, or its newest few, or those of some types, as its webhooks would bring them. */
   receiveEvents(only?: { newest: number; types?: RegExp }): Promise<void>;
+  /** Every event the stand-in has, oldest first. */
+  events(): Promise<Stripe.Event[]>;
+  /** Takes one event as its webhook brings it, signed now. */
+  receive(event: Stripe.Event): Promise<'stored' | 'refused'>;
+  /** What chores reported of single pieces of work, not taken by a test yet; a world that stops with some fails. */
+  reported: unknown[];
+  /** Another worker with a pool of its own; `change` makes its cashier another one. */
+  startWorker(change?: (cashier: Cashier) => Cashier): Promise<Pick<World, 'work'>>;
+  /** The official client on the stand-in: what a merchant does in the provider's dashboard. */
+  stripe: Stripe;
   query<Row extends pg.QueryResultRow>(text: string, params?: unknown[]): Promise<Row[]>;
   stop(): Promise<void>;
 }
+
+/** The header of a webhook with this body, as Stripe signs it at an instant. */
+export function signedBy(secret: string, body: Buffer, at: Date): string {
+  const seconds = Math.floor(at.getTime() / 1000);
+  return `t=${seconds},v1=${createHmac('sha256', secret).update(`${seconds}.`).update(body).digest('hex')}`;
+}
+
+/** Every bucket there is. */
+export const ALL_BUCKETS = Array.from({ length: 4096 }, (_, bucket) => bucket);
+
+/** Work for one after the other, so that its order is the same each time. */
+export const oneByOne: ForEach = (items, work) => eachAtMost(items, 1, work);
 
 /** A user nobody else uses. */
 export function someUser(name = 'user'): Actor {
@@ -77,7 +102,7 @@ export function newKey(): string {
 }
 
 /** Starts a world of its own; `stop()` it in afterAll. */
-export async function startWorld(): Promise<World> {
+export async function startWorld({ callTimeoutMs = CALL_TIMEOUT_MS } = {}): Promise<World> {
   const [db, stateDir] = [await testDatabase(), await mkdtemp(path.join(os.tmpdir(), 'world-'))];
   const clock = new ShiftedClock();
   const client = await db.ownerPool.connect();
@@ -109,7 +134,7 @@ export async function startWorld(): Promise<World> {
       publishableKey: 'pk_test_sandbox',
       apiBase: standIn.url,
       accountId: 1,
-      timeoutMs: CALL_TIMEOUT_MS,
+      timeoutMs: callTimeoutMs,
     }),
     env: 'test',
     monotonicMs: () => performance.now(),
@@ -127,9 +152,18 @@ export async function startWorld(): Promise<World> {
     const owner = new pg.Client(pgConfig(db.options));
     await owner.connect();
     await keepPartitions(owner, clock.now());
+    await dropOldPartitions(owner, clock.now());
     await owner.end();
   };
-  const chores: Chore[] = makeChores(worker, { channel: 'test', maintain: partitions });
+  const reported: unknown[] = [];
+  const choresOf = (cashier: Cashier): Chore[] =>
+    makeChores(cashier, { channel: 'test', maintain: partitions, report: (error) => void reported.push(error) });
+  const workWith =
+    (chores: Chore[]): World['work'] =>
+    async (...only) => {
+      for (const chore of chores) if (only.length === 0 || only.includes(chore.name)) while (await chore.run());
+    };
+  const pools = [appSource, workerSource];
   const control = async (method: string, route: string, body?: object): Promise<unknown> => {
     const answer = await fetch(`${standIn.url}/sandbox/${route}`, {
       method,
@@ -141,6 +175,10 @@ export async function startWorld(): Promise<World> {
   const receive = receiveWebhook(gateway);
   const stripe = new Stripe('sk_test_sandbox', { host: '127.0.0.1', port: standIn.port, protocol: 'http', telemetry: false });
   const seen = new Set<string>();
+  const receiveEvent: World['receive'] = async (event) => {
+    const body = Buffer.from(JSON.stringify(event));
+    return receive(body, { 'stripe-signature': signedBy(WEBHOOK_SECRET, body, clock.now()) });
+  };
   return {
     db,
     clock,
@@ -149,9 +187,14 @@ export async function startWorld(): Promise<World> {
     commands: makeCommands(gateway),
     standIn,
     wakes,
-    work: async (...only) => {
-      for (const chore of chores) if (only.length === 0 || only.includes(chore.name)) while (await chore.run());
+    work: workWith(choresOf(worker)),
+    reported,
+    startWorker: async (change = (cashier) => cashier) => {
+      const source = await openDatabase(db.options, 'pay_worker', 5);
+      pools.push(source);
+      return { work: workWith(choresOf(change(cashierOver(source)))) };
     },
+    stripe,
     advance: async (ms) => {
       clock.advance(ms);
       await partitions();
@@ -166,19 +209,22 @@ export async function startWorld(): Promise<World> {
         if (left-- <= 0) return;
         if (seen.has(event.id) || only?.types?.test(event.type) === false) continue;
         seen.add(event.id);
-        const payload = JSON.stringify(event);
-        const timestamp = Math.floor(clock.now().getTime() / 1000);
-        const header = stripe.webhooks.generateTestHeaderString({ payload, secret: WEBHOOK_SECRET, timestamp });
-        await receive(Buffer.from(payload), { 'stripe-signature': header });
+        await receiveEvent(event);
       }
     },
+    events: async () => {
+      const newestFirst: Stripe.Event[] = [];
+      for await (const event of stripe.events.list({ limit: 100 })) newestFirst.push(event);
+      return newestFirst.toReversed();
+    },
+    receive: receiveEvent,
     query: async (text, params) => (await db.ownerPool.query(text, params)).rows,
     stop: async () => {
-      await appSource.destroy();
-      await workerSource.destroy();
+      for (const pool of pools) await pool.destroy();
       await standIn.stop();
       await db.drop();
       await rm(stateDir, { recursive: true, force: true });
+      if (reported.length > 0) throw new AggregateError(reported, 'The worker reported what no test asked about.');
     },
   };
 }

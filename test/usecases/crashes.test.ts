@@ -6,12 +6,8 @@ import type { Cashier } from '../../src/usecases/cashier.js';
 import { makeCommands } from '../../src/usecases/commands.js';
 import type { Actor, SubscribeCommand } from '../../src/usecases/contract.js';
 import { expectSoundBooks } from '../support/book-checks.js';
+import { Killed, mortal } from '../support/mortal.js';
 import { newKey, priceId, someStaff, someUser, startWorld, withCard, type World } from '../support/world.js';
-
-/** Where a process dies: before or after its n-th commit, or before or after its call to the provider. */
-type Death = { at: 'commit'; n: number; when: 'before' | 'after' } | { at: 'call'; when: 'before' | 'after' };
-
-class Killed extends Error {}
 
 let world: World;
 let premium: PriceId;
@@ -37,54 +33,6 @@ function sourceWith(commit: (write: () => Promise<void>) => Promise<void>): Data
   });
 }
 
-/** The gateway's cashier in a process that dies at a point of our choice; from then on nothing it does has an effect. */
-function dyingCashier(death: Death): Cashier {
-  let isDead = false;
-  let commits = 0;
-  const die = (): never => {
-    isDead = true;
-    throw new Killed();
-  };
-  const { tx, provider } = world.gateway;
-  const source = sourceWith(async (write) => {
-    if (isDead) throw new Killed();
-    commits++;
-    const isHere = death.at === 'commit' && death.n === commits;
-    if (isHere && death.when === 'before') die();
-    await write();
-    if (isHere) die();
-  });
-  const called = async <T>(call: () => Promise<T>): Promise<T> => {
-    if (isDead || (death.at === 'call' && death.when === 'before')) die();
-    const answer = await call();
-    return death.at === 'call' ? die() : answer;
-  };
-  return {
-    ...world.gateway,
-    tx: { ...tx, source },
-    provider: {
-      ...provider,
-      charge: (request) => called(() => provider.charge(request)),
-      refund: (request) => called(() => provider.refund(request)),
-    },
-  };
-}
-
-const DEATHS: Death[] = [
-  { at: 'commit', n: 1, when: 'before' },
-  { at: 'commit', n: 1, when: 'after' },
-  { at: 'commit', n: 2, when: 'before' },
-  { at: 'commit', n: 2, when: 'after' },
-  { at: 'call', when: 'before' },
-  { at: 'call', when: 'after' },
-  { at: 'commit', n: 3, when: 'before' },
-  { at: 'commit', n: 3, when: 'after' },
-];
-
-const titled = DEATHS.map(
-  (death) => [death.at === 'call' ? `${death.when} its call` : `${death.when} its commit ${death.n}`, death] as const,
-);
-
 async function paidCharges(actor: Actor) {
   const [row] = await world.query<{ object_id: string }>('select object_id from provider_customer where user_id = $1', [
     actor.userId,
@@ -99,46 +47,6 @@ async function recover(): Promise<void> {
     await world.work('payments', 'refunds');
   }
 }
-
-test.each(titled)('a gateway that dies %s charges once or, before anything was begun, not at all', async (_title, death) => {
-  const ana = await withCard(world, someUser());
-  const command = subscription();
-  await expect(makeCommands(dyingCashier(death)).subscribe(ana, command)).rejects.toThrow(Killed);
-  await recover();
-  const wasBegun = death.at === 'call' || death.n > 1 || death.when === 'after';
-  expect(await paidCharges(ana)).toHaveLength(wasBegun ? 1 : 0);
-  // The client never had an answer and asks again with its key: one charge, one subscription, whatever happened before.
-  const answer = await world.commands.subscribe(ana, command);
-  expect([answer.refusals, answer.isReplay]).toEqual([[], wasBegun]);
-  expect(await paidCharges(ana)).toHaveLength(1);
-  const rows = await world.query<{ status: string }>('select status from subscription where user_id = $1', [ana.userId]);
-  expect(rows).toEqual([{ status: 'active' }]);
-  await expectSoundBooks(world);
-});
-
-test.each(titled)('a gateway that dies %s refunds once or, before anything was begun, not at all', async (_title, death) => {
-  const ana = await withCard(world, someUser());
-  const { transactionId } = await world.commands.subscribe(ana, subscription());
-  const sue = someStaff('support');
-  const command = {
-    transactionId: transactionId as TransactionId,
-    amount: { minor: 300n, currency: 'USD' },
-    reason: 'requested' as const,
-    note: null,
-    endSubscription: false,
-    idempotencyKey: newKey(),
-  };
-  // Between its first and its claiming unit of work a refund reads whose it is: one commit more than a charge.
-  const later: Death = death.at === 'commit' && death.n > 1 ? { ...death, n: death.n + 1 } : death;
-  await expect(makeCommands(dyingCashier(later)).refund(sue, command)).rejects.toThrow(Killed);
-  await recover();
-  const wasBegun = death.at === 'call' || death.n > 1 || death.when === 'after';
-  expect((await paidCharges(ana))[0]?.amount_refunded).toBe(wasBegun ? 300 : 0);
-  const answer = await world.commands.refund(sue, command);
-  expect([answer.refusals, answer.isReplay]).toEqual([[], wasBegun]);
-  expect((await paidCharges(ana))[0]?.amount_refunded).toBe(300);
-  await expectSoundBooks(world);
-});
 
 test('a worker and a gateway that settle one payment at the same instant write its outcome once', async () => {
   const ana = await withCard(world, someUser());
@@ -178,9 +86,9 @@ test('a process that is held up between its claim and its call does not call any
 
 test('a repeat that comes while the first request still holds its claim is told to come again, for a charge and a refund', async () => {
   const ana = await withCard(world, someUser());
-  const claimed: Death = { at: 'call', when: 'before' };
+  const dying = () => mortal(world.gateway, (point) => point === 'before charge' || point === 'before refund').cashier;
   const command = subscription();
-  await expect(makeCommands(dyingCashier(claimed)).subscribe(ana, command)).rejects.toThrow(Killed);
+  await expect(makeCommands(dying()).subscribe(ana, command)).rejects.toThrow(Killed);
   const early = await world.commands.subscribe(ana, command);
   expect(early.refusals.map(({ code, retryAfterMs }) => [code, retryAfterMs])).toEqual([['IDEMPOTENCY_IN_PROGRESS', 2_000]]);
   await recover();
@@ -195,7 +103,7 @@ test('a repeat that comes while the first request still holds its claim is told 
     endSubscription: false,
     idempotencyKey: newKey(),
   };
-  await expect(makeCommands(dyingCashier(claimed)).refund(sue, back)).rejects.toThrow(Killed);
+  await expect(makeCommands(dying()).refund(sue, back)).rejects.toThrow(Killed);
   expect((await world.commands.refund(sue, back)).refusals.map((one) => one.code)).toEqual(['IDEMPOTENCY_IN_PROGRESS']);
   await recover();
   expect((await world.commands.refund(sue, back)).refusals).toEqual([]);

@@ -11,7 +11,7 @@ let dinar: PriceId;
 let dollars: PriceId;
 
 beforeAll(async () => {
-  world = await startWorld();
+  world = await startWorld({ callTimeoutMs: 20_000 });
   premium = (await priceId(world, { tier: 'premium' })) as PriceId;
   const [product] = await world.query<{ key: string }>('select key from product where unlocks is not null');
   if (!product) throw new Error('no product unlocks anything');

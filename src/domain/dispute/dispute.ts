@@ -67,3 +67,27 @@ export function decideDisputeStep(booked: ToldDispute | null, told: ToldDispute)
   const isNews = withdraws || booked?.status !== status;
   return { status, withdraws, reinstates, loses: isGone && isNews && !told.isReinstated };
 }
+
+/** Why a subscription gives no access though it is paid for. */
+export type Hold = 'none' | 'dispute' | 'fraud';
+
+/** What news of one dispute is to the subscription whose charge it contests. */
+export interface HoldFacts {
+  hold: Hold;
+  /** The dispute as it was kept; null when it is met for the first time. */
+  before: DisputeStatus | null;
+  status: DisputeStatus;
+  /** Some dispute of the charge runs, this one or another. */
+  isAnyRunning: boolean;
+}
+
+/**
+ * Decides the hold, and whether the renewal now needs the customer's yes, which it does once a dispute is over that was not lost. One that
+ * is first met when it has been won leaves what it would have left had each of its steps been told.
+ */
+export function decideHold({ hold, before, status, isAnyRunning }: HoldFacts): { hold: Hold; needsConsent: boolean } {
+  const wasRunning = before === 'open' || before === 'under_review';
+  const needsConsent = status === 'won' || (status === 'closed' && wasRunning);
+  if (isAnyRunning) return { hold: hold === 'none' ? 'dispute' : hold, needsConsent };
+  return { hold: hold === 'dispute' ? 'none' : hold, needsConsent };
+}

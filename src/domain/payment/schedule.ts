@@ -120,7 +120,6 @@ const LISTINGS_APART_MS = 10 * MINUTE;
 export interface AbsenceFacts {
   now: Date;
   callDeadlineAt: Date;
-  leaseUntil: Date | null;
   /** Instants of complete listings that did not show it. */
   emptyListings: readonly Date[];
   /** A webhook, in whatever state, names it. */
@@ -128,16 +127,15 @@ export interface AbsenceFacts {
 }
 
 /**
- * Whether it is certain that the provider never did it: no call can still be running, two complete listings 10 minutes apart
- * were without it, no webhook named it.
+ * Whether it is certain that the provider never did it: two complete listings, long after the call's deadline and 10 minutes
+ * apart, were without it, and no webhook named it. That no call can still be running follows from the first: it is younger
+ * than the deadline by far more than a call can last.
  */
 export function mayConcludeAbsence(facts: AbsenceFacts): boolean {
-  const now = facts.now.getTime();
-  const deadline = facts.callDeadlineAt.getTime();
-  if (facts.isInInbox || now < deadline + 2 * CALL_TIMEOUT_MS) return false;
-  if (facts.leaseUntil !== null && facts.leaseUntil.getTime() >= now) return false;
+  if (facts.isInInbox) return false;
+  const [now, deadline] = [facts.now.getTime(), facts.callDeadlineAt.getTime()];
   const counted = facts.emptyListings.map((at) => at.getTime()).filter((at) => at >= deadline + ABSENCE_BOUND_MS && at <= now);
-  return counted.length >= 2 && Math.max(...counted) - Math.min(...counted) >= LISTINGS_APART_MS;
+  return Math.max(...counted) - Math.min(...counted) >= LISTINGS_APART_MS;
 }
 
 /** An operation that was called absent is looked for again so long after its first empty listing. */
@@ -176,8 +174,7 @@ export function afterEmptyListing(facts: {
   const countsFrom = callDeadlineAt.getTime() + ABSENCE_BOUND_MS;
   const absentSince = facts.absentSince ?? (now.getTime() >= countsFrom ? now : null);
   if (absentSince === null) return { kind: 'look_again', absentSince, at: new Date(countsFrom + PLANNING_MARGIN_MS) };
-  if (mayConcludeAbsence({ now, callDeadlineAt, leaseUntil: null, emptyListings: [absentSince, now], isInInbox }))
-    return { kind: 'absent' };
+  if (mayConcludeAbsence({ now, callDeadlineAt, emptyListings: [absentSince, now], isInInbox })) return { kind: 'absent' };
   const apart = absentSince.getTime() + LISTINGS_APART_MS;
   // Named by a webhook, it is expected to show: the next listing tells.
   const at = apart > now.getTime() ? apart : now.getTime() + LISTINGS_APART_MS;

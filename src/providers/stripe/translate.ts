@@ -1,5 +1,6 @@
 /** Stripe's objects in our terms. Pure: one function per object; unknown values of open enums fall to the careful side. */
 import type Stripe from 'stripe';
+import { z } from 'zod';
 import type {
   DeclineCodes,
   DisputeFact,
@@ -216,6 +217,41 @@ export function recordOf(
     // A charge in the books is a charge that succeeded; Stripe's own status here is about when the money may be paid out.
     status: 'succeeded',
     raw: JSON.stringify({ id, amount, fee, net, currency, type, reporting_category, created, exchange_rate }),
+  };
+}
+
+/** What we read of an event's text. Other kinds of notice (thin events, which name an object elsewhere) have another form. */
+const EVENT = z.object({
+  id: z.string().regex(/^evt_[A-Za-z0-9_]{1,250}$/),
+  type: z.string().regex(/^[a-z0-9_.]{1,100}$/),
+  created: z.int().positive().max(99_999_999_999),
+  data: z.object({
+    object: z.object({
+      id: z
+        .string()
+        .regex(/^[\x21-\x7e]{1,255}$/)
+        .nullish(),
+    }),
+  }),
+});
+
+/** An event from the text of a webhook whose signature is good; null when it is no event. */
+export function readEvent(text: string): ProviderEvent | null {
+  let sent: unknown;
+  try {
+    sent = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  const read = EVENT.safeParse(sent);
+  if (!read.success) return null;
+  const { id, type, created, data } = read.data;
+  return {
+    eventId: id,
+    type,
+    objectKind: objectKindOf(type),
+    objectId: data.object.id ?? null,
+    createdAt: new Date(created * 1000),
   };
 }
 

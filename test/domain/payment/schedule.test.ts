@@ -83,7 +83,6 @@ test.each<{ hasObject: boolean; isKeyAlive: boolean; isWanted: boolean; replayed
 const absent: AbsenceFacts = {
   now: at(1_600),
   callDeadlineAt: at(0),
-  leaseUntil: null,
   emptyListings: [at(900), at(1_500)],
   isInInbox: false,
 };
@@ -96,7 +95,7 @@ test.each<[string, Partial<AbsenceFacts>]>([
   ['one listing', { emptyListings: [at(1_500)] }],
   ['listings too near each other', { emptyListings: [at(950), at(1_500)] }],
   ['a first listing too early', { emptyListings: [at(899), at(1_500)] }],
-  ['a running lease', { leaseUntil: at(1_700) }],
+  ['no listing at all', { emptyListings: [] }],
   ['a webhook that names it', { isInInbox: true }],
   ['a call that may still run', { callDeadlineAt: at(1_570), emptyListings: [at(2_500), at(3_500)] }],
 ])('absence is not concluded from %s', (_, missing) => {
