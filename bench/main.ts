@@ -4,11 +4,12 @@ import { fail } from '../src/platform/run-process.js';
 import { attacks } from './attacks.js';
 import type { Bench } from './bench.js';
 import { fuzz } from './fuzz.js';
+import { live } from './live.js';
 import { overload } from './overload.js';
 import { keepResult, printResult } from './result.js';
 import { storm } from './storm.js';
 
-const BENCHES: readonly Bench[] = [storm, overload, attacks, fuzz];
+const BENCHES: readonly Bench[] = [live, storm, overload, attacks, fuzz];
 
 const program = new Command('bench').description('Runs one bench, prints its ratios and keeps them in bench/results/.');
 for (const bench of BENCHES) {

@@ -1,5 +1,5 @@
 /** The product as `npm start` runs it, on free ports and data of its own, for the time of one bench. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import net, { type AddressInfo } from 'node:net';
@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
+import { socketDatabaseUrl, type DatabaseOptions } from '../src/platform/database-options.js';
 import { embeddedPostgresAddress, removeEmbeddedPostgres } from '../src/platform/embedded-postgres.js';
 import { issueSandboxToken } from '../src/platform/sandbox-issuer.js';
 
@@ -23,7 +24,11 @@ export interface RunningProduct {
   standInUrl: URL;
   /** As the database's superuser. */
   pool: pg.Pool;
+  /** The same database for pools of one's own. */
+  database: DatabaseOptions;
   token(userId: string, scopes?: string[]): Promise<string>;
+  /** Starts one more gateway, which stops with the product; answers with its address. */
+  startGateway(): Promise<URL>;
   /** CPU time that each part has used so far, milliseconds (Linux; nothing elsewhere). */
   cpuMs(): Promise<Record<Part, number>>;
   /** What it has printed last: its processes tell there what they die of. */
@@ -56,7 +61,9 @@ export async function startProduct(settings: Record<string, string>): Promise<Ru
   for (const stream of [launcher.stdout, launcher.stderr])
     stream?.on('data', (text) => (said = (said + String(text)).slice(-8_000)));
   const ended = once(launcher, 'exit');
+  const gateways: ChildProcess[] = [];
   const stop = async (): Promise<void> => {
+    for (const gateway of gateways) gateway.kill('SIGKILL');
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupted);
     launcher.kill('SIGTERM');
     await ended;
@@ -74,15 +81,37 @@ export async function startProduct(settings: Record<string, string>): Promise<Ru
     }
     await pause(50);
   }
-  const pool = new pg.Pool({ ...embeddedPostgresAddress(dataDir), database: 'postgres', max: 10 });
+  const address = embeddedPostgresAddress(dataDir);
+  const pool = new pg.Pool({ ...address, database: 'postgres', max: 10 });
   pool.on('error', () => undefined); // Cut off when the product is stopped under it.
   return {
     url,
     standInUrl: new URL(`http://127.0.0.1:${stripePort}`),
     pool,
+    database: { host: address.host, port: address.port, database: 'postgres', username: address.user },
+    startGateway: async () => {
+      const [own] = await freePorts();
+      const gateway = spawn(process.execPath, ['--enable-source-maps', 'dist/src/main/gateway.js'], {
+        env: { ...env, PORT: String(own), DATABASE_URL: socketDatabaseUrl(address, 'postgres') },
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      });
+      gateways.push(gateway);
+      const gatewayUrl = new URL(`http://127.0.0.1:${own}`);
+      const limit = Date.now() + READY_LIMIT_MS;
+      while (
+        !(await fetch(new URL('/readyz', gatewayUrl)).then(
+          ({ ok }) => ok,
+          () => false,
+        ))
+      ) {
+        if (gateway.exitCode !== null || Date.now() > limit) throw new Error('The second gateway did not start.');
+        await pause(50);
+      }
+      return gatewayUrl;
+    },
     token: (userId, scopes = []) => issueSandboxToken({ dataDir, userId, scopes, ttlSeconds: TOKEN_LIFE_S, now: new Date() }),
     lastWords: () => said,
-    cpuMs: () => cpuOf(launcher.pid ?? 0),
+    cpuMs: () => cpuOf([launcher, ...gateways].map(({ pid }) => pid ?? 0)),
     stop: async () => {
       await pool.end();
       await stop();
@@ -122,9 +151,9 @@ interface ProcessTimes {
   childrenMs: number;
 }
 
-async function cpuOf(launcherPid: number): Promise<Record<Part, number>> {
+async function cpuOf(roots: readonly number[]): Promise<Record<Part, number>> {
   const all = await processes();
-  const ours = new Set([launcherPid]);
+  const ours = new Set(roots);
   for (const pid of ours) for (const one of all) if (one.parent === pid) ours.add(one.pid);
   const used: Record<Part, number> = { gateway: 0, worker: 0, 'stand-in': 0, database: 0 };
   for (const { pid, command, ownMs, childrenMs } of all) {

@@ -104,6 +104,13 @@ export function draining(): GraphQLError {
   ]);
 }
 
+/** No more streams fit into this process. HTTP 503 with Retry-After. */
+export function tooManyStreams(): GraphQLError {
+  return refusal('SERVICE_UNAVAILABLE', 503, 'Too many live streams here: try again elsewhere.', {}, [
+    ['retry-after', String(RETRY_AFTER_S)],
+  ]);
+}
+
 /** A request that is not GraphQL over HTTP: unreadable JSON (400), too big (413), wrong media type (415). */
 export function badRequest(status: number, message: string): GraphQLError {
   return refusal('BAD_REQUEST', status, message);

@@ -14,13 +14,24 @@ export interface GraphMetrics {
   streamsOpen: Gauge;
   feedItems: Counter<'type'>;
   socketsOpen: Gauge;
+  /** Bytes that wait for clients to read. */
+  socketsUnsent: Gauge;
   socketCloses: Counter<'code'>;
+  /** Messages to routers that have streams delivered, by action and outcome: taken, refused, unreachable. */
+  callbacks: Counter<'action' | 'outcome'>;
   cardDataBlocked: Counter<'surface'>;
   authFailures: Counter<'transport'>;
 }
 
-/** Registers the metrics of the graph. `openStreams` and `openSockets` are asked at each scrape. */
-export function graphMetrics(registry: Registry, counts: { openStreams: () => number; openSockets: () => number }): GraphMetrics {
+/** What is asked at each scrape. */
+export interface GraphCounts {
+  openStreams: () => number;
+  openSockets: () => number;
+  unsentBytes: () => number;
+}
+
+/** Registers the metrics of the graph. */
+export function graphMetrics(registry: Registry, counts: GraphCounts): GraphMetrics {
   const registers = [registry];
   const gauge = (name: string, help: string, count: () => number): Gauge =>
     new Gauge({
@@ -70,10 +81,17 @@ export function graphMetrics(registry: Registry, counts: { openStreams: () => nu
       registers,
     }),
     socketsOpen: gauge('graphql_sockets_open', 'WebSocket connections open in this process.', counts.openSockets),
+    socketsUnsent: gauge('graphql_sockets_unsent_bytes', 'Bytes that wait for WebSocket clients to read.', counts.unsentBytes),
     socketCloses: new Counter({
       name: 'graphql_socket_closes_total',
       help: 'WebSocket connections ended, by close code.',
       labelNames: ['code'],
+      registers,
+    }),
+    callbacks: new Counter({
+      name: 'graphql_callbacks_total',
+      help: 'Messages to routers that have streams delivered, by action and outcome (taken, refused, unreachable).',
+      labelNames: ['action', 'outcome'],
       registers,
     }),
     cardDataBlocked: new Counter({

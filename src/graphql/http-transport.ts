@@ -1,4 +1,4 @@
-/** The graph over HTTP: POST, GET for queries, and server-sent events for subscriptions, all on one path. */
+/** The graph over HTTP: POST, GET for queries, server-sent events and a router's callback for subscriptions, all on one path. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ApolloServer } from '@apollo/server';
 import { HeaderMap } from '@apollo/server';
@@ -7,6 +7,7 @@ import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { isListedOrigin, type OriginList } from '../platform/origins.js';
 import type { GraphContext } from '../resolvers/context.js';
 import { isRecord, readGraphRequest, type Admission, type Admitted, type Caller, type GraphRequest } from './admission.js';
+import { asksForCallback, type CallbackTransport } from './callback-transport.js';
 import { identify, type TokenChecker } from './callers.js';
 import { findCardSurface } from './card-guard.js';
 import { tagPublicAnswers } from './catalogue-etag.js';
@@ -53,6 +54,8 @@ export interface HttpTransport {
   checker: TokenChecker;
   makeContext: ContextFactory;
   live: LiveOperations;
+  /** null: the callback protocol is off. */
+  callbacks: CallbackTransport | null;
   persisted: PersistedQueries;
   trusted: TrustedDocuments;
   scope: RequestScope;
@@ -112,6 +115,11 @@ async function answer(transport: HttpTransport, request: FastifyRequest, reply: 
   const asked = await readRequest(transport, request, body);
   const admitted = asked ? transport.admission.admit(asked, caller) : null;
   if (admitted) transport.fieldUsage.count(admitted.document, headerOf(request, CLIENT_HEADER));
+  if (asked && admitted && request.method === 'POST' && asksForCallback(request.headers.accept)) {
+    if (!transport.callbacks) throw badRequest(400, 'Delivery by callback is off here (SUBSCRIPTION_CALLBACK_ALLOWLIST).');
+    const result = await transport.callbacks.open(asked, admitted, caller);
+    return reply.header('cache-control', 'no-store').type('application/json; charset=utf-8').send(JSON.stringify(result));
+  }
   if (asked && admitted?.kind === 'subscription') {
     if (!(request.headers.accept ?? '').includes('text/event-stream')) {
       throw badRequest(

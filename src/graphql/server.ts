@@ -1,5 +1,5 @@
 /**
- * The graph on the network: one HTTP server, one path, three ways in (HTTP, server-sent events, WebSocket). Each request passes the same
+ * The graph on the network: one HTTP server, one path, four ways in (HTTP, server-sent events, WebSocket, a router's callback). Each request passes the same
  * doors in the same order: card data, token, limits, validation, execution.
  */
 import { randomUUID } from 'node:crypto';
@@ -12,6 +12,7 @@ import { listenOn } from '../platform/http-listen.js';
 import type { Logger } from '../platform/log.js';
 import type { Settings } from '../platform/settings.js';
 import type { Clock } from '../ports/clock.js';
+import type { Random } from '../ports/random.js';
 import type { GraphContext } from '../resolvers/context.js';
 import type { FeedReads } from '../store/feed.reads.js';
 import type { FeedCursors } from '../subscriptions/feed-cursor.js';
@@ -20,6 +21,7 @@ import type { LiveContext } from '../subscriptions/payment-status.resolver.js';
 import type { Actor } from '../usecases/contract.js';
 import { Admission, type Caller } from './admission.js';
 import { makeApollo } from './apollo.js';
+import { CALLBACK_LIMITS, CallbackTransport, type CallbackLimits } from './callback-transport.js';
 import type { TokenChecker } from './callers.js';
 import { formatError, RETRY_AFTER_S } from './errors.js';
 import { FieldUsage } from './field-usage.js';
@@ -39,7 +41,7 @@ const REQUEST_ID_FORM = /^[A-Za-z0-9_-]{8,64}$/;
 /** How long live clients have to take their last item, milliseconds. */
 const GOODBYE_MS = 2_000;
 /** How long running requests may go on after the end has been asked for, milliseconds. */
-const CLOSE_GRACE_MS = 10_000;
+const CLOSE_GRACE_MS = 5_000;
 
 /** What the graph is served with. */
 export interface GraphServerOptions {
@@ -51,12 +53,22 @@ export interface GraphServerOptions {
   feed: { hub: FeedHub; reads: FeedReads; cursors: FeedCursors };
   /** The machine's: the life of a token and what may be asked for in a time are no billing time. */
   machineClock: Clock;
+  /** Spreads what must not happen all at once. */
+  random: Random;
   log: Logger;
   registry: Registry;
   /** Port 0 takes a free one. In production: no introspection, nothing but subscriptions over WebSocket. */
   settings: Pick<
     Settings,
-    'host' | 'port' | 'environment' | 'hasRateLimits' | 'hasLoadShedding' | 'trustedDocuments' | 'routerSecrets' | 'corsOrigins'
+    | 'host'
+    | 'port'
+    | 'environment'
+    | 'hasRateLimits'
+    | 'hasLoadShedding'
+    | 'trustedDocuments'
+    | 'routerSecrets'
+    | 'corsOrigins'
+    | 'callbackAllowlist'
   >;
   /** Documents that clients were built with, by id; none where the list is not used. */
   trustedDocuments?: ReadonlyMap<string, string>;
@@ -66,6 +78,7 @@ export interface GraphServerOptions {
   countFault?: (cause: unknown) => void;
   /** Shorter ones for tests. */
   socketTimings?: SocketTimings;
+  callbackLimits?: CallbackLimits;
   budgetMs?: { query: number; mutation: number };
   loadBounds?: LoadBounds;
 }
@@ -98,6 +111,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
   const metrics = graphMetrics(options.registry, {
     openStreams: () => feed.hub.openStreams,
     openSockets: () => sockets?.openSockets ?? 0,
+    unsentBytes: () => sockets?.unsentBytes ?? 0,
   });
   const format = (error: unknown, requestId: string): GraphQLFormattedError =>
     formatError(error, requestId, {
@@ -146,6 +160,17 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     registry: options.registry,
     ...(options.loadBounds && { bounds: options.loadBounds }),
   });
+  const callbacks =
+    settings.callbackAllowlist.length === 0
+      ? null
+      : new CallbackTransport({
+          allowlist: settings.callbackAllowlist,
+          live,
+          metrics,
+          format,
+          limits: options.callbackLimits ?? CALLBACK_LIMITS,
+        });
+
   let isDraining = false;
   const http: HttpTransport = {
     apollo,
@@ -153,6 +178,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     checker,
     makeContext,
     live,
+    callbacks,
     persisted,
     trusted,
     scope,
@@ -203,8 +229,10 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     isOverloaded: () => gate.isRefusing,
     stop: async (drainMs) => {
       isDraining = true;
-      await feed.hub.drain(GOODBYE_MS);
-      await webSockets.drain(drainMs);
+      webSockets.beginDrain();
+      await feed.hub.drain({ spreadMs: drainMs, limitMs: GOODBYE_MS, random: options.random });
+      webSockets.endDrain();
+      await callbacks?.stop(GOODBYE_MS);
       const overdue = new AbortController();
       void delay(CLOSE_GRACE_MS, undefined, { signal: overdue.signal }).then(
         () => {

@@ -10,12 +10,13 @@ import { pgConfig } from '../platform/database-options.js';
 import { createLogger } from '../platform/log.js';
 import { createMetrics } from '../platform/metrics.js';
 import { OneLineError } from '../platform/one-line-error.js';
+import { SystemRandom } from '../platform/random.js';
 import { repeat } from '../platform/repeat.js';
 import { runProcess } from '../platform/run-process.js';
 import { issueSandboxToken, LONGEST_SANDBOX_TTL_SECONDS, prepareSandboxIssuer } from '../platform/sandbox-issuer.js';
 import { databaseOptions, readSettings, SANDBOX_ISSUER, type Settings } from '../platform/settings.js';
 import { TokenVerifier } from '../platform/tokens.js';
-import { makeReads } from '../resolvers/loaders/reads.js';
+import { makeReads, type Reads } from '../resolvers/loaders/reads.js';
 import { Catalogue } from '../store/catalogue.reads.js';
 import { openDatabase } from '../store/database.js';
 import { feedReads, listenForWakes } from '../store/feed.reads.js';
@@ -117,19 +118,26 @@ runProcess(async (shutdown) => {
   let server: GraphServer | null = null;
   server = await startGraphServer({
     schema,
-    makeContext: ({ actor, requestId, isRouter }) => ({
-      actor,
-      requestId,
-      isRouter,
-      commands,
-      reads: makeReads(reader, catalogue, settings.cursorSecret.reveal(), clock),
-      clock,
-      publishableKeys: { stripe: settings.stripe.publishableKey, paypal: null, plaid: null },
-      replay: { isReplay: false },
-    }),
+    makeContext: ({ actor, requestId, isRouter }) => {
+      // A stream that waits holds its context for hours and reads nothing by it.
+      let own: Reads | null = null;
+      return {
+        actor,
+        requestId,
+        isRouter,
+        commands,
+        get reads() {
+          return (own ??= makeReads(reader, catalogue, settings.cursorSecret.reveal(), clock));
+        },
+        clock,
+        publishableKeys: { stripe: settings.stripe.publishableKey, paypal: null, plaid: null },
+        replay: { isReplay: false },
+      };
+    },
     checker: new TokenVerifier(settings.auth, machineClock),
     feed: { hub, reads, cursors: new FeedCursors(settings.cursorSecret) },
     machineClock,
+    random: new SystemRandom(),
     countFault,
     log,
     registry,

@@ -56,6 +56,7 @@ export interface Settings {
   /** How far this process's clock is ahead of the sandbox's; 0 outside of it. */
   sandboxClockOffsetMs: number;
   usersPort: number;
+  postsPort: number;
   supergraphPort: number;
   auth: AuthSettings;
   /** Accepted proofs of the router, none = the router's fields are open. Two while it is being rotated. */
@@ -74,6 +75,8 @@ export interface Settings {
   returnOrigins: OriginList;
   /** Whose pages may call the gateway from a browser. */
   corsOrigins: OriginList;
+  /** Below which addresses a router may have live updates delivered; none = the callback protocol is off. */
+  callbackAllowlist: readonly URL[];
 }
 
 /** A setting is wrong or missing. The message holds no secret. */
@@ -131,6 +134,14 @@ const listText = z.string().transform((text) =>
     .filter(Boolean),
 );
 const originsText = listText.refine((list) => list.every((each) => URL.canParse(each) && new URL(each).origin === each));
+const callbackText = listText
+  .refine((list) =>
+    list.every((each) => {
+      const url = URL.canParse(each) ? new URL(each) : null;
+      return url !== null && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash;
+    }),
+  )
+  .transform((list) => list.map((each) => new URL(each)));
 const secretsText = listText
   .refine((list) => list.length >= 1 && list.length <= MOST_ACTIVE_SECRETS)
   .transform((list) => list.map((each) => new Secret(each)));
@@ -173,6 +184,7 @@ export function readSettings(env: Environment): Settings {
     sandboxStripePort,
     sandboxClockOffsetMs: readClockOffset(env, isSandbox),
     usersPort: readPort(env, 'USERS_PORT', 4001),
+    postsPort: readPort(env, 'POSTS_PORT', 4002),
     supergraphPort: readPort(env, 'SUPERGRAPH_PORT', 4100),
     auth: readAuth(env, { isProduction, dataDir }),
     routerSecrets: read(env, 'ROUTER_SECRET', secretsText, 'one secret, or two with a comma between') ?? [],
@@ -190,6 +202,13 @@ export function readSettings(env: Environment): Settings {
     cursorSecret: readCursorSecret(env, { isSandbox, dataDir }),
     returnOrigins: readOrigins(env, 'RETURN_URL_ALLOWLIST', isSandbox),
     corsOrigins: readOrigins(env, 'CORS_ORIGINS', isSandbox),
+    callbackAllowlist:
+      read(
+        env,
+        'SUBSCRIPTION_CALLBACK_ALLOWLIST',
+        callbackText,
+        'addresses such as https://router.example.com/callback with commas between',
+      ) ?? [],
   };
 }
 

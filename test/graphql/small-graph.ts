@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import type { BelievedToken, TokenChecker } from '../../src/graphql/callers.js';
 import { startGraphServer, type GraphServer, type GraphServerOptions } from '../../src/graphql/server.js';
+import { SystemRandom } from '../../src/platform/random.js';
 import { Secret } from '../../src/platform/secret.js';
 import { Forbidden } from '../../src/usecases/forbidden.js';
 import type { GraphContext } from '../../src/resolvers/context.js';
@@ -149,6 +150,7 @@ const SETTINGS: GraphServerOptions['settings'] = {
   trustedDocuments: 'off',
   routerSecrets: [],
   corsOrigins: { origins: ['https://app.example'], includesLoopback: false },
+  callbackAllowlist: [],
 };
 
 interface SmallOptions extends Partial<Omit<GraphServerOptions, 'settings'>> {
@@ -183,6 +185,7 @@ export async function startSmallServer({ settings, ...options }: SmallOptions = 
       cursors: new FeedCursors(new Secret('secret')),
     },
     machineClock: { now: () => new Date() },
+    random: new SystemRandom(),
     log: pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) }),
     registry,
     settings: { ...SETTINGS, ...settings },

@@ -40,6 +40,8 @@ test('with no setting at all everything is the sandbox on this machine', () => {
     isSandbox: true,
     sandboxStripePort: 4010,
     usersPort: 4001,
+    postsPort: 4002,
+    callbackAllowlist: [],
     hasRateLimits: false,
     hasLoadShedding: false,
     trustedDocuments: 'off',
@@ -69,6 +71,11 @@ test('the clock of one process of the sandbox may go before or after that of the
   expect(read({}).sandboxClockOffsetMs).toBe(0);
 });
 
+test('addresses that live updates may be posted to are named one by one', () => {
+  const { callbackAllowlist } = read({ SUBSCRIPTION_CALLBACK_ALLOWLIST: 'https://a.example/callback, http://10.0.0.1:4100' });
+  expect(callbackAllowlist.map(({ href }) => href)).toEqual(['https://a.example/callback', 'http://10.0.0.1:4100/']);
+});
+
 test('the size of the writing pool may be set', () => {
   expect(read({ DATABASE_POOL: '10' }).databasePool).toBe(10);
 });
@@ -86,6 +93,12 @@ test.each<[Record<string, string>, string]>([
   [{ PORT: '0' }, 'PORT must be a whole number from 1 to 65535, got "0".'],
   [{ PORT: '65536' }, 'PORT must be a whole number from 1 to 65535, got "65536".'],
   [{ PORT: '65000' }, 'PORT must be at most 64535, because the worker listens on PORT+1000, got "65000".'],
+  ...['a.example/callback', 'ftp://a.example/', 'https://user@a.example/', 'https://a.example/?to=b'].map(
+    (address): [Record<string, string>, string] => [
+      { SUBSCRIPTION_CALLBACK_ALLOWLIST: address },
+      `SUBSCRIPTION_CALLBACK_ALLOWLIST must be addresses such as https://router.example.com/callback with commas between, got "${address}".`,
+    ],
+  ),
   [{ USERS_PORT: '4.5' }, 'USERS_PORT must be a whole number from 1 to 65535, got "4.5".'],
   [{ DATABASE_POOL: '0' }, 'DATABASE_POOL must be a whole number from 1 to 1000, got "0".'],
   [{ SANDBOX: 'yes' }, 'SANDBOX must be on or off, got "yes".'],

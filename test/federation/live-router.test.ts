@@ -1,0 +1,165 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { addCustomers, ChangeWriter } from '../../bench/live-load.js';
+import { buildGraphSchema } from '../../src/graphql/schema.js';
+import { CALLBACK_PATH, LIVE_MODES, makeRouter, type LiveMode } from '../../src/graphql/supergraph.js';
+import { eventually } from '../support/eventually.js';
+import { startProduct, type Product } from '../support/product.js';
+
+/** How long the router of these tests waits for a sign of life of a delivery. */
+const SILENCE_MS = 1_000;
+
+let product: Product;
+let writer: ChangeWriter;
+const routers = new Map<LiveMode, { url: string; stop(): Promise<void> }>();
+const followers: Follower[] = [];
+
+beforeAll(async () => {
+  const port = await freePort();
+  product = await startProduct({ settings: { SUBSCRIPTION_CALLBACK_ALLOWLIST: `http://127.0.0.1:${port}${CALLBACK_PATH}` } });
+  writer = await ChangeWriter.open(product.db.options, 2);
+  const subgraph = { name: 'monetization', sdl: buildGraphSchema().sdl, url: `${product.url}/graphql`, hasLiveUpdates: true };
+  for (const liveMode of LIVE_MODES) {
+    const own = liveMode === 'http-callback' ? port : await freePort();
+    const url = `http://127.0.0.1:${own}`;
+    const router = makeRouter({ subgraphs: [subgraph], secret: null, liveMode, url, callbackSilenceMs: SILENCE_MS });
+    await once(router.server.listen(own, '127.0.0.1'), 'listening');
+    routers.set(liveMode, { url, stop: () => router.stop() });
+  }
+});
+afterEach(() => {
+  for (const follower of followers.splice(0)) follower.leave();
+});
+afterAll(async () => {
+  for (const router of routers.values()) await router.stop();
+  await writer.close();
+  await product.stop();
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+interface Item {
+  type: string;
+  sequence: number;
+  cursor: string;
+}
+
+/** A client of the router, which keeps the client's rule and comes back with its last cursor whenever its stream ends. */
+class Follower {
+  /** Numbers of changes, as the rule leaves them. */
+  readonly changes: number[] = [];
+  readonly signals: string[] = [];
+  /** Why streams ended. */
+  readonly ends: string[] = [];
+  repeats = 0;
+  #cursor: string | null = null;
+  readonly #left = new AbortController();
+
+  constructor(
+    private readonly url: string,
+    private readonly token: string,
+  ) {
+    followers.push(this);
+    void this.#run();
+  }
+
+  leave(): void {
+    this.#left.abort();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#left.signal.aborted) {
+      await this.#follow().then(
+        () => this.ends.push('end'),
+        (error: unknown) => this.ends.push(String(error)),
+      );
+      await new Promise((resolve) => setTimeout(resolve, 50).unref());
+    }
+  }
+
+  async #follow(): Promise<void> {
+    const query = `subscription($after: String, $streamKey: String) {
+      paymentStatusChanged(after: $after, streamKey: $streamKey) { type sequence cursor } }`;
+    const response = await fetch(`${this.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${this.token}` },
+      body: JSON.stringify({ query, variables: { after: this.#cursor, streamKey: `${this.ends.length}` } }),
+      signal: this.#left.signal,
+    });
+    let text = '';
+    for await (const chunk of response.body ?? []) {
+      text += new TextDecoder().decode(chunk as Uint8Array);
+      for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+        const data = /^data: (.+)$/m.exec(text.slice(0, end))?.[1];
+        text = text.slice(end + 2);
+        if (!data) continue;
+        const answer = JSON.parse(data) as { data?: { paymentStatusChanged: Item } | null };
+        if (!answer.data) throw new Error(data);
+        this.#take(answer.data.paymentStatusChanged);
+      }
+    }
+  }
+
+  #take(item: Item): void {
+    if (item.type !== 'CHANGE') this.signals.push(item.type);
+    else if (item.sequence <= (this.changes.at(-1) ?? 0)) this.repeats += 1;
+    else {
+      this.changes.push(item.sequence);
+      this.#cursor = item.cursor;
+      return;
+    }
+    this.#cursor ??= item.cursor;
+  }
+}
+
+test.each(LIVE_MODES)('a subgraph that is killed under a live stream by %s costs no change and repeats none', async (mode) => {
+  const userId = `killed-${mode}`;
+  await addCustomers(product.db.ownerPool, [userId]);
+  const { url } = routers.get(mode) ?? { url: '' };
+  const follower = new Follower(url, await product.token(userId));
+  await eventually(() => expect(follower.signals).toContain('READY'));
+  const write = async (count: number): Promise<void> => {
+    for (let written = 0; written < count; written += 1) await writer.write(userId);
+  };
+  const expected = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
+  await write(3);
+  await eventually(() => expect(follower.changes).toEqual(expected(3)));
+
+  await product.kill('gateway');
+  await write(2); // nobody is there to tell
+  await product.start('gateway');
+  await write(2);
+  await eventually(() => expect(follower.changes).toEqual(expected(7)), 30_000);
+
+  // A second end, of a stream that was resumed: this time the gateway takes its leave.
+  await write(1);
+  await product.kill('gateway', 'SIGTERM');
+  await eventually(() => expect(follower.signals).toContain('RECONNECT'));
+  await product.start('gateway');
+  await write(1);
+  await eventually(() => expect(follower.changes).toEqual(expected(9)), 30_000);
+  expect(writer.commits.get(userId)).toHaveLength(9);
+});
+
+test('a delivery by callback that is idle for many intervals lives, since it shows that it does', async () => {
+  const userId = 'idle-callback';
+  await addCustomers(product.db.ownerPool, [userId]);
+  const follower = new Follower(routers.get('http-callback')?.url ?? '', await product.token(userId));
+  await eventually(() => expect(follower.signals).toContain('READY'));
+  const checks = async (): Promise<number> => {
+    const metrics = await (await fetch(`${product.url}/metrics`)).text();
+    return Number(/^graphql_callbacks_total\{action="check",outcome="taken".*\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
+  };
+  const before = await checks();
+  await eventually(async () => expect(await checks()).toBeGreaterThanOrEqual(before + 5));
+  expect(follower.ends).toEqual([]);
+  await writer.write(userId);
+  await eventually(() => expect(follower.changes).toEqual([1]));
+});
