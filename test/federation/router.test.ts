@@ -41,7 +41,11 @@ const NEW_TYPES = ['Subscription', 'PaymentStatusUpdate', 'StreamItemType'];
 const withoutNew = ({ name }: { name: NameNode }): null | undefined => (NEW_TYPES.includes(name.value) ? null : undefined);
 /** The contract of a release before this one, which had no live updates yet. */
 const PREVIOUS_SDL = print(
-  visit(parse(buildGraphSchema().sdl), { ObjectTypeDefinition: withoutNew, EnumTypeDefinition: withoutNew }),
+  visit(parse(buildGraphSchema().sdl), {
+    OperationTypeDefinition: ({ type }) => withoutNew(type),
+    ObjectTypeDefinition: withoutNew,
+    EnumTypeDefinition: withoutNew,
+  }),
 );
 /** Directives of federation are known to the composer alone. */
 const LENIENT = { assumeValidSDL: true };

@@ -324,6 +324,8 @@ describe('limits', () => {
     const sentAway = untilSentAway(server).then(() => flooding.abort());
     while (!flooding.signal.aborted) {
       made.send({ type: 'ping', payload: { padding } }); // each is to be answered with the same
+      // Server and client share this process: both get their turn before the next one.
+      await new Promise((resolve) => setImmediate(resolve));
       most = Math.max(most, await valueOf(server, 'graphql_sockets_unsent_bytes'));
     }
     await sentAway;
