@@ -59,26 +59,33 @@ const SECURITY_CODE = /^\s*\d{3,4}\s*$/;
 /** What is nested deeper than any of our inputs is refused unread. */
 const MAX_DEPTH = 64;
 
+/** What is not read. */
+export interface CardSearch {
+  /** Keys whose values are passed over: ids that others give out as long numbers. */
+  exemptKeys: ReadonlySet<string>;
+  /** The same, where it depends on what else stands in the object. */
+  isExempt?: (key: string, owner: object) => boolean;
+}
+
 /**
  * Where in a value as it came (a string, or objects and arrays of them) there is card data: the path to it, [] for the value
  * itself; null when there is none. Keys are searched too, and texts also as they read when decoded.
- * @param options.exemptKeys keys whose values are not read: ids that others give out as long numbers
  */
-export function findCardDataIn(value: unknown, options: { exemptKeys: ReadonlySet<string> }): string[] | null {
-  const waiting: { value: unknown; path: string[]; form: CardForm }[] = [{ value, path: [], form: 'strict' }];
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    const { value: current, path, form } = next;
-    if (path.length > MAX_DEPTH) return path;
-    if (typeof current === 'object' && current !== null) {
-      for (const [key, child] of Object.entries(current)) {
-        const childPath = [...path, key];
-        if (options.exemptKeys.has(key)) continue;
-        if (hasCardNumber(key, 'strict') || isSecurityCode(key, child)) return childPath;
-        waiting.push({ value: child, path: childPath, form: FREE_TEXT_KEYS.has(key) ? 'loose' : form });
-      }
-    } else if (isText(current) && hasCardNumber(String(current), form)) {
-      return path;
+export function findCardDataIn(value: unknown, search: CardSearch): string[] | null {
+  return findIn(value, 'strict', 0, search);
+}
+
+function findIn(value: unknown, form: CardForm, depth: number, search: CardSearch): string[] | null {
+  if (depth > MAX_DEPTH) return [];
+  if (typeof value !== 'object' || value === null) return isText(value) && hasCardNumber(String(value), form) ? [] : null;
+  const isList = Array.isArray(value);
+  for (const [key, child] of Object.entries(value)) {
+    if (!isList) {
+      if (search.exemptKeys.has(key) || search.isExempt?.(key, value)) continue;
+      if (hasCardNumber(key, 'strict') || isSecurityCode(key, child)) return [key];
     }
+    const found = findIn(child, FREE_TEXT_KEYS.has(key) ? 'loose' : form, depth + 1, search);
+    if (found) return [key, ...found];
   }
   return null;
 }

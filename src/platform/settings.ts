@@ -57,6 +57,8 @@ export interface Settings {
   /** Accepted proofs of the router, none = the router's fields are open. Two while it is being rotated. */
   routerSecrets: readonly Secret[];
   hasRateLimits: boolean;
+  /** Whether known queries are answered without Apollo Server. */
+  hasShortPath: boolean;
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   /** Signs page cursors; the same in every gateway of a cell. */
   cursorSecret: Secret;
@@ -156,6 +158,7 @@ export function readSettings(env: Environment): Settings {
     auth: readAuth(env, { isProduction, dataDir }),
     routerSecrets: read(env, 'ROUTER_SECRET', secretsText, 'one secret, or two with a comma between') ?? [],
     hasRateLimits: read(env, 'RATE_LIMITS', switchText, 'on or off') ?? !isSandbox,
+    hasShortPath: read(env, 'GRAPHQL_SHORT_PATH', switchText, 'on or off') ?? true,
     logLevel:
       read(
         env,

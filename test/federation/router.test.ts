@@ -43,6 +43,7 @@ beforeAll(async () => {
       port: 0,
       environment: 'production',
       hasRateLimits: false,
+      hasShortPath: true,
       routerSecrets: [secret],
       corsOrigins: { origins: [], includesLoopback: false },
     },

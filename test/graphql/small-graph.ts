@@ -134,6 +134,7 @@ const SETTINGS: GraphServerOptions['settings'] = {
   port: 0,
   environment: 'production',
   hasRateLimits: false,
+  hasShortPath: true,
   routerSecrets: [],
   corsOrigins: { origins: ['https://app.example'], includesLoopback: false },
 };
@@ -185,5 +186,5 @@ export async function startSmallServer({ settings, ...options }: SmallOptions = 
 
 /** The small graph reads nothing else from its context. */
 function contextOf(actor: GraphContext['actor'], requestId: string, isRouter: boolean): GraphContext {
-  return { actor, requestId, isRouter, replay: { isReplay: false } } as GraphContext;
+  return { actor, requestId, isRouter, commands: {}, replay: { isReplay: false } } as GraphContext;
 }

@@ -82,6 +82,7 @@ function startServer(on: FeedHub): Promise<GraphServer> {
       port: 0,
       environment: 'production',
       hasRateLimits: false,
+      hasShortPath: true,
       routerSecrets: [],
       corsOrigins: { origins: [], includesLoopback: false },
     },
