@@ -346,6 +346,7 @@ class Run {
   readonly #arguments = new Map<PlannedField, Values>();
   /** Values that are waited for. */
   #waiting = 0;
+  #isOver = false;
   #finish: () => void = () => undefined;
   #fail: (cause: unknown) => void = () => undefined;
 
@@ -430,6 +431,7 @@ class Run {
   #list(item: Output, value: unknown, info: FieldInfo, path: Path): unknown[] {
     if (typeof value !== 'object' || value === null || !(Symbol.iterator in value)) throw new Error('No list where one must be.');
     const items: unknown[] = [];
+    let failure: { cause: unknown } | null = null;
     let at = 0;
     for (const each of value as Iterable<unknown>) {
       const index = at++;
@@ -439,9 +441,14 @@ class Run {
         else items[index] = completed;
       };
       items.push(null);
-      if (isPromise(each)) this.#later(each, place);
-      else place(each);
+      try {
+        if (isPromise(each)) this.#later(each, place);
+        else place(each);
+      } catch (cause) {
+        failure ??= { cause }; // promises further on are still to be listened to, or their failures would be nobody's
+      }
     }
+    if (failure) throw failure.cause;
     return items;
   }
 
@@ -473,17 +480,23 @@ class Run {
     this.#waiting += 1;
     promise.then(
       (value) => {
+        if (this.#isOver) return;
         try {
           take(value);
         } catch (cause) {
-          this.#fail(cause);
+          this.#giveUp(cause);
           return;
         }
         this.#waiting -= 1;
         if (this.#waiting === 0) this.#finish();
       },
-      (cause: unknown) => this.#fail(cause),
+      (cause: unknown) => this.#giveUp(cause),
     );
+  }
+
+  #giveUp(cause: unknown): void {
+    this.#isOver = true;
+    this.#fail(cause);
   }
 }
 

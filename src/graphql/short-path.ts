@@ -82,11 +82,11 @@ export class ShortPath {
 
   /** Answers by whichever path. @throws what Apollo Server throws */
   async answer(request: AdmittedRequest): Promise<HttpAnswer> {
-    const query = this.#options.isOn && isTaken(request) ? this.#find(request.admitted) : null;
-    if (!query || query.cleanMissingCount > 0) {
+    const query = this.#options.isOn ? this.#find(request.admitted) : null;
+    if (!query || query.cleanMissingCount > 0 || !isTaken(request)) {
       this.#options.count('passed');
       const answer = await request.answerInFull();
-      if (query && answer.outcome === 'ok') query.cleanMissingCount -= 1;
+      if (query && query.cleanMissingCount > 0 && answer.outcome === 'ok') query.cleanMissingCount -= 1;
       return answer;
     }
     const short = await this.#run(query, request);

@@ -25,6 +25,8 @@ export const SMALL_SDL = `
     fails(how: String!): String
     failsHard(how: String!): String!
     hangs: String
+    mayHang: String
+    opens: Boolean
   }
   type Mutation {
     subscribe(input: VerbInput!): Payload! @cost(weight: 50)
@@ -98,6 +100,10 @@ export const smallSchema = buildSubgraphSchema([
         fails: fail,
         failsHard: fail,
         hangs: () => new Promise(() => undefined),
+        mayHang: (_source: unknown, _args: unknown, context: object) =>
+          'isSlow' in context && context.isSlow ? new Promise(() => undefined) : 'no',
+        opens: (_source: unknown, _args: unknown, context: GraphContext) =>
+          context.commands.openCustomerAccount({ userId: 'sue', scopes: new Set(), requestId: 'r' }, 'ana'),
       },
       Mutation: {
         subscribe: (_source: unknown, _args: unknown, context: GraphContext) => {
@@ -185,6 +191,6 @@ export async function startSmallServer({ settings, ...options }: SmallOptions = 
 }
 
 /** The small graph reads nothing else from its context. */
-function contextOf(actor: GraphContext['actor'], requestId: string, isRouter: boolean): GraphContext {
+export function contextOf(actor: GraphContext['actor'], requestId: string, isRouter: boolean): GraphContext {
   return { actor, requestId, isRouter, commands: {}, replay: { isReplay: false } } as GraphContext;
 }
