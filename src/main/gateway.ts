@@ -12,6 +12,7 @@ import { runProcess } from '../platform/run-process.js';
 import { issueSandboxToken, LONGEST_SANDBOX_TTL_SECONDS, prepareSandboxIssuer } from '../platform/sandbox-issuer.js';
 import { databaseOptions, readSettings, SANDBOX_ISSUER } from '../platform/settings.js';
 import { TokenVerifier } from '../platform/tokens.js';
+import { Cursors } from '../resolvers/cursor.js';
 import { makeReads } from '../resolvers/loaders/reads.js';
 import { Catalogue } from '../store/catalogue.reads.js';
 import { openDatabase } from '../store/database.js';
@@ -105,6 +106,7 @@ runProcess(async (shutdown) => {
   const commands = makeCommands(cashier);
   const receive = receiveWebhook(cashier);
   const { schema } = buildGraphSchema();
+  const cursors = new Cursors(settings.cursorSecret.reveal());
   const machineClock = new SystemClock();
   const sandboxTokens = settings.isSandbox && settings.auth.issuer === SANDBOX_ISSUER ? await readyTokens(settings.dataDir) : {};
   let server: GraphServer | null = null;
@@ -115,7 +117,7 @@ runProcess(async (shutdown) => {
       requestId,
       isRouter,
       commands,
-      reads: makeReads(reader, catalogue, settings.cursorSecret.reveal(), clock),
+      reads: makeReads(reader, catalogue, cursors, clock),
       clock,
       publishableKeys: { stripe: settings.stripe.publishableKey, paypal: null, plaid: null },
       replay: { isReplay: false },

@@ -1,0 +1,32 @@
+/** `npm run bench -- <name>`: runs one bench and keeps what it found, with the machine it ran on. */
+import { Command, InvalidArgumentError } from 'commander';
+import { fail } from '../src/platform/run-process.js';
+import type { Bench } from './bench.js';
+import { reads } from './reads.js';
+import { keepResult, printResult } from './result.js';
+
+const BENCHES: readonly Bench[] = [reads];
+
+const program = new Command('bench').description('Runs one bench, prints its ratios and keeps them in bench/results/.');
+for (const bench of BENCHES) {
+  const { of, usual } = bench.size;
+  program
+    .command(bench.name)
+    .description(bench.question)
+    .option(`--${of} <count>`, `how many ${of}; the result of any other number is printed and not kept`, parseCount, usual)
+    .action(async (options: Record<string, number>) => {
+      const size = options[of] ?? usual;
+      const found = await bench.run(size, (line) => console.error(line));
+      printResult(bench, found);
+      if (size === usual) await keepResult(bench, found, new Date());
+      if (found.bounds.some(({ holds }) => !holds)) process.exitCode = 1;
+    });
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError('A whole number above 0, please.');
+  return count;
+}
+
+program.parseAsync().catch(fail);
