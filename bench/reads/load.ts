@@ -11,6 +11,8 @@ export interface LoadPlan {
   port: number;
   connections: number;
   seconds: number;
+  /** Goes on beyond the time until so many were answered. */
+  leastAnswers: number;
   /** Whole HTTP requests; each connection takes them in an order of its own. */
   requests: string[];
 }
@@ -29,7 +31,7 @@ export interface LoadSeen {
 
 const HEAD_END = Buffer.from('\r\n\r\n');
 
-async function load({ port, connections, seconds, requests }: LoadPlan): Promise<LoadSeen> {
+async function load({ port, connections, seconds, leastAnswers, requests }: LoadPlan): Promise<LoadSeen> {
   const sent = requests.map((request) => Buffer.from(request));
   const waits: number[] = [];
   let bad = 0;
@@ -46,7 +48,7 @@ async function load({ port, connections, seconds, requests }: LoadPlan): Promise
       let need = 0;
       const next = (): void => {
         sentMs = performance.now();
-        if (sentMs >= endMs) {
+        if (sentMs >= endMs && waits.length >= leastAnswers) {
           socket.end();
           resolve();
           return;
