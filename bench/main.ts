@@ -6,10 +6,11 @@ import type { Bench } from './bench.js';
 import { fuzz } from './fuzz.js';
 import { live } from './live.js';
 import { overload } from './overload.js';
+import { reads } from './reads.js';
 import { keepResult, printResult } from './result.js';
 import { storm } from './storm.js';
 
-const BENCHES: readonly Bench[] = [live, storm, overload, attacks, fuzz];
+const BENCHES: readonly Bench[] = [reads, live, storm, overload, attacks, fuzz];
 
 const program = new Command('bench').description('Runs one bench, prints its ratios and keeps them in bench/results/.');
 for (const bench of BENCHES) {

@@ -6,6 +6,8 @@ export interface GraphMetrics {
   operations: Counter<'kind' | 'transport' | 'outcome'>;
   /** Time from reading a request to its answer; subscriptions are not timed. */
   operationSeconds: Histogram<'kind'>;
+  /** Requests by what the short path did: answered, redone by Apollo Server, passed to it at once, differed from it. */
+  shortPath: Counter<'outcome'>;
   errors: Counter<'code'>;
   /** Operations refused by a limit; `rate` for limits over time. */
   refusedByLimit: Counter<'limit'>;
@@ -54,6 +56,12 @@ export function graphMetrics(registry: Registry, counts: GraphCounts): GraphMetr
       help: 'Time from reading a GraphQL request to its answer.',
       labelNames: ['kind'],
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+      registers,
+    }),
+    shortPath: new Counter({
+      name: 'graphql_short_path_total',
+      help: 'Requests by what the short path did: answered, redone by Apollo Server, passed to it at once, differed from it.',
+      labelNames: ['outcome'],
       registers,
     }),
     errors: new Counter({

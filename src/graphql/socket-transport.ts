@@ -12,7 +12,7 @@ import { isListedOrigin, type OriginList } from '../platform/origins.js';
 import type { Clock } from '../ports/clock.js';
 import { isRecord, readGraphRequest, type Admission, type Caller } from './admission.js';
 import { identify, type TokenChecker } from './callers.js';
-import { hasCardData } from './card-guard.js';
+import { hasCardData, readText } from './card-guard.js';
 import { badRequest, cardDataRefused, draining, formatResult } from './errors.js';
 import type { GraphMetrics } from './graph-metrics.js';
 import type { LiveOperations } from './live-operations.js';
@@ -181,7 +181,7 @@ export class SocketTransport {
     socket.on('error', () => undefined); // broken frames and messages too big: ws closes with the fitting code
     socket.on('message', (data: Buffer) => {
       const text = data.toString('utf8');
-      if (hasCardData(text)) return this.#refuseCardData(connection, text);
+      if (hasCardData(readText(text))) return this.#refuseCardData(connection, text);
       take(text).catch(() => socket.close(CLOSE.badRequest, 'Bad request'));
     });
     socket.on('close', (code, reason) => {

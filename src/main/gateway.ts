@@ -16,6 +16,7 @@ import { runProcess } from '../platform/run-process.js';
 import { issueSandboxToken, LONGEST_SANDBOX_TTL_SECONDS, prepareSandboxIssuer } from '../platform/sandbox-issuer.js';
 import { databaseOptions, readSettings, SANDBOX_ISSUER, type Settings } from '../platform/settings.js';
 import { TokenVerifier } from '../platform/tokens.js';
+import { Cursors } from '../resolvers/cursor.js';
 import { makeReads, type Reads } from '../resolvers/loaders/reads.js';
 import { Catalogue } from '../store/catalogue.reads.js';
 import { openDatabase } from '../store/database.js';
@@ -113,6 +114,7 @@ runProcess(async (shutdown) => {
   const commands = makeCommands(cashier);
   const receive = receiveWebhook(cashier);
   const { schema } = buildGraphSchema();
+  const cursors = new Cursors(settings.cursorSecret.reveal());
   const machineClock = new SystemClock();
   const sandboxTokens = settings.isSandbox && settings.auth.issuer === SANDBOX_ISSUER ? await readyTokens(settings.dataDir) : {};
   let server: GraphServer | null = null;
@@ -127,7 +129,7 @@ runProcess(async (shutdown) => {
         isRouter,
         commands,
         get reads() {
-          return (own ??= makeReads(reader, catalogue, settings.cursorSecret.reveal(), clock));
+          return (own ??= makeReads(reader, catalogue, cursors, clock));
         },
         clock,
         publishableKeys: { stripe: settings.stripe.publishableKey, paypal: null, plaid: null },

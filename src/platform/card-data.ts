@@ -60,26 +60,33 @@ const SECURITY_CODE = /^\s*\d{3,4}\s*$/;
 /** What is nested deeper than any of our inputs is refused unread. */
 const MAX_DEPTH = 64;
 
+/** What is not read. */
+export interface CardSearch {
+  /** Keys whose values are passed over: ids that others give out as long numbers. */
+  exemptKeys: ReadonlySet<string>;
+  /** The same, where it depends on what else stands in the object. */
+  isExempt?: (key: string, owner: object) => boolean;
+}
+
 /**
  * Where in a value as it came (a string, or objects and arrays of them) there is card data: the path to it, [] for the value
  * itself; null when there is none. Keys are searched too, and texts also as they read when decoded.
- * @param options.exemptKeys keys whose values are not read: ids that others give out as long numbers
  */
-export function findCardDataIn(value: unknown, options: { exemptKeys: ReadonlySet<string> }): string[] | null {
-  const waiting: { value: unknown; path: string[]; form: CardForm }[] = [{ value, path: [], form: 'strict' }];
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    const { value: current, path, form } = next;
-    if (path.length > MAX_DEPTH) return path;
-    if (typeof current === 'object' && current !== null) {
-      for (const [key, child] of Object.entries(current)) {
-        const childPath = [...path, key];
-        if (options.exemptKeys.has(key)) continue;
-        if (hasCardNumber(key, 'strict') || isSecurityCode(key, child)) return childPath;
-        waiting.push({ value: child, path: childPath, form: FREE_TEXT_KEYS.has(key) ? 'loose' : form });
-      }
-    } else if (isText(current) && hasCardNumber(String(current), form)) {
-      return path;
+export function findCardDataIn(value: unknown, search: CardSearch): string[] | null {
+  return findIn(value, 'strict', 0, search);
+}
+
+function findIn(value: unknown, form: CardForm, depth: number, search: CardSearch): string[] | null {
+  if (depth > MAX_DEPTH) return [];
+  if (typeof value !== 'object' || value === null) return isText(value) && hasCardNumber(String(value), form) ? [] : null;
+  const isList = Array.isArray(value);
+  for (const [key, child] of Object.entries(value)) {
+    if (!isList) {
+      if (search.exemptKeys.has(key) || search.isExempt?.(key, value)) continue;
+      if (hasCardNumber(key, 'strict') || isSecurityCode(key, child)) return [key];
     }
+    const found = findIn(child, FREE_TEXT_KEYS.has(key) ? 'loose' : form, depth + 1, search);
+    if (found) return [key, ...found];
   }
   return null;
 }
@@ -89,20 +96,21 @@ function isText(value: unknown): value is string | number | bigint {
 }
 
 function isSecurityCode(key: string, value: unknown): boolean {
-  const name = key.toLowerCase().replaceAll(/[_-]|\d$/g, '');
-  return SECURITY_CODE_KEYS.has(name) && isText(value) && SECURITY_CODE.test(plain(String(value)));
+  if (!isText(value) || !SECURITY_CODE.test(plain(String(value)))) return false;
+  return SECURITY_CODE_KEYS.has(key.toLowerCase().replaceAll(/[_-]|\d$/g, ''));
 }
 
 /** In the text as it is, and as it reads when decoded: URL, JSON escapes, and base64 once of each. */
 function hasCardNumber(text: string, form: CardForm): boolean {
   if (text.length < SHORTEST) return false;
-  const readings = new Set([text, urlDecoded(text), jsonUnescaped(text)]);
-  for (const reading of readings) {
-    if (findCardNumber(reading, form)) return true;
-    const decoded = base64Decoded(reading);
-    if (decoded !== null && findCardNumber(decoded, form)) return true;
-  }
-  return false;
+  if (readsAsCard(text, form)) return true;
+  return [urlDecoded(text), jsonUnescaped(text)].some((reading) => reading !== text && readsAsCard(reading, form));
+}
+
+function readsAsCard(reading: string, form: CardForm): boolean {
+  if (findCardNumber(reading, form)) return true;
+  const decoded = base64Decoded(reading);
+  return decoded !== null && findCardNumber(decoded, form);
 }
 
 function urlDecoded(text: string): string {

@@ -68,6 +68,8 @@ export interface Settings {
   trustedDocuments: 'off' | 'log' | 'enforce';
   /** The list of those that they were built with. */
   trustedDocumentsFile: string;
+  /** Whether known queries are answered without Apollo Server. */
+  hasShortPath: boolean;
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   /** Signs page cursors; the same in every gateway of a cell. */
   cursorSecret: Secret;
@@ -192,6 +194,7 @@ export function readSettings(env: Environment): Settings {
     hasLoadShedding: read(env, 'LOAD_SHEDDING', switchText, 'on or off') ?? !isSandbox,
     trustedDocuments: read(env, 'TRUSTED_DOCUMENTS', z.enum(['off', 'log', 'enforce']), 'off, log or enforce') ?? 'off',
     trustedDocumentsFile: env['TRUSTED_DOCUMENTS_FILE'] || 'schema/persisted-documents.json',
+    hasShortPath: read(env, 'GRAPHQL_SHORT_PATH', switchText, 'on or off') ?? true,
     logLevel:
       read(
         env,

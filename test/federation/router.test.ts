@@ -14,6 +14,7 @@ import { buildGraphSchema } from '../../src/graphql/schema.js';
 import { pgConfig } from '../../src/platform/database-options.js';
 import { SystemRandom } from '../../src/platform/random.js';
 import { Secret } from '../../src/platform/secret.js';
+import { Cursors } from '../../src/resolvers/cursor.js';
 import { makeReads } from '../../src/resolvers/loaders/reads.js';
 import { referenceResolvers } from '../../src/resolvers/references.js';
 import { POSTS_TYPE_DEFS, startPostsStandIn } from '../../src/sandbox/posts/server.js';
@@ -96,7 +97,7 @@ function serve(schema: GraphQLSchema): Promise<GraphServer> {
       requestId,
       isRouter,
       clock,
-      reads: makeReads(reader, graph.catalogue, 'secret of these tests', { now: () => NOW }),
+      reads: makeReads(reader, graph.catalogue, new Cursors('secret of these tests'), { now: () => NOW }),
     }),
     checker,
     feed: { hub, reads: feedReads(graph.reader), cursors: new FeedCursors(secret) },
@@ -111,6 +112,7 @@ function serve(schema: GraphQLSchema): Promise<GraphServer> {
       hasRateLimits: false,
       hasLoadShedding: false,
       trustedDocuments: 'off',
+      hasShortPath: true,
       routerSecrets: [secret],
       corsOrigins: { origins: [], includesLoopback: false },
       callbackAllowlist: [],

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { parse } from 'graphql';
-import { findSourceBreach, isBreach, MAXIMUM_COST, measureOperation, type Audience } from '../../src/graphql/limits.js';
+import { DocumentLimits, findSourceBreach, isBreach, MAXIMUM_COST, type Audience } from '../../src/graphql/limits.js';
 import { smallSchema } from './small-graph.js';
 
 interface Asked {
@@ -10,13 +10,7 @@ interface Asked {
 }
 
 function measure(source: string, { variables = {}, audience = 'customer', operationName }: Asked = {}) {
-  return measureOperation({
-    schema: smallSchema,
-    document: parse(source),
-    operationName: operationName ?? null,
-    variables,
-    audience,
-  });
+  return new DocumentLimits(smallSchema, parse(source)).measure({ operationName: operationName ?? null, variables, audience });
 }
 
 function costOf(source: string, asked: Asked = {}): number {

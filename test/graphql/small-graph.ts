@@ -27,6 +27,8 @@ export const SMALL_SDL = `
     failsHard(how: String!): String!
     hangs: String
     slow: String
+    mayHang: String
+    opens: Boolean
   }
   type Mutation {
     subscribe(input: VerbInput!): Payload! @cost(weight: 50)
@@ -109,6 +111,10 @@ export const smallSchema = buildSubgraphSchema([
         failsHard: fail,
         hangs: () => new Promise(() => undefined),
         slow: beSlow,
+        mayHang: (_source: unknown, _args: unknown, context: object) =>
+          'isSlow' in context && context.isSlow ? new Promise(() => undefined) : 'no',
+        opens: (_source: unknown, _args: unknown, context: GraphContext) =>
+          context.commands.openCustomerAccount({ userId: 'sue', scopes: new Set(), requestId: 'r' }, 'ana'),
       },
       Mutation: {
         subscribe: (_source: unknown, _args: unknown, context: GraphContext) => {
@@ -148,6 +154,7 @@ const SETTINGS: GraphServerOptions['settings'] = {
   hasRateLimits: false,
   hasLoadShedding: false,
   trustedDocuments: 'off',
+  hasShortPath: true,
   routerSecrets: [],
   corsOrigins: { origins: ['https://app.example'], includesLoopback: false },
   callbackAllowlist: [],
@@ -208,6 +215,6 @@ export async function startSmallServer({ settings, ...options }: SmallOptions = 
 }
 
 /** The small graph reads nothing else from its context. */
-function contextOf(actor: GraphContext['actor'], requestId: string, isRouter: boolean): GraphContext {
-  return { actor, requestId, isRouter, replay: { isReplay: false } } as GraphContext;
+export function contextOf(actor: GraphContext['actor'], requestId: string, isRouter: boolean): GraphContext {
+  return { actor, requestId, isRouter, commands: {}, replay: { isReplay: false } } as GraphContext;
 }

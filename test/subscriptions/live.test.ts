@@ -11,6 +11,7 @@ import { startGraphServer, type GraphServer } from '../../src/graphql/server.js'
 import { pgConfig } from '../../src/platform/database-options.js';
 import { SystemRandom } from '../../src/platform/random.js';
 import { Secret } from '../../src/platform/secret.js';
+import { Cursors } from '../../src/resolvers/cursor.js';
 import { Reads } from '../../src/resolvers/loaders/reads.js';
 import type { GraphContext } from '../../src/resolvers/context.js';
 import { feedReads } from '../../src/store/feed.reads.js';
@@ -86,6 +87,7 @@ function startServer(on: FeedHub): Promise<GraphServer> {
       hasRateLimits: false,
       hasLoadShedding: false,
       trustedDocuments: 'off',
+      hasShortPath: true,
       routerSecrets: [],
       corsOrigins: { origins: [], includesLoopback: false },
       callbackAllowlist: [],
@@ -95,7 +97,7 @@ function startServer(on: FeedHub): Promise<GraphServer> {
 
 /** Streams read nothing but transactions and subscriptions. */
 function contextOf(actor: GraphContext['actor'], requestId: string, isRouter: boolean): GraphContext {
-  const reads = new Reads(reader, {} as Reads['catalogue'], 'secret', clock);
+  const reads = new Reads(reader, {} as Reads['catalogue'], new Cursors('secret'), clock);
   return { actor, requestId, isRouter, reads, clock, replay: { isReplay: false }, publishableKeys: {} } as GraphContext;
 }
 
