@@ -330,6 +330,5 @@ function addFigures(finding: Finding, query: Query, { rounds, floors }: Rounds):
 /** All texts and numbers in a value, in order. */
 function textsIn(value: unknown): string[] {
   if (value === null || value === undefined) return [];
-  if (typeof value !== 'object') return [String(value)];
-  return Object.values(value).flatMap(textsIn);
+  return typeof value === 'object' ? Object.values(value).flatMap(textsIn) : [JSON.stringify(value).replaceAll('"', '')];
 }

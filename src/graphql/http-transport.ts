@@ -3,6 +3,7 @@ import type { ApolloServer } from '@apollo/server';
 import { HeaderMap } from '@apollo/server';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import type { ClientAddresses } from '../platform/client-address.js';
 import { isListedOrigin, type OriginList } from '../platform/origins.js';
 import type { GraphContext } from '../resolvers/context.js';
 import { isRecord, readGraphRequest, type Admission, type Admitted, type Caller, type GraphRequest } from './admission.js';
@@ -65,6 +66,7 @@ export interface HttpTransport {
   metrics: GraphMetrics;
   gate: LoadGate;
   fieldUsage: FieldUsage;
+  addresses: ClientAddresses;
   /** Pages besides our own that may call. */
   origins: OriginList;
   isDraining: () => boolean;
@@ -114,7 +116,7 @@ async function answer(transport: HttpTransport, request: FastifyRequest, reply: 
   const caller = await identify(transport.checker, {
     authorization: request.headers.authorization,
     routerHeader: headerOf(request, ROUTER_HEADER),
-    address: request.ip,
+    address: transport.addresses.of(request.socket.remoteAddress, request.headers['x-forwarded-for']),
     requestId: request.id,
   });
   const body = sent && isJson(request) ? transport.trusted.expand(jsonOf(sent)) : undefined;

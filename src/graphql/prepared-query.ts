@@ -480,7 +480,10 @@ class Run {
     this.#waiting += 1;
     promise.then(
       (value) => {
-        if (this.#isOver) return;
+        if (this.#isOver) {
+          disregard(value);
+          return;
+        }
         try {
           take(value);
         } catch (cause) {
@@ -573,6 +576,14 @@ const PROPERTY: FieldResolver = {
     return typeof value === 'function' ? value.call(source, args, context, info) : value;
   },
 };
+
+/** What nobody looks at any more may hold promises that fail later: a failure that nobody hears of would end the process. */
+function disregard(value: unknown): void {
+  if (isPromise(value)) value.then(disregard, () => undefined);
+  else if (typeof value === 'object' && value !== null && Symbol.iterator in value) {
+    for (const each of value as Iterable<unknown>) disregard(each);
+  }
+}
 
 function isPromise(value: unknown): value is Promise<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';

@@ -8,6 +8,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import type { GraphQLFormattedError, GraphQLSchema } from 'graphql';
 import type { Registry } from 'prom-client';
 import { findCardNumber, redactCardNumbers } from '../platform/card-data.js';
+import { ClientAddresses } from '../platform/client-address.js';
 import { listenOn } from '../platform/http-listen.js';
 import type { Logger } from '../platform/log.js';
 import type { Settings } from '../platform/settings.js';
@@ -67,6 +68,7 @@ export interface GraphServerOptions {
     | 'port'
     | 'environment'
     | 'hasRateLimits'
+    | 'trustedProxies'
     | 'hasLoadShedding'
     | 'hasShortPath'
     | 'trustedDocuments'
@@ -106,6 +108,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
   const { schema, checker, machineClock, log, feed, settings } = options;
   const isProduction = settings.environment === 'production';
   const origins = settings.corsOrigins;
+  const addresses = new ClientAddresses(settings.trustedProxies);
   const app = Fastify({
     logger: false,
     bodyLimit: 256 * 1024,
@@ -201,6 +204,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     metrics,
     gate,
     fieldUsage: new FieldUsage(schema, options.registry),
+    addresses,
     origins,
     format,
     reportCardData,
@@ -226,6 +230,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     live,
     metrics,
     machineClock,
+    addresses,
     origins,
     format,
     reportCardData,

@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import { GraphQLError, type FormattedExecutionResult, type GraphQLFormattedError } from 'graphql';
 import { handleProtocols, makeServer, type Context, type Server, type SubscribePayload } from 'graphql-ws';
 import { WebSocketServer, type WebSocket } from 'ws';
+import type { ClientAddresses } from '../platform/client-address.js';
 import { isListedOrigin, type OriginList } from '../platform/origins.js';
 import type { Clock } from '../ports/clock.js';
 import { isRecord, readGraphRequest, type Admission, type Caller } from './admission.js';
@@ -58,6 +59,7 @@ export interface SocketTransportOptions {
   metrics: GraphMetrics;
   machineClock: Clock;
   makeRequestId: () => string;
+  addresses: ClientAddresses;
   /** Pages besides our own that may connect. */
   origins: OriginList;
   timings: SocketTimings;
@@ -146,13 +148,14 @@ export class SocketTransport {
   }
 
   #open(socket: WebSocket, { headers, socket: { remoteAddress } }: IncomingMessage): void {
+    const { addresses } = this.#options;
     const routerHeader = headers[ROUTER_HEADER];
     const connection: Connection = {
       socket,
       upgrade: {
         authorization: headers.authorization,
         routerHeader: typeof routerHeader === 'string' ? routerHeader : undefined,
-        address: remoteAddress ?? '',
+        address: addresses.of(remoteAddress, headers['x-forwarded-for']),
       },
       caller: null,
       missedPongs: 0,

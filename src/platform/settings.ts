@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
+import { isNetwork } from './client-address.js';
 import { parseDatabaseUrl, type DatabaseOptions } from './database-options.js';
 import { embeddedPostgresAddress } from './embedded-postgres.js';
 import { keptFile } from './kept-file.js';
@@ -62,6 +63,8 @@ export interface Settings {
   /** Accepted proofs of the router, none = the router's fields are open. Two while it is being rotated. */
   routerSecrets: readonly Secret[];
   hasRateLimits: boolean;
+  /** Addresses and networks of proxies that are believed about whom they were asked by; none = no proxy stands before this process. */
+  trustedProxies: readonly string[];
   /** Whether requests are refused while the process has more to do than it can. */
   hasLoadShedding: boolean;
   /** What happens to documents that clients were not built with. */
@@ -136,6 +139,7 @@ const listText = z.string().transform((text) =>
     .filter(Boolean),
 );
 const originsText = listText.refine((list) => list.every((each) => URL.canParse(each) && new URL(each).origin === each));
+const proxiesText = listText.refine((list) => list.every(isNetwork));
 const callbackText = listText
   .refine((list) =>
     list.every((each) => {
@@ -191,6 +195,8 @@ export function readSettings(env: Environment): Settings {
     auth: readAuth(env, { isProduction, dataDir }),
     routerSecrets: read(env, 'ROUTER_SECRET', secretsText, 'one secret, or two with a comma between') ?? [],
     hasRateLimits: read(env, 'RATE_LIMITS', switchText, 'on or off') ?? !isSandbox,
+    trustedProxies:
+      read(env, 'TRUSTED_PROXIES', proxiesText, 'addresses or networks such as 10.0.0.0/8 with commas between') ?? [],
     hasLoadShedding: read(env, 'LOAD_SHEDDING', switchText, 'on or off') ?? !isSandbox,
     trustedDocuments: read(env, 'TRUSTED_DOCUMENTS', z.enum(['off', 'log', 'enforce']), 'off, log or enforce') ?? 'off',
     trustedDocumentsFile: env['TRUSTED_DOCUMENTS_FILE'] || 'schema/persisted-documents.json',

@@ -110,6 +110,7 @@ function serve(schema: GraphQLSchema): Promise<GraphServer> {
       port: 0,
       environment: 'production',
       hasRateLimits: false,
+      trustedProxies: [],
       hasLoadShedding: false,
       trustedDocuments: 'off',
       hasShortPath: true,

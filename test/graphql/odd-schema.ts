@@ -30,7 +30,7 @@ for (const type of Object.values(oddSchema.getTypeMap())) {
         if (field.name === 'odd') return args['value'];
         if (field.name === 'colour') return args['of'];
       }
-      return valueOf(info.returnType.toString(), pathSeed(chance, info), info);
+      return valueOf(returned, pathSeed(chance, info), info, timeOf(chance, info));
     };
   }
 }
@@ -47,24 +47,40 @@ function pathSeed({ seed }: Chance, { path, returnType }: GraphQLResolveInfo): (
   };
 }
 
-function valueOf(type: string, next: () => number, info: GraphQLResolveInfo): unknown {
-  const value = plainValue(type, next, info);
-  if (next() < 0.02) throw new GraphQLError('thrown');
-  if (next() < 0.02) return Promise.reject(new Error('rejected'));
-  if (next() < 0.02) return new Error('returned');
-  return next() < 0.4 ? Promise.resolve(value) : value;
+type Time = 'now' | 'later' | 'any';
+
+/** When something is there, or fails: of a list, and all below it, at once or later, since graphql-js forgets what fails later of a list that fails at once. */
+function timeOf({ seed }: Chance, { path, returnType }: GraphQLResolveInfo): Time {
+  const keys: (string | number)[] = [];
+  for (let at: GraphQLResolveInfo['path'] | undefined = path; at; at = at.prev) keys.unshift(at.key);
+  const firstItem = keys.findIndex((key) => typeof key === 'number');
+  if (firstItem < 0 && !String(returnType).includes('[')) return 'any';
+  const list = keys.slice(0, firstItem < 0 ? keys.length : firstItem).join('.');
+  let state = seed;
+  for (const char of list) state = (Math.imul(state, 31) + char.charCodeAt(0)) | 0;
+  return (state & 3) === 0 ? 'later' : 'now';
 }
 
-function plainValue(type: string, next: () => number, info: GraphQLResolveInfo): unknown {
+function valueOf(type: string, next: () => number, info: GraphQLResolveInfo, time: Time): unknown {
+  const isLater = time === 'later' || (time === 'any' && next() < 0.4);
+  const fail = (error: Error): unknown => {
+    if (isLater) return Promise.reject(error);
+    throw error;
+  };
+  if (next() < 0.03) return fail(next() < 0.5 ? new GraphQLError('failed') : new Error('failed'));
+  if (next() < 0.02) return isLater ? Promise.resolve(new Error('given')) : new Error('given');
+  const value = plainValue(type, next, info, time);
+  return isLater ? Promise.resolve(value) : value;
+}
+
+function plainValue(type: string, next: () => number, info: GraphQLResolveInfo, time: Time): unknown {
   const isNullable = !type.endsWith('!');
   if (next() < (isNullable ? 0.15 : 0.01)) return next() < 0.5 ? null : undefined;
   const inner = isNullable ? type : type.slice(0, -1);
   if (inner.startsWith('[')) {
-    // All at once or all later: of a list that fails at once graphql-js forgets the items that would have failed later.
-    const isLater = next() < 0.3;
     const items = Array.from({ length: Math.floor(next() * 4) }, () => {
-      const item = next() < 0.01 ? new Error('an item') : plainValue(inner.slice(1, -1), next, info);
-      if (!isLater) return item;
+      const item = next() < 0.01 ? new Error('an item') : plainValue(inner.slice(1, -1), next, info, time);
+      if (time !== 'later') return item;
       return next() < 0.02 ? Promise.reject(new Error('an item later')) : Promise.resolve(item);
     });
     return next() < 0.1 ? new Set(items) : items;

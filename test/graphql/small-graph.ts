@@ -152,6 +152,7 @@ const SETTINGS: GraphServerOptions['settings'] = {
   port: 0,
   environment: 'production',
   hasRateLimits: false,
+  trustedProxies: [],
   hasLoadShedding: false,
   trustedDocuments: 'off',
   hasShortPath: true,

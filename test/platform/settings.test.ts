@@ -43,6 +43,7 @@ test('with no setting at all everything is the sandbox on this machine', () => {
     postsPort: 4002,
     callbackAllowlist: [],
     hasRateLimits: false,
+    trustedProxies: [],
     hasLoadShedding: false,
     trustedDocuments: 'off',
     logLevel: 'info',
@@ -99,6 +100,10 @@ test.each<[Record<string, string>, string]>([
       `SUBSCRIPTION_CALLBACK_ALLOWLIST must be addresses such as https://router.example.com/callback with commas between, got "${address}".`,
     ],
   ),
+  [
+    { TRUSTED_PROXIES: '10.0.0.0/8,proxy' },
+    'TRUSTED_PROXIES must be addresses or networks such as 10.0.0.0/8 with commas between, got "10.0.0.0/8,proxy".',
+  ],
   [{ USERS_PORT: '4.5' }, 'USERS_PORT must be a whole number from 1 to 65535, got "4.5".'],
   [{ DATABASE_POOL: '0' }, 'DATABASE_POOL must be a whole number from 1 to 1000, got "0".'],
   [{ SANDBOX: 'yes' }, 'SANDBOX must be on or off, got "yes".'],

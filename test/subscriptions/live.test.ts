@@ -85,6 +85,7 @@ function startServer(on: FeedHub): Promise<GraphServer> {
       port: 0,
       environment: 'production',
       hasRateLimits: false,
+      trustedProxies: [],
       hasLoadShedding: false,
       trustedDocuments: 'off',
       hasShortPath: true,
