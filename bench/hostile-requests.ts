@@ -17,6 +17,7 @@ import {
   type GraphQLInputType,
   type GraphQLSchema,
 } from 'graphql';
+import { Chance } from './chance.js';
 
 /** A request as it goes over the wire. */
 export interface HostileRequest {
@@ -37,36 +38,6 @@ export interface HostileAnswer {
 export interface Known {
   tokens: readonly string[];
   ids: readonly string[];
-}
-
-/** Chance with a seed (mulberry32). */
-class Dice {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  }
-
-  below(limit: number): number {
-    return Math.floor(this.next() * limit);
-  }
-
-  is(probability: number): boolean {
-    return this.next() < probability;
-  }
-
-  of<T>(items: readonly T[]): T {
-    const item = items[this.below(items.length)];
-    if (item === undefined) throw new RangeError('nothing to choose from');
-    return item;
-  }
 }
 
 const DEEPEST = 4;
@@ -217,12 +188,12 @@ const METHODS = ['GET', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS', 'POST'];
 export class HostileRequests {
   readonly #schema: GraphQLSchema;
   readonly #known: Known;
-  readonly #dice: Dice;
+  readonly #dice: Chance;
 
   constructor(schema: GraphQLSchema, known: Known, seed: number) {
     this.#schema = schema;
     this.#known = known;
-    this.#dice = new Dice(seed);
+    this.#dice = new Chance(seed);
   }
 
   next(): HostileRequest {
@@ -379,9 +350,9 @@ class Draft {
   readonly #fragments: string[] = [];
   readonly #schema: GraphQLSchema;
   readonly #known: Known;
-  readonly #dice: Dice;
+  readonly #dice: Chance;
 
-  constructor(schema: GraphQLSchema, known: Known, dice: Dice) {
+  constructor(schema: GraphQLSchema, known: Known, dice: Chance) {
     this.#schema = schema;
     this.#known = known;
     this.#dice = dice;
@@ -473,7 +444,7 @@ class Draft {
   }
 }
 
-function key(dice: Dice): string {
+function key(dice: Chance): string {
   return Array.from({ length: 24 }, () => dice.below(16).toString(16)).join('');
 }
 

@@ -1,7 +1,7 @@
 /** The product as `npm start` runs it, on free ports and data of its own, for the time of one bench. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import net, { type AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -10,6 +10,7 @@ import pg from 'pg';
 import { socketDatabaseUrl, type DatabaseOptions } from '../src/platform/database-options.js';
 import { embeddedPostgresAddress, removeEmbeddedPostgres } from '../src/platform/embedded-postgres.js';
 import { issueSandboxToken } from '../src/platform/sandbox-issuer.js';
+import { processTimes } from './process-times.js';
 
 const READY_LIMIT_MS = 120_000;
 const TOKEN_LIFE_S = 3_600;
@@ -139,20 +140,8 @@ async function freePorts(): Promise<[number, number, number]> {
   }
 }
 
-/** The kernel's clock ticks of CPU time: 100 a second on every Linux. */
-const TICK_MS = 10;
-
-interface ProcessTimes {
-  pid: number;
-  parent: number;
-  command: string;
-  ownMs: number;
-  /** Of children that have ended and were waited for. */
-  childrenMs: number;
-}
-
 async function cpuOf(roots: readonly number[]): Promise<Record<Part, number>> {
-  const all = await processes();
+  const all = await processTimes();
   const ours = new Set(roots);
   for (const pid of ours) for (const one of all) if (one.parent === pid) ours.add(one.pid);
   const used: Record<Part, number> = { gateway: 0, worker: 0, 'stand-in': 0, database: 0 };
@@ -165,30 +154,4 @@ async function cpuOf(roots: readonly number[]): Promise<Record<Part, number>> {
     else if (command.includes('sandbox/stripe')) used['stand-in'] += ownMs;
   }
   return used;
-}
-
-async function processes(): Promise<ProcessTimes[]> {
-  const pids = (await readdir('/proc').catch(() => [])).map(Number).filter((pid) => pid > 0);
-  const found = await Promise.all(
-    pids.map(async (pid) => {
-      const [stat, command] = await Promise.all([
-        readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''),
-        readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''),
-      ]);
-      // proc(5): after the name in brackets come state, parent and, from the 12th on, utime, stime, cutime, cstime.
-      const fields = stat
-        .slice(stat.lastIndexOf(')') + 2)
-        .split(' ')
-        .map(Number);
-      const [own = 0, system = 0, children = 0, childrenSystem = 0] = fields.slice(11, 15);
-      return {
-        pid,
-        parent: fields[1] ?? 0,
-        command,
-        ownMs: (own + system) * TICK_MS,
-        childrenMs: (children + childrenSystem) * TICK_MS,
-      };
-    }),
-  );
-  return found.filter(({ command }) => command !== '');
 }

@@ -2,11 +2,11 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import net, { type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { pgConfig, socketDatabaseUrl } from '../../src/platform/database-options.js';
+import { processTimes } from '../process-times.js';
 import type { DataSet } from './data-set.js';
 
 const READY_LIMIT_MS = 120_000;
@@ -107,29 +107,8 @@ function isListening(port: number): Promise<boolean> {
   });
 }
 
-/** The kernel's clock ticks of CPU time: 100 a second on every Linux. */
-const TICK_MS = 10;
-
-/** CPU time of a process so far, milliseconds; `withEnded` adds that of children it has waited for. 0 where there is no /proc. */
-export async function cpuMs(pid: number, withEnded = false): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  // proc(5): after the name in brackets come state, parent and, from the 12th on, utime, stime, cutime, cstime.
-  const fields = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .map(Number);
-  const [own = 0, system = 0, ended = 0, endedSystem = 0] = fields.slice(11, 15);
-  return (own + system + (withEnded ? ended + endedSystem : 0)) * TICK_MS;
-}
-
-/** CPU time of the database so far: its first process, those it has ended, and those that live. */
+/** CPU time of the database so far, milliseconds: its first process, those it has ended, and those that live. */
 export async function databaseCpuMs(postmaster: number): Promise<number> {
-  const children = await readFile(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8').catch(() => '');
-  const living = await Promise.all(
-    children
-      .split(' ')
-      .filter(Boolean)
-      .map((pid) => cpuMs(Number(pid))),
-  );
-  return (await cpuMs(postmaster, true)) + living.reduce((sum, one) => sum + one, 0);
+  const own = (await processTimes()).filter(({ pid, parent }) => pid === postmaster || parent === postmaster);
+  return own.reduce((sum, { pid, ownMs, childrenMs }) => sum + ownMs + (pid === postmaster ? childrenMs : 0), 0);
 }

@@ -1,5 +1,5 @@
 import { buildSchema, GraphQLError, isAbstractType, isObjectType, isScalarType, type GraphQLResolveInfo } from 'graphql';
-import type { Chance } from './query-generator.js';
+import type { Chance } from '../../bench/chance.js';
 
 interface OddContext {
   chance: Chance;
