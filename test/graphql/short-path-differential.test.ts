@@ -85,7 +85,7 @@ test(
     const generator = new QueryGenerator(oddSchema, chance, () => undefined);
     const compiler = new QueryCompiler(oddSchema);
     const seen = { answered: 0, left: 0 };
-    for (let made = 0; made < COUNT * 4; made += 1) {
+    for (let made = 0; made < COUNT * 2; made += 1) {
       const generated = generator.next();
       const document = parse(generated.query);
       if (validate(oddSchema, document).length > 0) continue;
@@ -115,7 +115,7 @@ test(
         }
       }
     }
-    expect(seen.answered).toBeGreaterThan(COUNT);
+    expect(seen.answered).toBeGreaterThan(COUNT / 2);
     expect(seen.left).toBeGreaterThan(COUNT / 10);
   },
   LIMIT_MS,

@@ -1,14 +1,20 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { addCustomers, ChangeWriter } from '../../bench/live-load.js';
+import { accountOf, addCustomers, ChangeWriter, haveAll, LiveClient } from '../../bench/live-load.js';
+import { Seeded } from '../../src/chaos/seeded.js';
 import { buildGraphSchema } from '../../src/graphql/schema.js';
 import { CALLBACK_PATH, LIVE_MODES, makeRouter, type LiveMode } from '../../src/graphql/supergraph.js';
+import { eachAtMost } from '../../src/platform/repeat.js';
 import { eventually } from '../support/eventually.js';
 import { startProduct, type Product } from '../support/product.js';
 
 /** How long the router of these tests waits for a sign of life of a delivery. */
 const SILENCE_MS = 1_000;
+
+/** Clients that are cut off, and changes meanwhile. */
+const CLIENTS = 50;
+const CHANGES = 400;
 
 let product: Product;
 let writer: ChangeWriter;
@@ -17,8 +23,11 @@ const followers: Follower[] = [];
 
 beforeAll(async () => {
   const port = await freePort();
-  product = await startProduct({ settings: { SUBSCRIPTION_CALLBACK_ALLOWLIST: `http://127.0.0.1:${port}${CALLBACK_PATH}` } });
-  writer = await ChangeWriter.open(product.db.options, 2);
+  product = await startProduct({
+    withSecondGateway: true,
+    settings: { SUBSCRIPTION_CALLBACK_ALLOWLIST: `http://127.0.0.1:${port}${CALLBACK_PATH}` },
+  });
+  writer = await ChangeWriter.open(product.db.options, 4);
   const subgraph = { name: 'monetization', sdl: buildGraphSchema().sdl, url: `${product.url}/graphql`, hasLiveUpdates: true };
   for (const liveMode of LIVE_MODES) {
     const own = liveMode === 'http-callback' ? port : await freePort();
@@ -167,4 +176,28 @@ test('a delivery by callback that is idle for many intervals lives, since it sho
   expect(follower.ends).toEqual([]);
   await writer.write(userId);
   await eventually(() => expect(follower.changes).toEqual([1]));
+});
+
+// `npm run bench -- live` has a thousand of them, and ten thousand changes.
+test('clients that are cut off at random and come back by either of two gateways see each change once and in order', async () => {
+  const userIds = Array.from({ length: CLIENTS }, (_, index) => `storm-${index}`);
+  await addCustomers(product.db.ownerPool, userIds);
+  const random = new Seeded('live storm');
+  const gateways = [new URL(product.url), new URL(product.secondUrl)];
+  const habits = { cutShare: 0.3, longestPauseMs: 100 };
+  const clients: LiveClient[] = [];
+  for (const userId of userIds) {
+    clients.push(new LiveClient(userId, { gateways, token: await product.token(userId), random, habits }));
+  }
+  try {
+    await eachAtMost(clients, 20, (client) => client.start());
+    const users = Array.from({ length: CHANGES }, () => userIds[Math.floor(random.fraction() * CLIENTS)] ?? '');
+    await eachAtMost(users, 4, (userId) => writer.write(userId));
+    await eventually(() => expect(haveAll(clients, writer.commits)).toBe(true), 20_000);
+  } finally {
+    for (const client of clients) client.close();
+  }
+  const { expected, missed, disorders, resets, reconnects } = accountOf(clients, writer.commits);
+  expect({ expected, missed, disorders, resets }).toEqual({ expected: CHANGES, missed: 0, disorders: 0, resets: 0 });
+  expect(reconnects).toBeGreaterThan(CHANGES / 10);
 });
