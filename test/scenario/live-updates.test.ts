@@ -11,6 +11,8 @@ import { startProduct, type Product } from '../support/product.js';
 
 /** How long the router of these tests waits for a sign of life of a delivery. */
 const SILENCE_MS = 1_000;
+/** Before a client comes back, as clients do: the router has nothing to give while the gateway is away. */
+const COME_BACK_MS = 50;
 
 /** Clients that are cut off, and changes meanwhile. */
 const CLIENTS = 50;
@@ -88,7 +90,7 @@ class Follower {
         () => this.ends.push('end'),
         (error: unknown) => this.ends.push(String(error)),
       );
-      await new Promise((resolve) => setTimeout(resolve, 50).unref());
+      await new Promise((resolve) => setTimeout(resolve, COME_BACK_MS).unref());
     }
   }
 
