@@ -54,6 +54,7 @@ export async function startServer(name: ServerName, data: DataSet): Promise<Runn
         DATABASE_URL: socketDatabaseUrl({ host, port: databasePort, user }, database),
         PORT: String(port),
         RATE_LIMITS: 'on',
+        TRUSTED_PROXIES: '127.0.0.1',
         LOG_LEVEL: 'info',
         CURSOR_SECRET,
         ROUTER_SECRET,

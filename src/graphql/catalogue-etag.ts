@@ -7,13 +7,19 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 /** Adds the tag to public answers of `app`, and leaves out what the client has. */
 export function tagPublicAnswers(app: FastifyInstance): void {
-  app.addHook('onSend', async (request: FastifyRequest, reply: FastifyReply, payload: unknown) => {
-    if (request.method !== 'GET' || reply.statusCode !== 200 || typeof payload !== 'string' || !isPublic(reply)) return payload;
+  app.addHook('onSend', (request: FastifyRequest, reply: FastifyReply, payload: unknown, done) => {
+    if (request.method !== 'GET' || reply.statusCode !== 200 || typeof payload !== 'string' || !isPublic(reply)) {
+      done();
+      return;
+    }
     const etag = `"${createHash('sha256').update(payload).digest('base64url')}"`;
     void reply.header('etag', etag);
-    if (!isKnown(request.headers['if-none-match'], etag)) return payload;
+    if (!isKnown(request.headers['if-none-match'], etag)) {
+      done();
+      return;
+    }
     void reply.code(304).removeHeader('content-length');
-    return null;
+    done(null, null);
   });
 }
 

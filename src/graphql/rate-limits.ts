@@ -59,7 +59,9 @@ export const RATED_VERBS: ReadonlySet<string> = new Set([...MONEY_VERBS, ...SETU
 
 /** The buckets of one process. */
 export class RateLimits {
-  readonly #callers = new Map<string, Caller>();
+  /** Those seen lately, and those seen before them; who is seen again is among the recent ones again. */
+  #recent = new Map<string, Caller>();
+  #former = new Map<string, Caller>();
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
@@ -70,60 +72,64 @@ export class RateLimits {
   take(operation: SpentOperation): number | null {
     const caller = this.#caller(operation.caller);
     const network = this.#caller(`network:${networkOf(operation.address)}`);
-    const fresh = operation.verbs.filter((verb) => verb.idempotencyKey === null || !caller.keys.has(verbKey(verb)));
-    const setups = fresh.filter(({ field }) => SETUP_VERBS.has(field));
-    const wanted: [Caller, string, Rate, number][] = [
-      [caller, 'cost', COST_RATE, Math.min(operation.cost, COST_RATE.burst)],
-      ...fresh.map((verb): [Caller, string, Rate, number] => [
-        caller,
-        verb.field,
-        setups.includes(verb) ? SETUP_RATE : MONEY_RATE,
-        1,
-      ]),
-      [network, 'requests', NETWORK_RATE, 1],
-      ...(operation.hasToken ? [] : [[network, 'anonymous', ANONYMOUS_RATE, 1] satisfies [Caller, string, Rate, number]]),
-      ...setups.map(({ field }): [Caller, string, Rate, number] => [network, field, NETWORK_SETUP_RATE, 1]),
+    const draws: Draw[] = [
+      { caller, name: 'cost', rate: COST_RATE, tokens: Math.min(operation.cost, COST_RATE.burst) },
+      { caller: network, name: 'requests', rate: NETWORK_RATE, tokens: 1 },
     ];
-    const waitMs = Math.max(...wanted.map((one) => this.#waitMs(...one)));
+    if (!operation.hasToken) draws.push({ caller: network, name: 'anonymous', rate: ANONYMOUS_RATE, tokens: 1 });
+    const fresh = operation.verbs.filter((verb) => verb.idempotencyKey === null || !caller.keys.has(verbKey(verb)));
+    for (const { field } of fresh) {
+      const isSetup = SETUP_VERBS.has(field);
+      draws.push({ caller, name: field, rate: isSetup ? SETUP_RATE : MONEY_RATE, tokens: 1 });
+      if (isSetup) draws.push({ caller: network, name: field, rate: NETWORK_SETUP_RATE, tokens: 1 });
+    }
+    const nowMs = this.#clock.now().getTime();
+    const waitMs = Math.max(...draws.map((draw) => waitMsFor(draw, nowMs)));
     if (waitMs > 0) return Math.ceil(waitMs);
-    for (const one of wanted) this.#spend(...one);
+    for (const draw of draws) spend(draw, nowMs);
     for (const verb of fresh) remember(caller.keys, verbKey(verb));
     return null;
   }
 
   #caller(name: string): Caller {
-    const known = this.#callers.get(name) ?? { levels: new Map(), keys: new Set() };
-    this.#callers.delete(name);
-    this.#callers.set(name, known);
-    if (this.#callers.size > CALLERS_KEPT) {
-      for (const oldest of this.#callers.keys()) {
-        this.#callers.delete(oldest);
-        break;
-      }
+    const recent = this.#recent.get(name);
+    if (recent) return recent;
+    const caller = this.#former.get(name) ?? { levels: new Map(), keys: new Set() };
+    if (this.#recent.size >= CALLERS_KEPT / 2) {
+      this.#former = this.#recent;
+      this.#recent = new Map();
     }
-    return known;
+    this.#recent.set(name, caller);
+    return caller;
   }
+}
 
-  #level(caller: Caller, name: string, rate: Rate): number {
-    const level = caller.levels.get(name);
-    if (!level) return rate.burst;
-    const elapsedMs = Math.max(0, this.#clock.now().getTime() - level.atMs);
-    return Math.min(rate.burst, level.tokens + elapsedMs * rate.perMs);
-  }
+/** Tokens taken from one bucket. */
+interface Draw {
+  caller: Caller;
+  name: string;
+  rate: Rate;
+  tokens: number;
+}
 
-  #waitMs(caller: Caller, name: string, rate: Rate, tokens: number): number {
-    return Math.max(0, (tokens - this.#level(caller, name, rate) - ROUNDING) / rate.perMs);
-  }
+function levelOf({ caller, name, rate }: Draw, nowMs: number): number {
+  const level = caller.levels.get(name);
+  if (!level) return rate.burst;
+  return Math.min(rate.burst, level.tokens + Math.max(0, nowMs - level.atMs) * rate.perMs);
+}
 
-  #spend(caller: Caller, name: string, rate: Rate, tokens: number): void {
-    caller.levels.set(name, { tokens: this.#level(caller, name, rate) - tokens, atMs: this.#clock.now().getTime() });
-  }
+function waitMsFor(draw: Draw, nowMs: number): number {
+  return Math.max(0, (draw.tokens - levelOf(draw, nowMs) - ROUNDING) / draw.rate.perMs);
+}
+
+function spend(draw: Draw, nowMs: number): void {
+  draw.caller.levels.set(draw.name, { tokens: levelOf(draw, nowMs) - draw.tokens, atMs: nowMs });
 }
 
 /** The part of an address that one customer of a provider has: 256 addresses of IPv4, a /64 of IPv6. */
 function networkOf(address: string): string {
-  const v4 = /^(?:::ffff:)?(\d+\.\d+\.\d+)\.\d+$/i.exec(address)?.[1];
-  if (v4 !== undefined) return v4;
+  const lastDot = address.lastIndexOf('.');
+  if (lastDot > 0) return address.slice(address.lastIndexOf(':') + 1, lastDot);
   const [start = '', end] = address.toLowerCase().split('::');
   const first = start.split(':').filter(Boolean);
   const last = (end ?? '').split(':').filter(Boolean);

@@ -2,6 +2,8 @@ import { BlockList, isIP } from 'node:net';
 
 /** An address, or a network of them as `10.0.0.0/8`. */
 const NETWORK_FORM = /^([^/]+)(?:\/(\d{1,3}))?$/;
+/** Addresses remembered. */
+const KNOWN_KEPT = 10_000;
 const LONGEST_PREFIX = { 4: 32, 6: 128 } as const;
 
 /** Whether a text is an address of IPv4 or IPv6, or a network of them. */
@@ -17,6 +19,8 @@ export function isNetwork(text: string): boolean {
  */
 export class ClientAddresses {
   readonly #proxies = new BlockList();
+  /** Asking the list costs more than all the rest, and the same few ask again and again. */
+  readonly #known = new Map<string, boolean>();
 
   /** @param proxies addresses and networks of those that are trusted, each as `isNetwork` takes it */
   constructor(proxies: readonly string[]) {
@@ -31,7 +35,8 @@ export class ClientAddresses {
   /** The address of the client. @param connected the other end of the connection; '' when it has gone */
   of(connected: string | undefined, forwardedFor: string | string[] | undefined): string {
     let client = plain(connected ?? '');
-    const told = [forwardedFor ?? []].flat().join(',').split(',');
+    if (forwardedFor === undefined) return client;
+    const told = [forwardedFor].flat().join(',').split(',');
     while (told.length > 0 && this.#isProxy(client)) {
       const before = plain(told.pop()?.trim() ?? '');
       if (isIP(before) === 0) return client;
@@ -41,8 +46,13 @@ export class ClientAddresses {
   }
 
   #isProxy(address: string): boolean {
+    const known = this.#known.get(address);
+    if (known !== undefined) return known;
     const family = isIP(address);
-    return family !== 0 && this.#proxies.check(address, family === 6 ? 'ipv6' : 'ipv4');
+    const isProxy = family !== 0 && this.#proxies.check(address, family === 6 ? 'ipv6' : 'ipv4');
+    if (this.#known.size >= KNOWN_KEPT) this.#known.clear();
+    this.#known.set(address, isProxy);
+    return isProxy;
   }
 }
 

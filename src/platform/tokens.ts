@@ -75,13 +75,11 @@ export class TokenVerifier {
     if (token.length > LONGEST_TOKEN_CHARS) return 'invalid';
     const known = this.#remembered.get(token);
     if (known) {
-      this.#remembered.delete(token);
+      // Whoever is kept for longest goes first; what is used is verified anew, and so kept anew, every minute.
       if (this.#hasExpired(known.expiresAt)) return 'expired';
       if (!(await this.#keys.find(known.kid))) return 'invalid'; // The issuer has withdrawn the key.
-      if (this.#clock.now().getTime() - known.verifiedAtMs < REMEMBERED_MS) {
-        this.#remembered.set(token, known);
-        return known;
-      }
+      if (this.#clock.now().getTime() - known.verifiedAtMs < REMEMBERED_MS) return known;
+      this.#remembered.delete(token);
     }
     const outcome = await this.#examine(token);
     if (typeof outcome === 'string') return outcome;
