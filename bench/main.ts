@@ -8,9 +8,10 @@ import { live } from './live.js';
 import { overload } from './overload.js';
 import { reads } from './reads.js';
 import { keepResult, printResult } from './result.js';
+import { renewals } from './renewals.js';
 import { storm } from './storm.js';
 
-const BENCHES: readonly Bench[] = [reads, live, storm, overload, attacks, fuzz];
+const BENCHES: readonly Bench[] = [reads, live, renewals, storm, overload, attacks, fuzz];
 
 const program = new Command('bench').description('Runs one bench, prints its ratios and keeps them in bench/results/.');
 for (const bench of BENCHES) {

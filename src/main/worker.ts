@@ -60,7 +60,16 @@ runProcess(async (shutdown) => {
     countFault(error);
     log.error({ err: error }, what);
   };
-  const chores = makeChores(cashier, { channel: FEED_WAKE_CHANNEL, maintain, report: report('an event could not be applied') });
+  const chores = makeChores(cashier, {
+    channel: FEED_WAKE_CHANNEL,
+    maintain,
+    report: report('a piece of work failed and was put off'),
+    renewals: {
+      spreadMs: settings.renewals.spreadMs,
+      callsPerSecond: settings.renewals.perSecond,
+      machineNow: () => new Date(Date.now() + settings.sandboxClockOffsetMs),
+    },
+  });
   for (const chore of chores) {
     const running = repeat({
       everyMs: chore.everyMs,

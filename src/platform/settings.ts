@@ -54,6 +54,12 @@ export interface Settings {
   isSandbox: boolean;
   stripe: StripeSettings;
   sandboxStripePort: number;
+  renewals: {
+    /** Renewals are charged within this of the moment their period begins, spread evenly. */
+    spreadMs: number;
+    /** Most renewals charged in a second, all workers together. */
+    perSecond: number;
+  };
   /** How far this process's clock is ahead of the sandbox's; 0 outside of it. */
   sandboxClockOffsetMs: number;
   usersPort: number;
@@ -188,6 +194,7 @@ export function readSettings(env: Environment): Settings {
     isSandbox,
     stripe: readStripe(env, { isProduction, isSandbox, sandboxStripePort }),
     sandboxStripePort,
+    renewals: readRenewals(env, isSandbox),
     sandboxClockOffsetMs: readClockOffset(env, isSandbox),
     usersPort: readPort(env, 'USERS_PORT', 4001),
     postsPort: readPort(env, 'POSTS_PORT', 4002),
@@ -239,6 +246,37 @@ function read<T>(env: Environment, name: string, form: z.ZodType<T>, expected: s
 
 function readPort(env: Environment, name: string, byDefault: number): number {
   return read(env, name, portText, `a whole number from 1 to ${HIGHEST_PORT}`) ?? byDefault;
+}
+
+const LONGEST_SPREAD_S = 86_400;
+/** Four hours, or none where one wants to see what one has done. */
+const USUAL_SPREAD_S = 4 * 3_600;
+const MOST_RENEWALS_PER_SECOND = 10_000;
+/** Most of what Stripe lets a live account write in a second, with room left for people. */
+const USUAL_RENEWALS_PER_SECOND = 80;
+
+function readRenewals(env: Environment, isSandbox: boolean): Settings['renewals'] {
+  const whole = (name: string, least: number, most: number): number | null => {
+    const wanted = `a whole number from ${least} to ${most}`;
+    const count = z
+      .string()
+      .regex(/^\d{1,6}$/)
+      .transform(Number);
+    return (
+      read(
+        env,
+        name,
+        count.refine((value) => value >= least && value <= most),
+        wanted,
+      ) ?? null
+    );
+  };
+  const spreadSeconds = whole('RENEWAL_SPREAD_SECONDS', 0, LONGEST_SPREAD_S) ?? (isSandbox ? 0 : USUAL_SPREAD_S);
+  const perSecond = whole('RENEWALS_PER_SECOND', 1, MOST_RENEWALS_PER_SECOND);
+  return {
+    spreadMs: spreadSeconds * 1_000,
+    perSecond: perSecond ?? (isSandbox ? MOST_RENEWALS_PER_SECOND : USUAL_RENEWALS_PER_SECOND),
+  };
 }
 
 function readClockOffset(env: Environment, isSandbox: boolean): number {

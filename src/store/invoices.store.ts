@@ -108,6 +108,11 @@ export async function requireInvoice(uow: UnitOfWork, id: string): Promise<Invoi
   return invoice;
 }
 
+/** What a subscription still owes. */
+export async function listOpenInvoices(uow: UnitOfWork, subscriptionId: string): Promise<InvoiceRow[]> {
+  return uow.manager.findBy(InvoiceRow, { bucket: bucketOf(subscriptionId), subscriptionId, status: 'open' });
+}
+
 /** Sets an open invoice paid or void. */
 export async function closeInvoice(uow: UnitOfWork, id: string, status: 'paid' | 'void'): Promise<void> {
   await uow.run(CLOSE_INVOICE, [bucketOf(id), id, status, status === 'paid' ? uow.now : null]);

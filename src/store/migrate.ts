@@ -4,6 +4,7 @@ import { Main1700000000001 } from '../../migrations/0001-main.js';
 import { Absence1700000000002 } from '../../migrations/0002-absence.js';
 import { ListingCursor1700000000003 } from '../../migrations/0003-listing-cursor.js';
 import { LateAppearances1700000000004 } from '../../migrations/0004-late-appearances.js';
+import { Renewals1700000000005 } from '../../migrations/0005-renewals.js';
 import { pgConfig, type DatabaseOptions } from '../platform/database-options.js';
 import { keepPartitions } from './partitions.js';
 
@@ -57,7 +58,13 @@ async function runMigrations(options: DatabaseOptions): Promise<string[]> {
   const source = new DataSource({
     type: 'postgres',
     ...options,
-    migrations: [Main1700000000001, Absence1700000000002, ListingCursor1700000000003, LateAppearances1700000000004],
+    migrations: [
+      Main1700000000001,
+      Absence1700000000002,
+      ListingCursor1700000000003,
+      LateAppearances1700000000004,
+      Renewals1700000000005,
+    ],
     migrationsTransactionMode: 'each',
     synchronize: false,
     installExtensions: false,

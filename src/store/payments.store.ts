@@ -1,4 +1,5 @@
 /** Intents, attempts and the lines of the user's money history. Every status change is conditional on the version that was read. */
+import { In, Not } from 'typeorm';
 import {
   bucketOf,
   type InvoiceId,
@@ -35,6 +36,15 @@ export interface NewAttempt {
   nextActionAt: Date;
 }
 
+const ADD_ATTEMPT = statement<
+  [number, string, string, string, number, number, string, bigint, string, string, string, string | null, Buffer, Date],
+  never
+>(
+  'add_attempt',
+  `insert into payment_attempt (bucket, id, user_id, payment_intent_id, number, provider_account_id, payment_method_id, amount, currency,
+     cause, is_off_session, idempotency_key, return_url, request_fingerprint, status, next_action_at)
+   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10 <> 'user', $11, $12, $13, 'created', $14)`,
+);
 const ADD_FIRST_ATTEMPT = statement<
   [number, string, string, string, string, bigint, string, number, string, string, string, Buffer, Date],
   never
@@ -65,22 +75,56 @@ export async function insertFirstAttempt(uow: UnitOfWork, attempt: NewAttempt): 
     attempt.requestFingerprint,
     attempt.nextActionAt,
   ]);
-  await insertTransaction(uow, {
+  await insertTransaction(uow, chargeLine(attempt, 'user'));
+}
+
+/** A further attempt for an intent that has had some. */
+export interface NextAttempt extends Omit<NewAttempt, 'returnUrl'> {
+  /** Its place in the order, from 2. */
+  number: number;
+  cause: 'renewal' | 'retry';
+  returnUrl: string | null;
+}
+
+/** Writes a further attempt and its pending transaction, and tells the feed. */
+export async function insertAttempt(uow: UnitOfWork, attempt: NextAttempt): Promise<void> {
+  await uow.run(ADD_ATTEMPT, [
+    bucketOf(attempt.id),
+    attempt.id,
+    attempt.userId,
+    attempt.intentId,
+    attempt.number,
+    attempt.providerAccountId,
+    attempt.paymentMethodId,
+    attempt.amountMinor,
+    attempt.currency,
+    attempt.cause,
+    attempt.idempotencyKey,
+    attempt.returnUrl,
+    attempt.requestFingerprint,
+    attempt.nextActionAt,
+  ]);
+  await insertTransaction(uow, chargeLine(attempt, attempt.cause));
+}
+
+/** The pending line of history of a new attempt. */
+function chargeLine(attempt: Omit<NewAttempt, 'returnUrl'>, cause: TransactionCause): NewTransaction {
+  return {
     id: attempt.id,
-    userId,
+    userId: attempt.userId,
     kind: 'charge',
     status: 'pending',
     amountMinor: attempt.amountMinor,
-    currency,
+    currency: attempt.currency,
     providerAccountId: attempt.providerAccountId,
     paymentMethodId: attempt.paymentMethodId,
     subscriptionId: attempt.subscriptionId,
     purchaseId: attempt.purchaseId,
     invoiceId: attempt.invoiceId,
     originalId: null,
-    cause: 'user',
+    cause,
     settledAt: null,
-  });
+  };
 }
 
 /** Why a transaction changed its status. */
@@ -229,6 +273,26 @@ export async function loadIntent(uow: UnitOfWork, id: string): Promise<PaymentIn
   return (await uow.run(LOAD_INTENT, [bucketOf(id), id]))[0] ?? null;
 }
 
+/** The decision to collect an invoice that has neither failed nor been canceled; null without one. */
+export async function loadLiveIntent(uow: UnitOfWork, invoiceId: string): Promise<PaymentIntentRow | null> {
+  return uow.manager.findOneBy(PaymentIntentRow, {
+    bucket: bucketOf(invoiceId),
+    invoiceId,
+    status: Not(In(['failed', 'canceled'])),
+  });
+}
+
+const HASTEN = statement<[number, string, Date], never>(
+  'hasten_unsent',
+  `update payment_attempt set next_action_at = $3, version = version + 1
+   where bucket = $1 and payment_intent_id = $2 and status = 'created' and next_action_at > $3`,
+);
+
+/** Has the worker look at an attempt that was not sent yet now, not when it was to go out. The customer's lock is held. */
+export async function hastenUnsent(uow: UnitOfWork, intent: PaymentIntentRow): Promise<void> {
+  await uow.run(HASTEN, [intent.bucket, intent.id, uow.now]);
+}
+
 /** The newest attempt of an intent, whatever became of it. */
 export async function loadLatestAttempt(uow: UnitOfWork, intentId: string): Promise<PaymentAttemptRow | null> {
   return uow.manager.findOne(PaymentAttemptRow, {
@@ -283,6 +347,7 @@ const DUE_ATTEMPTS = statement<[number[], Date, number], { id: TransactionId; us
   'due_attempts',
   `select id, user_id from payment_attempt
    where bucket = any($1) and next_action_at <= $2 and (lease_until is null or lease_until < $2)
+     and not (status = 'created' and cause = 'renewal')
    order by next_action_at limit $3`,
 );
 const DUE_REFUNDS = statement<[number[], Date, number], { id: TransactionId; user_id: string }>(
@@ -292,7 +357,7 @@ const DUE_REFUNDS = statement<[number[], Date, number], { id: TransactionId; use
    order by next_action_at limit $3`,
 );
 
-/** Up to `limit` attempts of these buckets that are due; each is claimed by its version before anything is done. */
+/** Up to `limit` attempts of these buckets that are due, but for renewals not sent yet; each is claimed by its version before anything is done. */
 export async function listDueAttempts(
   uow: UnitOfWork,
   buckets: number[],

@@ -90,7 +90,19 @@ export async function insertSubscription(uow: UnitOfWork, subscription: NewSubsc
 
 /** A change of a subscription: new columns, and the event that tells why. */
 export interface SubscriptionChange {
-  kind: 'activated' | 'payment_failed' | 'cancel_requested' | 'canceled' | 'resumed' | 'held' | 'released' | 'gave_up';
+  kind:
+    | 'activated'
+    | 'renewed'
+    | 'renewal_put_off'
+    | 'periods_skipped'
+    | 'past_due'
+    | 'payment_failed'
+    | 'cancel_requested'
+    | 'canceled'
+    | 'resumed'
+    | 'held'
+    | 'released'
+    | 'gave_up';
   cause: string;
   set: Partial<Omit<SubscriptionRow, 'bucket' | 'id' | 'version' | 'userId'>>;
   data?: Record<string, unknown>;
@@ -122,7 +134,7 @@ export async function changeSubscription(uow: UnitOfWork, row: SubscriptionRow, 
 const DUE_SUBSCRIPTIONS = statement<[number[], Date, number], { bucket: number; id: SubscriptionId; user_id: string }>(
   'due_subscriptions',
   `select bucket, id, user_id from subscription
-   where bucket = any($1) and next_action_at <= $2 and (lease_until is null or lease_until < $2)
+   where bucket = any($1) and next_action_at <= $2 and cancel_at_period_end and (lease_until is null or lease_until < $2)
    order by next_action_at limit $3`,
 );
 

@@ -145,8 +145,8 @@ async function once<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfW
     now,
     run: async <Params extends readonly unknown[], Row>(what: Statement<Params, Row>, params: Params): Promise<Row[]> => {
       const answer: unknown = await runner.query(what.text, [...params]);
-      // TypeORM gives [rows, count] for update and delete, rows for the rest; only this function knows.
-      const rows: unknown = /^\s*(update|delete)\b/i.test(what.text) && Array.isArray(answer) ? answer[0] : answer;
+      // TypeORM gives [rows, count] for what updates or deletes, however it begins, and rows for the rest; only this function knows.
+      const rows: unknown = Array.isArray(answer) && Array.isArray(answer[0]) ? answer[0] : answer;
       invariant(Array.isArray(rows), 'a statement answers with rows', { statement: what.name });
       return what.isOfEntity ? (rows.map(underEntityNames) as Row[]) : rows;
     },

@@ -71,7 +71,7 @@ export async function applyDisputeFact(uow: UnitOfWork, cashier: Cashier, charge
   if (step.withdraws && withdrawn) await withdraw(uow, cashier, charge, row, withdrawn);
   if (reversalId !== null && reinstated) await reinstate(uow, cashier, charge, row, reversalId, reinstated);
   if (step.loses) await bookLoss(uow, charge, row);
-  await followUp(uow, charge, step, before);
+  await followUp(uow, cashier, charge, step, before);
   cashier.events.statusChanged('dispute', status);
 }
 
@@ -168,6 +168,7 @@ function book(
 /** What a dispute does to access: held while it runs, given back when won and the paid period still runs, ended when lost. */
 async function followUp(
   uow: UnitOfWork,
+  cashier: Cashier,
   charge: TransactionRow,
   { status }: DisputeStep,
   before: DisputeStatus | null,
@@ -176,7 +177,7 @@ async function followUp(
   const subscription = charge.subscriptionId === null ? null : await loadSubscription(uow, charge.subscriptionId);
   if (status === 'lost') {
     if (charge.paymentMethodId !== null) await setMethodStatus(uow, charge.paymentMethodId, 'failed');
-    if (subscription) await endSubscription(uow, subscription.id, 'dispute', 'provider_event');
+    if (subscription) await endSubscription(uow, cashier, subscription.id, 'dispute', 'provider_event');
     return;
   }
   // Column check: one of these words.

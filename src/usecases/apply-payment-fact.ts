@@ -5,8 +5,7 @@
  */
 import { bucketOf, publicId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
-import { invoiceVoided, orphanReceipt, paymentSucceeded } from '../domain/ledger/journals.js';
-import { stopSchedule as decideStop } from '../domain/ledger/revenue.js';
+import { orphanReceipt, paymentSucceeded } from '../domain/ledger/journals.js';
 import {
   decideAttempt,
   firstPaymentEnd,
@@ -17,10 +16,10 @@ import {
 } from '../domain/payment/attempt.js';
 import { classifyDecline, tellingCode } from '../domain/payment/decline.js';
 import { CANCEL_AFTER_MS, nextProbeAt } from '../domain/payment/schedule.js';
-import { entitledUntilFor } from '../domain/subscription/subscription.js';
-import { isoDay } from '../domain/time/periods.js';
+import { isRenewedBy, renewalDueAt, renewalEnd, renewed, unpaid } from '../domain/subscription/renewal.js';
+import { entitledUntilFor, hasEnded, type SubscriptionStatus } from '../domain/subscription/subscription.js';
 import type { PaymentFact } from '../ports/provider.js';
-import { closeInvoice, listSchedules, requireInvoice, stopSchedule, type InvoiceRow } from '../store/invoices.store.js';
+import { closeInvoice, requireInvoice, type InvoiceRow } from '../store/invoices.store.js';
 import { postJournal } from '../store/ledger.store.js';
 import {
   changeAttempt,
@@ -45,7 +44,7 @@ import type { UnitOfWork } from '../store/unit-of-work.js';
 import { bookRecord } from './book-record.js';
 import { findingId, newId, type Cashier } from './cashier.js';
 import { requestRefund } from './request-refund.js';
-import { scheduleOf } from './revenue.js';
+import { voidInvoice } from './void-invoice.js';
 
 /** What a fact did. `cancelFirst`: the provider's object could still take money and must be cancelled, and its word applied, before anything else counts. */
 export type Applied = 'applied' | 'nothing' | 'cancelFirst' | 'contradiction';
@@ -176,10 +175,10 @@ async function succeed(
     });
   }
   await bookCharge(uow, cashier, attempt, intent, fact);
-  await deliver(uow, cashier, invoice, cause);
+  const isWanted = await deliver(uow, cashier, invoice, cause);
   cashier.events.statusChanged('charge', 'succeeded');
-  if (wasGivenUp) {
-    // The customer gave the payment up, and the provider was faster: what was taken goes back, and with it the subscription.
+  if (wasGivenUp || !isWanted) {
+    // The customer gave the payment up, or the subscription had ended, and the provider was faster: what was taken goes back.
     const charge = await requireTransaction(uow, attempt.id);
     await requestRefund(uow, cashier, {
       charge,
@@ -195,20 +194,28 @@ async function succeed(
   return true;
 }
 
-/** What was bought is given: the period opens, or the product is handed over. */
-async function deliver(uow: UnitOfWork, cashier: Cashier, invoice: InvoiceRow, cause: TransactionCause): Promise<void> {
+/** What was bought is given: the period opens, or the product is handed over. @returns whether anybody still wants it */
+async function deliver(uow: UnitOfWork, cashier: Cashier, invoice: InvoiceRow, cause: TransactionCause): Promise<boolean> {
   if (invoice.subscriptionId !== null) {
     const subscription = await loadSubscription(uow, invoice.subscriptionId);
     invariant(subscription !== null, 'an invoice of a subscription has it', { id: invoice.id });
-    if (subscription.status !== 'incomplete') return;
-    await changeSubscription(uow, subscription, {
-      kind: 'activated',
-      cause,
-      set: {
-        status: 'active',
-        entitledUntil: entitledUntilFor({ status: 'active', periodEnd: subscription.periodEnd, endsAtPeriodEnd: false }),
-      },
-    });
+    if (subscription.status === 'incomplete') {
+      await changeSubscription(uow, subscription, {
+        kind: 'activated',
+        cause,
+        set: {
+          status: 'active',
+          entitledUntil: entitledUntilFor({ status: 'active', periodEnd: subscription.periodEnd, endsAtPeriodEnd: false }),
+          nextActionAt: renewalDueAt(subscription),
+        },
+      });
+      return true;
+    }
+    const period = periodOf(invoice);
+    // Column check: one of these words.
+    const status = subscription.status as SubscriptionStatus;
+    if (!isRenewedBy({ status, epoch: subscription.epoch, periodNumber: subscription.periodNumber }, period)) return false;
+    await changeSubscription(uow, subscription, { kind: 'renewed', cause, set: renewed(period) });
   } else if (invoice.purchaseId !== null) {
     const unlocks = await completePurchase(uow, invoice.purchaseId);
     if (unlocks !== null) {
@@ -220,6 +227,16 @@ async function deliver(uow: UnitOfWork, cashier: Cashier, invoice: InvoiceRow, c
       });
     }
   }
+  return true;
+}
+
+/** The period that an invoice is for. */
+function periodOf(invoice: InvoiceRow): { epoch: number; number: number; start: Date; end: Date } {
+  const { epoch, periodNumber, periodStart, periodEnd } = invoice;
+  invariant(epoch !== null && periodNumber !== null && periodStart !== null && periodEnd !== null, 'a period has its bounds', {
+    id: invoice.id,
+  });
+  return { epoch, number: periodNumber, start: periodStart, end: periodEnd };
 }
 
 /** The charge in the books: what the provider owes us now, and what it kept of it. */
@@ -277,7 +294,7 @@ async function waitFor(
   return true;
 }
 
-/** A first payment that ends without money: nothing is owed any more, and the customer begins anew with a new key. */
+/** A payment that ends without money. */
 async function finish(
   uow: UnitOfWork,
   cashier: Cashier,
@@ -288,6 +305,25 @@ async function finish(
 ): Promise<boolean> {
   const done = await changeAttempt(uow, attempt, { ...AT_REST, ...columns, status: to });
   if (!done) return false;
+  await (attempt.cause === 'user'
+    ? finishFirstPayment(uow, { attempt, intent }, to, cause)
+    : finishRenewal(uow, { attempt, intent }, to, cause));
+  await changeTransaction(uow, await requireTransaction(uow, attempt.id), {
+    status: transactionStatusOf(to),
+    cause,
+    settledAt: uow.now,
+  });
+  cashier.events.statusChanged('charge', to);
+  return true;
+}
+
+/** Nothing is owed any more: the customer begins anew. */
+async function finishFirstPayment(
+  uow: UnitOfWork,
+  { attempt, intent }: OpenPayment,
+  to: FirstPaymentEnd,
+  cause: TransactionCause,
+): Promise<void> {
   const end = firstPaymentEnd(to);
   await changeIntent(uow, intent, { status: end.intent });
   const invoice = await requireInvoice(uow, intent.invoiceId);
@@ -310,42 +346,29 @@ async function finish(
   } else if (invoice.purchaseId !== null) {
     await setPurchaseStatus(uow, invoice.purchaseId, end.purchase);
   }
-  await changeTransaction(uow, await requireTransaction(uow, attempt.id), {
-    status: transactionStatusOf(to),
-    cause,
-    settledAt: uow.now,
-  });
-  cashier.events.statusChanged('charge', to);
-  return true;
 }
 
-/** Voids an unpaid invoice: the receivable is undone, and its schedule earns no more. */
-async function voidInvoice(uow: UnitOfWork, invoice: InvoiceRow, providerAccountId: number): Promise<void> {
-  const today = isoDay(uow.now);
-  let unearned = 0n;
-  for (const row of await listSchedules(uow, invoice.id)) {
-    if (row.stoppedOn !== null) continue;
-    const stop = decideStop(scheduleOf(row), today);
-    unearned += stop.reversedMinor;
-    await stopSchedule(uow, row, stop.stoppedOn, stop.reversedMinor);
-  }
-  await closeInvoice(uow, invoice.id, 'void');
-  await postJournal(uow, {
-    sourceId: invoice.id,
-    movements: invoiceVoided(
-      {
-        kind: invoice.kind === 'purchase' ? 'purchase' : 'period',
-        netMinor: invoice.net,
-        taxMinor: invoice.tax,
-        currency: invoice.currency,
-      },
-      unearned,
-    ),
-    userId: invoice.userId,
-    invoiceId: invoice.id,
-    effectiveAt: uow.now,
-    providerAccountId,
-  });
+/** A renewal that was not paid: it stays owed while the subscription lives, and what happened decides what comes next. */
+async function finishRenewal(
+  uow: UnitOfWork,
+  { attempt, intent }: OpenPayment,
+  to: FirstPaymentEnd,
+  cause: TransactionCause,
+): Promise<void> {
+  const invoice = await requireInvoice(uow, intent.invoiceId);
+  const subscription = invoice.subscriptionId === null ? null : await loadSubscription(uow, invoice.subscriptionId);
+  invariant(subscription !== null, 'a renewal is of a subscription', { id: attempt.id });
+  const end = renewalEnd(to, { isOver: hasEnded(subscription.status as SubscriptionStatus), now: uow.now });
+  await changeIntent(uow, intent, { status: end.intent });
+  if (end.isVoid) await voidInvoice(uow, invoice, attempt.providerAccountId);
+  if (end.subscription === 'past_due')
+    await changeSubscription(uow, subscription, { kind: 'past_due', cause, set: unpaid(subscription) });
+  else if (end.subscription !== null)
+    await changeSubscription(uow, subscription, {
+      kind: 'renewal_put_off',
+      cause,
+      set: { nextActionAt: end.subscription.again },
+    });
 }
 
 /** The object that appeared for an ended attempt: what is told of it later finds its way here. */

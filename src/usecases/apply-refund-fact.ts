@@ -111,7 +111,7 @@ export async function applyRefundFact(
     await addCredit(uow, { userId, currency: refund.currency, amountMinor: refund.amount });
     await finding(uow, cashier, refund, 'refund_failed_late', 0n, 2);
   } else {
-    await endWhatWasPaidBack(uow, charge, refund, cause);
+    await endWhatWasPaidBack(uow, cashier, charge, refund, cause);
   }
   cashier.events.statusChanged('refund', to);
   return 'applied';
@@ -157,6 +157,7 @@ export async function adoptRefund(
 /** All of the current period's charge given back ends the subscription; all of a purchase revokes what it unlocked. */
 async function endWhatWasPaidBack(
   uow: UnitOfWork,
+  cashier: Cashier,
   charge: TransactionRow,
   refund: RefundRow,
   cause: TransactionCause,
@@ -175,7 +176,7 @@ async function endWhatWasPaidBack(
     isCurrentPeriod,
   });
   if (!ends) return;
-  if (subscription) await endSubscription(uow, subscription.id, 'refunded', cause);
+  if (subscription) await endSubscription(uow, cashier, subscription.id, 'refunded', cause);
   if (charge.purchaseId !== null) {
     await setPurchaseStatus(uow, charge.purchaseId, 'refunded');
     await revokeGrants(uow, charge.userId, charge.purchaseId);

@@ -58,7 +58,7 @@ export const cancelSubscription =
             });
             return [];
           case 'now':
-            await endSubscription(uow, subscriptionId, 'customer', 'user', data);
+            await endSubscription(uow, cashier, subscriptionId, 'customer', 'user', data);
             return [];
           case 'give_up':
             await askToCancelPayment(uow, cashier, subscriptionId);

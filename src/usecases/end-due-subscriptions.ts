@@ -13,7 +13,7 @@ export async function endDueSubscriptions(cashier: Cashier, buckets: number[], l
       // Read again under the lock: the customer may have taken the cancellation back meanwhile.
       const subscription = await loadSubscription(uow, id);
       const isDue = subscription?.cancelAtPeriodEnd && subscription.nextActionAt !== null && subscription.nextActionAt <= uow.now;
-      if (isDue) await endSubscription(uow, id, 'period_end', 'timeout');
+      if (isDue) await endSubscription(uow, cashier, id, 'period_end', 'timeout');
     });
   }
   return due.length;

@@ -1,5 +1,7 @@
 import { changeSubscription, loadSubscription } from '../store/subscriptions.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
+import type { Cashier } from './cashier.js';
+import { dropRenewal } from './drop-renewal.js';
 
 /** Why a subscription ended, as kept on its row. */
 export type EndReason = 'customer' | 'period_end' | 'refunded' | 'dispute';
@@ -9,6 +11,7 @@ const ENDED = new Set(['canceled', 'unpaid', 'incomplete_expired']);
 /** Ends a subscription now: no access from here on, nothing more is charged. Does nothing to one that has ended. */
 export async function endSubscription(
   uow: UnitOfWork,
+  cashier: Cashier,
   subscriptionId: string,
   reason: EndReason,
   cause: string,
@@ -33,4 +36,5 @@ export async function endSubscription(
       leaseUntil: null,
     },
   });
+  await dropRenewal(uow, cashier, subscriptionId);
 }

@@ -76,7 +76,7 @@ export async function requestRefund(uow: UnitOfWork, cashier: Cashier, ask: Refu
   });
   await bookRequest(uow, refundId, charge, amount);
   if (ask.endSubscription && charge.subscriptionId !== null)
-    await endSubscription(uow, charge.subscriptionId, 'refunded', ask.cause);
+    await endSubscription(uow, cashier, charge.subscriptionId, 'refunded', ask.cause);
   return { refundId, amount };
 }
 

@@ -1,4 +1,5 @@
 import type { SubscriptionId } from '../domain/ids.js';
+import { renewalDueAt } from '../domain/subscription/renewal.js';
 import { decideResume } from '../domain/subscription/subscription.js';
 import { lockCustomer } from '../store/customers.store.js';
 import { changeSubscription, loadSubscription } from '../store/subscriptions.store.js';
@@ -30,7 +31,12 @@ export const resumeSubscription =
         await changeSubscription(uow, subscription, {
           kind: 'resumed',
           cause: 'user',
-          set: { cancelAtPeriodEnd: false, canceledAt: null, entitledUntil: decision.entitledUntil, nextActionAt: null },
+          set: {
+            cancelAtPeriodEnd: false,
+            canceledAt: null,
+            entitledUntil: decision.entitledUntil,
+            nextActionAt: renewalDueAt(subscription),
+          },
         });
         return [];
       },

@@ -6,6 +6,8 @@ import { endDueSubscriptions } from '../usecases/end-due-subscriptions.js';
 import { giveBackOrphans } from '../usecases/give-back-orphan.js';
 import { keepHouse } from '../usecases/keep-house.js';
 import { relayChanges } from '../usecases/relay-changes.js';
+import { admitRenewals, type AdmissionOptions } from '../usecases/admit-renewals.js';
+import { billDueRenewals, makeCollector, type RenewalOptions } from '../usecases/renew.js';
 import { resolveDuePayments, resolveDueRefunds } from '../usecases/resolve-due.js';
 
 /** A piece of work that comes again and again. */
@@ -23,8 +25,18 @@ const ROWS_A_TURN = 64;
 /** All buckets in one statement: on one machine the due indexes are partial and small. On a distributed database a list per shard. */
 const BUCKETS = Array.from({ length: 4096 }, (_, bucket) => bucket);
 
+/** Renewals billed by one unit of work: a batch is cheaper by the row, and holds its customers' locks longer. */
+const BILLED_A_TURN = 500;
+/** Renewals claimed at once: as many as a worker sends well within the send guard of the claim. */
+const SENT_A_TURN = 128;
+/** Renewals in flight at once in each of the two lanes. */
+const RENEWALS_AT_ONCE = 48;
+/** Due renewals are looked for in one part of the buckets at a time, so that a backlog of a million is never sorted. */
+const SLOTS = 16;
+
 /** What chores need besides the cashier. */
 export interface ChoreOptions {
+  renewals: RenewalOptions & AdmissionOptions;
   /** Name of the channel that tells gateways of changes. */
   channel: string;
   /** Partitions and what else only the owner of the tables may do. */
@@ -36,6 +48,19 @@ export interface ChoreOptions {
 /** Every chore of a worker. */
 export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
   const forEach: ForEach = (items, work) => eachAtMost(items, CALLS_AT_ONCE, work);
+  const collector = makeCollector(cashier, (items, work) => eachAtMost(items, RENEWALS_AT_ONCE, work));
+  const bill = inSlots(cashier, async (buckets) => {
+    const { looked, failures } = await billDueRenewals(cashier, options.renewals, buckets, BILLED_A_TURN);
+    failures.forEach((error) => options.report(error));
+    return looked;
+  });
+  const send = async (buckets: number[]): Promise<number> => {
+    const { claimed, failures } = await collector.collect(buckets, SENT_A_TURN, (wanted) =>
+      admitRenewals(cashier, options.renewals, wanted),
+    );
+    failures.forEach((error) => options.report(error));
+    return claimed;
+  };
   return [
     { name: 'relay', everyMs: 200, run: () => relayChanges(cashier, options.channel) },
     {
@@ -62,6 +87,10 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
       everyMs: 2_000,
       run: () => giveBackOrphans(cashier, BUCKETS, ROWS_A_TURN, forEach),
     },
+    { name: 'billing', everyMs: 1_000, run: bill },
+    // Two lanes: while one waits for the last answers of its batch the other is in the middle of its own.
+    { name: 'renewals 1', everyMs: 500, run: inSlots(cashier, send) },
+    { name: 'renewals 2', everyMs: 500, run: inSlots(cashier, send) },
     {
       name: 'subscriptions',
       everyMs: 2_000,
@@ -92,4 +121,20 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
       },
     },
   ];
+}
+
+/**
+ * Work on one slot of the buckets after another, beginning anywhere, so that workers do not all begin at the same: a turn ends with the first slot
+ * that had something, or when none has.
+ */
+function inSlots(cashier: Cashier, work: (buckets: number[]) => Promise<number>): () => Promise<boolean> {
+  let slot = Math.floor(cashier.tx.random.fraction() * SLOTS);
+  const bucketsOf = Array.from({ length: SLOTS }, (_, nth) => BUCKETS.filter((bucket) => bucket % SLOTS === nth));
+  return async () => {
+    for (let looked = 0; looked < SLOTS; looked++) {
+      if ((await work(bucketsOf[slot] ?? [])) > 0) return true;
+      slot = (slot + 1) % SLOTS;
+    }
+    return false;
+  };
 }

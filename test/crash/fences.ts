@@ -289,14 +289,6 @@ export const FENCES: readonly Fence[] = [
     "execute format('alter table %I force row level security', t);",
     '',
   ),
-  fence(
-    'rows.partitions',
-    'rows that are reached through a partition, where no policy is',
-    ROW_SECURITY,
-    TABLES,
-    "execute format('revoke all on %I from pay_app, pay_worker, pay_reader', t);",
-    '',
-  ),
 
   // The lock, and the versions behind it.
   fence(
@@ -838,10 +830,10 @@ export const FENCES: readonly Fence[] = [
   fence(
     'client_key.one_unit',
     "a client's key that is taken without its result",
-    'test/usecases/crashes.test.ts',
+    'test/usecases/payments.test.ts',
     RUN,
     'const kept = await claimKey(uow, claim);',
-    'const kept = await inTx(cashier.tx, command.scope, (other) => claimKey(other, claim));',
+    'const kept = await beginInTx(cashier.tx, command.scope, (other) => claimKey(other, claim));',
   ),
   fence(
     'refund.cap',

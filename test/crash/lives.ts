@@ -11,6 +11,7 @@ import type { Actor, Answered, Commands } from '../../src/usecases/contract.js';
 import { endDueSubscriptions } from '../../src/usecases/end-due-subscriptions.js';
 import { giveBackOrphans } from '../../src/usecases/give-back-orphan.js';
 import { relayChanges } from '../../src/usecases/relay-changes.js';
+import { billDueRenewals, makeCollector } from '../../src/usecases/renew.js';
 import { resolveDuePayments, resolveDueRefunds } from '../../src/usecases/resolve-due.js';
 import { Killed, mortal } from '../support/mortal.js';
 import { ALL_BUCKETS, finishStep, newKey, oneByOne, someStaff, someUser, withCard, type World } from '../support/world.js';
@@ -96,6 +97,15 @@ export function makeLives(world: World, prices: Prices): Life[] {
       transactionId: answer.transactionId as TransactionId,
       subscriptionId: answer.subscriptionId as SubscriptionId,
     };
+  };
+  const billing = async (cashier: Cashier): Promise<void> => {
+    const { failures } = await billDueRenewals(cashier, { spreadMs: 0 }, ALL_BUCKETS, LIMIT);
+    if (failures.length > 0) throw new AggregateError(failures);
+  };
+  const charging = async (cashier: Cashier): Promise<void> => {
+    const collector = makeCollector(cashier, oneByOne);
+    const { failures } = await collector.collect(ALL_BUCKETS, LIMIT, async (wanted) => wanted);
+    if (failures.length > 0) throw new AggregateError(failures);
   };
   const refunding = (
     transactionId: TransactionId,
@@ -464,6 +474,36 @@ export function makeLives(world: World, prices: Prices): Life[] {
         await cancelling(actor, subscriptionId, false)(world.commands);
         await world.advance(32 * 24 * HOUR);
         return { actor, run: (cashier) => endDueSubscriptions(cashier, ALL_BUCKETS, LIMIT) };
+      },
+    },
+    {
+      title: 'billing a period that has begun',
+      process: 'worker',
+      prepare: async () => {
+        const { actor } = await subscribed();
+        await world.advance(32 * 24 * HOUR);
+        return { actor, run: billing };
+      },
+    },
+    {
+      title: 'charging renewals',
+      process: 'worker',
+      prepare: async () => {
+        const { actor } = await subscribed();
+        await world.advance(32 * 24 * HOUR);
+        await world.work('billing');
+        return { actor, run: charging };
+      },
+    },
+    {
+      title: 'charging a renewal that is declined',
+      process: 'worker',
+      prepare: async () => {
+        const { actor } = await subscribed();
+        await withCard(world, actor, 'pm_card_chargeCustomerFail');
+        await world.advance(32 * 24 * HOUR);
+        await world.work('billing');
+        return { actor, run: charging };
       },
     },
     {

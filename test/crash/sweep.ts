@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { PriceId } from '../../src/domain/ids.js';
 import type { Answered } from '../../src/usecases/contract.js';
 import { expectBooksOfProvider, expectSoundBooks } from '../support/book-checks.js';
+import { letSleep } from '../support/lives.js';
 import { mortal } from '../support/mortal.js';
 import { priceId, startWorld, type World } from '../support/world.js';
 import { makeLives, type Life, type Stage } from './lives.js';
@@ -31,7 +32,7 @@ async function someProduct(): Promise<string> {
 async function recover(): Promise<void> {
   for (let minutes = 0; minutes < 4; minutes += 2) {
     await world.advance(2 * 60_000);
-    await world.work('payments', 'refunds', 'orphans', 'webhooks', 'subscriptions', 'relay');
+    await world.work('payments', 'refunds', 'orphans', 'webhooks', 'billing', 'renewals 1', 'subscriptions', 'relay');
   }
 }
 
@@ -48,7 +49,7 @@ async function standing({ actor }: Stage) {
       .map(({ amount, amount_refunded, paid, disputed }) => ({ amount, amount_refunded, paid, disputed })),
     intents: truth.paymentIntents.filter((intent) => intent.customer === customer?.object_id).map(({ status }) => status),
     subscriptions: await rows(
-      'select status, hold, cancel_at_period_end, end_reason from subscription where user_id = $1 order by id',
+      'select status, hold, cancel_at_period_end, end_reason, period_number from subscription where user_id = $1 order by id',
     ),
     purchases: await rows('select status from purchase where user_id = $1 order by id'),
     grants: await rows('select feature_key, revoked_at is null as is_live from entitlement_grant where user_id = $1 order by id'),
@@ -96,6 +97,7 @@ export function sweep(kind: Life['process']): void {
       if (!life) throw new Error(title);
       const base = life.process === 'gateway' ? world.gateway : world.worker;
 
+      await letSleep(world);
       const first = await life.prepare();
       const whole = mortal(base);
       await first.run(whole.cashier);
@@ -106,6 +108,7 @@ export function sweep(kind: Life['process']): void {
       expect(whole.points.length).toBeGreaterThan(1);
 
       for (let n = 1; n <= MOST_POINTS; n++) {
+        await letSleep(world);
         const stage = await life.prepare();
         const cut = mortal(base, (_, number) => number === n);
         const ended = await stage.run(cut.cashier).then(
@@ -131,6 +134,7 @@ export function sweep(kind: Life['process']): void {
         if (isWhole) break;
         swept.set(title, n);
       }
+      await letSleep(world);
       await world.receiveEvents({ newest: 100 });
       await world.work('webhooks', 'relay');
       await expectSoundBooks(world);

@@ -77,6 +77,11 @@ class Buying {
   answer: PurchaseMutation['purchase'] | null = null;
   constructor(readonly buyer: Person) {}
 
+  async askAgain(): Promise<void> {
+    this.answer = null;
+    await this.untilAnswered();
+  }
+
   async untilAnswered(): Promise<void> {
     while (this.answer === null) {
       const { status, data, errors } = await this.buyer.tryPurchase(priceId, this.#idempotencyKey);
@@ -104,6 +109,8 @@ test(
     const open = () => product.query('select id from payment_attempt where next_action_at is not null');
     await product.passUntil(async () => expect(await open()).toEqual([]), MINUTE / 2, 60 * MINUTE);
     await answered;
+    // Who was told that it is still under way asks once more, with the same key, when it is not.
+    await Promise.all(buyings.filter(({ answer }) => answer?.transaction?.status === 'PENDING').map((one) => one.askAgain()));
 
     expect(new Set(buyings.map(({ answer }) => answer?.transaction?.status))).toEqual(new Set(['SUCCEEDED']));
     const troubles = buyings.flatMap((one) => one.troubles);

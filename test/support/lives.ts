@@ -16,6 +16,16 @@ export function subscription(price: PriceId): SubscribeCommand {
   };
 }
 
+/**
+ * Nobody who has a subscription now renews by itself: for tests that share a world and move its time by months. Access ends with what was paid.
+ */
+export async function letSleep(world: World): Promise<void> {
+  await world.query(
+    `update subscription set next_action_at = null, entitled_until = least(entitled_until, period_end)
+     where status in ('active', 'past_due') and not cancel_at_period_end`,
+  );
+}
+
 /** Where the user's waiting payment sends its payer, by the provider's own word. */
 export async function stepUrl(world: World, actor: Actor): Promise<string> {
   const waiting = (await paymentsOf(world, actor)).find((intent) => intent.status === 'requires_action');

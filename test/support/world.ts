@@ -157,7 +157,12 @@ export async function startWorld({ callTimeoutMs = CALL_TIMEOUT_MS } = {}): Prom
   };
   const reported: unknown[] = [];
   const choresOf = (cashier: Cashier): Chore[] =>
-    makeChores(cashier, { channel: 'test', maintain: partitions, report: (error) => void reported.push(error) });
+    makeChores(cashier, {
+      channel: 'test',
+      maintain: partitions,
+      report: (error) => void reported.push(error),
+      renewals: { spreadMs: 0, callsPerSecond: 100_000, machineNow: () => new Date() },
+    });
   const workWith =
     (chores: Chore[]): World['work'] =>
     async (...only) => {

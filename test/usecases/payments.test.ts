@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { PriceId, TransactionId } from '../../src/domain/ids.js';
 import type { Actor } from '../../src/usecases/contract.js';
 import { expectSoundBooks } from '../support/book-checks.js';
+import { letSleep } from '../support/lives.js';
 import { newKey, priceId, someStaff, someUser, startWorld, withCard, type World } from '../support/world.js';
 
 let world: World;
@@ -10,6 +11,7 @@ let yen: PriceId;
 let dinar: PriceId;
 let dollars: PriceId;
 
+beforeEach(async () => letSleep(world));
 beforeAll(async () => {
   world = await startWorld({ callTimeoutMs: 20_000 });
   premium = (await priceId(world, { tier: 'premium' })) as PriceId;

@@ -1,0 +1,106 @@
+/** Everybody's period has just ended: how many renewals a second does one worker bill, charge and record, with the provider over HTTP? */
+import { performance } from 'node:perf_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
+import type pg from 'pg';
+import type { Bench, Finding } from './bench.js';
+import { writeDueSubscriptions } from './due-subscriptions.js';
+import { startProduct, type Part, type RunningProduct } from './running-product.js';
+
+const PROVIDER_MS = 50;
+const WANTED_PER_SECOND = 1_000;
+const PARTS: readonly Part[] = ['gateway', 'database', 'stand-in', 'worker'];
+/** No progress for so long is the end. */
+const STANDSTILL_MS = 60_000;
+
+/** The bench. */
+export const renewals: Bench = {
+  name: 'renewals',
+  size: { of: 'subscriptions', usual: 20_000 },
+  question: `Many periods end at once: how many renewals a second go through one worker, with a provider that takes ${PROVIDER_MS} ms?`,
+  run: async (count, tell) => {
+    tell('Starting the product.');
+    const product = await startProduct({});
+    try {
+      return await measure(product, count, tell);
+    } finally {
+      await product.stop();
+    }
+  },
+};
+
+async function measure(product: RunningProduct, count: number, tell: (line: string) => void): Promise<Finding> {
+  const { pool, standInUrl } = product;
+  await stop(pool, true);
+  tell(`Writing ${count} subscriptions that are due.`);
+  await writeDueSubscriptions({
+    pool,
+    stripePort: Number(standInUrl.port),
+    count,
+    endsAt: new Date(Date.now() - 1_000),
+    prefix: 'bench',
+  });
+  await fetch(new URL('/sandbox/faults', standInUrl), {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ operation: '*', kind: 'slow', probability: 1, ms: PROVIDER_MS }),
+  });
+  tell('Letting renewals go.');
+  const before = await product.cpuMs();
+  const startedAt = performance.now();
+  await stop(pool, false);
+  await untilRenewed(pool, count, tell);
+  const seconds = (performance.now() - startedAt) / 1_000;
+  const after = await product.cpuMs();
+  tell('Comparing with what the provider really did.');
+  const { charges } = (await (await fetch(new URL('/sandbox/truth', standInUrl))).json()) as {
+    charges: { paid: boolean; payment_intent: string }[];
+  };
+  const paid = charges.filter((charge) => charge.paid);
+  const { rows } = await pool.query<{ advanced: number }>(
+    `select count(*)::int as advanced from subscription where period_number = 1 and status = 'active'`,
+  );
+  return {
+    ratios: [],
+    figures: [
+      { what: 'renewals', value: count / seconds, unit: '/s' },
+      ...PARTS.map((part) => ({
+        what: `a renewal in the ${part}`,
+        value: ((after[part] - before[part]) * 1_000) / count,
+        unit: 'us CPU' as const,
+      })),
+    ],
+    bounds: [
+      {
+        what: `${count} charges, and not one more`,
+        holds: paid.length === count && new Set(paid.map((one) => one.payment_intent)).size === count,
+      },
+      { what: `${count} periods advanced`, holds: rows[0]?.advanced === count },
+      { what: `at least ${WANTED_PER_SECOND} renewals a second`, holds: count / seconds >= WANTED_PER_SECOND },
+    ],
+  };
+}
+
+/** The switch that holds every worker back. */
+async function stop(pool: pg.Pool, isStopped: boolean): Promise<void> {
+  await pool.query(
+    `insert into renewal_switch (provider_account_id, is_stopped, changed_by, changed_at) values (1, $1, 'bench', now())
+     on conflict (provider_account_id) do update set is_stopped = excluded.is_stopped`,
+    [isStopped],
+  );
+}
+
+async function untilRenewed(pool: pg.Pool, count: number, tell: (line: string) => void): Promise<void> {
+  let last = { done: 0, at: performance.now() };
+  for (;;) {
+    const { rows } = await pool.query<{ done: number }>(`select count(*)::int as done from subscription where period_number = 1`);
+    const done = rows[0]?.done ?? 0;
+    if (done === count) return;
+    const now = performance.now();
+    if (done > last.done) {
+      tell(`${done} of ${count} renewed, ${Math.round((done - last.done) / ((now - last.at) / 1_000))}/s`);
+      last = { done, at: now };
+    } else if (now - last.at > STANDSTILL_MS)
+      throw new Error(`Nothing was renewed for ${STANDSTILL_MS / 1_000} s; ${done} of ${count} were.`);
+    await pause(2_000);
+  }
+}

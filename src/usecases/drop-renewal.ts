@@ -1,0 +1,22 @@
+import { listOpenInvoices } from '../store/invoices.store.js';
+import { changeIntent, hastenUnsent, loadLiveIntent } from '../store/payments.store.js';
+import type { UnitOfWork } from '../store/unit-of-work.js';
+import type { Cashier } from './cashier.js';
+import { voidInvoice } from './void-invoice.js';
+
+/**
+ * Nobody is charged for a subscription that has ended: what it still owes is voided, a payment under way is given up. One that was not sent
+ * ends at the worker's next look; one that was is cancelled at the provider or, if it was faster, given back in full (rules V6, V7).
+ */
+export async function dropRenewal(uow: UnitOfWork, cashier: Cashier, subscriptionId: string): Promise<void> {
+  for (const invoice of await listOpenInvoices(uow, subscriptionId)) {
+    const intent = await loadLiveIntent(uow, invoice.id);
+    if (intent !== null && intent.status !== 'retry_wait') {
+      if (intent.cancelRequestedAt === null) await changeIntent(uow, intent, { cancelRequestedAt: uow.now });
+      await hastenUnsent(uow, intent);
+      continue;
+    }
+    if (intent !== null) await changeIntent(uow, intent, { status: 'canceled' });
+    await voidInvoice(uow, invoice, cashier.provider.accountId);
+  }
+}

@@ -1,0 +1,475 @@
+/**
+ * Renewals in two steps. Billing: what is owed for the next period is written at the moment the last one ends, with the attempt that will
+ * collect it. Collecting: attempts whose time has come are claimed, sent, and their successes written many at a time. Whatever is not a plain
+ * success takes the road of every other payment, so there is one way for each outcome and a crash anywhere leaves rows that the resolver ends.
+ */
+import { makeId, publicId, type PriceId } from '../domain/ids.js';
+import { invoiceFinalized, paymentSucceeded, providerFee, type Movement } from '../domain/ledger/journals.js';
+import { CALL_TIMEOUT_MS, LEASE_MS } from '../domain/payment/schedule.js';
+import { decideRenewal, isRenewedBy, renewed, spreadOf, unpaid, type DuePeriod } from '../domain/subscription/renewal.js';
+import type { SubscriptionStatus } from '../domain/subscription/subscription.js';
+import { isoDay, type PeriodUnit } from '../domain/time/periods.js';
+import { gather } from '../platform/gather.js';
+import { keyBucket, sha256 } from '../platform/json.js';
+import type { ForEach } from '../platform/repeat.js';
+import type { ChargeRequest, PaymentFact } from '../ports/provider.js';
+import { insertInvoice } from '../store/invoices.store.js';
+import { postJournal } from '../store/ledger.store.js';
+import {
+  countDueAttempts,
+  loadRenewals,
+  lockDueRenewals,
+  lockRenewalAttempts,
+  lockStanding,
+  putOffRenewals,
+  sendRenewals,
+  writePaidRenewals,
+  writeRenewalBills,
+  type PaidRenewal,
+  type RenewalAttemptRef,
+  type RenewalBill,
+  type RenewalRow,
+  type RenewalStanding,
+  type SentRenewal,
+  type SourcedMovement,
+} from '../store/renewals.store.js';
+import { slowCallsDown } from '../store/renewal-control.store.js';
+import { changeSubscription, loadSubscription } from '../store/subscriptions.store.js';
+import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
+import { chargeKey, fingerprintOf } from './begin-payment.js';
+import { mayStillSend, newId, own, SYSTEM, type Cashier } from './cashier.js';
+import { retryRenewal } from './retry-renewal.js';
+import { readPayment, recordPayment, sendPayment } from './send-payment.js';
+
+/** What one subscription's trouble puts it off by, so that it stands before nobody. */
+const TROUBLE_MS = 15 * 60_000;
+
+/** How renewals are run. */
+export interface RenewalOptions {
+  /** Attempts go out within this of the moment the period began, spread evenly. */
+  spreadMs: number;
+}
+
+/** One turn of billing. */
+export interface BillingTurn {
+  /** Subscriptions that were looked at. */
+  looked: number;
+  /** What was thrown about single subscriptions: bugs, or broken infrastructure. They were put off. */
+  failures: unknown[];
+}
+
+/** Bills up to `limit` subscriptions that are due; none waits for another's trouble. */
+export async function billDueRenewals(
+  cashier: Cashier,
+  options: RenewalOptions,
+  buckets: number[],
+  limit: number,
+): Promise<BillingTurn> {
+  try {
+    return { looked: await billBatch(cashier, options, buckets, limit), failures: [] };
+  } catch (error) {
+    if (limit === 1) throw error;
+  }
+  // Something about one of them: each by itself, and the one is put off.
+  const failures: unknown[] = [];
+  let looked = 0;
+  for (; looked < limit; looked++) {
+    try {
+      if ((await billBatch(cashier, options, buckets, 1)) === 0) break;
+    } catch (error) {
+      failures.push(error);
+      if (!(await putOffNext(cashier, buckets))) break;
+    }
+  }
+  return { looked, failures };
+}
+
+/** Puts off the subscription that stands first. @returns whether there was one */
+async function putOffNext(cashier: Cashier, buckets: number[]): Promise<boolean> {
+  return inTx(cashier.tx, SYSTEM, async (uow) => {
+    const refs = await lockDueRenewals(uow, buckets, 1);
+    await putOffRenewals(uow, refs, new Date(uow.now.getTime() + TROUBLE_MS));
+    return refs.length > 0;
+  });
+}
+
+async function billBatch(cashier: Cashier, options: RenewalOptions, buckets: number[], limit: number): Promise<number> {
+  return inTx(cashier.tx, SYSTEM, async (uow) => {
+    const refs = await lockDueRenewals(uow, buckets, limit);
+    if (refs.length === 0) return 0;
+    const rows = await loadRenewals(uow, refs, cashier.provider.accountId);
+    const bills: RenewalBill[] = [];
+    const movements: SourcedMovement[] = [];
+    for (const row of rows) {
+      const decision = decideRenewal({ ...factsOf(row), now: uow.now });
+      if (decision.kind === 'nothing_due') await putOffRenewals(uow, [row], row.periodEnd);
+      else if (decision.kind === 'wait') await putOffRenewals(uow, [row], decision.until);
+      else if (row.openInvoiceId !== null) await retryRenewal(uow, cashier, row, row.openInvoiceId);
+      else if (decision.kind === 'past_due') await billWithoutMethod(uow, cashier, row, decision.period);
+      else {
+        if (decision.period.skipped > 0) await reportSkipped(uow, row, decision.period);
+        const bill = billOf(uow, cashier, options, row, decision.period);
+        bills.push(bill);
+        movements.push(...sourced(invoiced(row), bill, bill.invoiceId, bill.invoiceId, uow.now));
+      }
+    }
+    if (bills.length > 0) await writeRenewalBills(uow, bills, movements, cashier.provider.accountId);
+    return refs.length;
+  });
+}
+
+/** Periods that passed while nobody was charged: nobody will be, and the subscription's history says so (rules N7). */
+async function reportSkipped(uow: UnitOfWork, row: RenewalRow, period: DuePeriod): Promise<void> {
+  const subscription = await loadSubscription(uow, row.id);
+  if (!subscription) return;
+  const data = { from: row.periodNumber + 1, count: period.skipped };
+  await changeSubscription(uow, subscription, { kind: 'periods_skipped', cause: 'renewal', set: {}, data });
+}
+
+/** A renewal's row as the facts the decision looks at. */
+function factsOf(row: RenewalRow) {
+  return {
+    // Column checks: one of these words.
+    status: row.status as SubscriptionStatus,
+    hold: row.hold as 'none' | 'dispute' | 'fraud',
+    cancelAtPeriodEnd: row.cancelAtPeriodEnd,
+    pauseAtPeriodEnd: row.pauseAtPeriodEnd,
+    periodNumber: row.periodNumber,
+    periodEnd: row.periodEnd,
+    rule: { anchorLocal: row.anchorLocal, zone: row.zone, unit: row.intervalUnit as PeriodUnit, count: row.intervalCount },
+    amountMinor: row.amount,
+    hasMethod: row.methodId !== null && row.customerObjectId !== null,
+  };
+}
+
+function billOf(uow: UnitOfWork, cashier: Cashier, options: RenewalOptions, row: RenewalRow, period: DuePeriod): RenewalBill {
+  const ids = {
+    invoiceId: newId(cashier, 'inv', row.bucket),
+    intentId: newId(cashier, 'pin', row.bucket),
+    attemptId: newId(cashier, 'txn', row.bucket),
+  };
+  const idempotencyKey = chargeKey(cashier.env, ids.attemptId);
+  const request: ChargeRequest = {
+    idempotencyKey,
+    amountMinor: row.amount,
+    currency: row.currency,
+    customerObjectId: row.customerObjectId ?? '',
+    methodObjectId: row.methodObjectId ?? '',
+    isOffSession: true,
+    returnUrl: null,
+    intentRef: publicId('pin', ids.intentId),
+    invoiceRef: publicId('inv', ids.invoiceId),
+    env: cashier.env,
+  };
+  const sendAt = new Date(period.start.getTime() + spreadOf(row.id, options.spreadMs));
+  return {
+    bucket: row.bucket,
+    userId: row.userId,
+    subscriptionId: row.id,
+    ...ids,
+    outboxId: outboxId(uow, cashier, row.bucket),
+    epoch: row.epoch,
+    periodNumber: period.number,
+    periodStart: period.start,
+    periodEnd: period.end,
+    startsOn: isoDay(period.start),
+    endsOn: isoDay(period.end),
+    currency: row.currency,
+    amount: row.amount.toString(),
+    description: row.tierName,
+    priceId: row.priceId,
+    methodId: row.methodId ?? '',
+    idempotencyKey,
+    fingerprint: fingerprintOf(request).toString('hex'),
+    sendAt: sendAt > uow.now ? sendAt : uow.now,
+  };
+}
+
+function outboxId(uow: UnitOfWork, cashier: Cashier, bucket: number): string {
+  return makeId('whe', bucket, uow.now.getTime(), cashier.tx.random.bytes(8));
+}
+
+function invoiced(row: RenewalRow): Movement[] {
+  return invoiceFinalized({ kind: 'period', netMinor: row.amount, taxMinor: 0n, currency: row.currency });
+}
+
+function sourced(
+  movements: readonly Movement[],
+  owner: { bucket: number; userId: string },
+  sourceId: string,
+  invoiceId: string | null,
+  effectiveAt: Date,
+): SourcedMovement[] {
+  return movements.map(({ amountMinor, ...movement }) => ({
+    ...movement,
+    amount: amountMinor.toString(),
+    bucket: owner.bucket,
+    userId: owner.userId,
+    sourceId,
+    invoiceId,
+    effectiveAt,
+  }));
+}
+
+/** Owed, and nothing to charge: the customer is past due until a method is there. */
+async function billWithoutMethod(uow: UnitOfWork, cashier: Cashier, row: RenewalRow, period: DuePeriod): Promise<void> {
+  const invoiceId = newId(cashier, 'inv', row.bucket);
+  await insertInvoice(uow, {
+    id: invoiceId,
+    userId: row.userId,
+    currency: row.currency,
+    netMinor: row.amount,
+    // The id of a price's row names nothing else.
+    priceId: row.priceId as PriceId,
+    description: row.tierName,
+    for: {
+      kind: 'period',
+      subscriptionId: row.id,
+      epoch: row.epoch,
+      periodNumber: period.number,
+      periodStart: period.start,
+      periodEnd: period.end,
+      startsOn: isoDay(period.start),
+      endsOn: isoDay(period.end),
+    },
+  });
+  await postJournal(uow, {
+    sourceId: invoiceId,
+    movements: invoiced(row),
+    userId: row.userId,
+    invoiceId,
+    effectiveAt: uow.now,
+    providerAccountId: cashier.provider.accountId,
+  });
+  const subscription = await loadSubscription(uow, row.id);
+  if (!subscription) return;
+  await changeSubscription(uow, subscription, {
+    kind: 'past_due',
+    cause: 'renewal',
+    set: unpaid(subscription),
+    data: { reason: 'METHOD_MISSING' },
+  });
+}
+
+/** A claimed renewal, and when it was claimed by the clock that nobody moves. */
+interface Claimed extends SentRenewal {
+  claimedAtMs: number;
+}
+
+/** Sends what is due, any number of times; made once for a worker. */
+export interface Collector {
+  /**
+   * Claims and sends up to `limit` attempts of these buckets, as many of them as are admitted, and writes how they ended.
+   * @returns how many were claimed, and what was thrown about single ones
+   */
+  collect(
+    buckets: number[],
+    limit: number,
+    admit: (wanted: number) => Promise<number>,
+  ): Promise<{ claimed: number; failures: unknown[] }>;
+}
+
+/** Successes written by one statement at most. */
+const MOST_SETTLED_AT_ONCE = 500;
+
+/** The collector of one worker: successes that come while others are being written are written with the next ones. */
+export function makeCollector(cashier: Cashier, forEach: ForEach): Collector {
+  const settle = gather<{ renewal: Claimed; fact: PaymentFact }, boolean>(
+    (paid) => settlePaid(cashier, paid),
+    MOST_SETTLED_AT_ONCE,
+  );
+
+  async function send(renewal: Claimed): Promise<void> {
+    // Too late to send: the lease may be over when it arrives. The resolver finds the row.
+    if (!mayStillSend(cashier, renewal.claimedAtMs)) return;
+    const called = await cashier.provider.charge(requestOf(cashier, renewal));
+    cashier.events.providerCalled('charge', called.kind);
+    if (called.kind === 'not_now' && called.reason === 'rate_limited') await goSlower(cashier, called.retryAfterMs);
+    if (called.kind === 'fact' && isPlain(called.fact, renewal) && (await settle({ renewal, fact: called.fact }))) {
+      cashier.events.statusChanged('charge', 'succeeded');
+      return;
+    }
+    const held = await inTx(cashier.tx, own(renewal.userId), (uow) => readPayment(uow, renewal.id));
+    if (!held) return;
+    const claimed = {
+      id: renewal.id,
+      userId: renewal.userId,
+      intent: held.intent,
+      attempt: Object.assign(held.attempt, { version: renewal.version }),
+      claimedAtMs: renewal.claimedAtMs,
+    };
+    await recordPayment(cashier, claimed, called, 'renewal');
+  }
+
+  return {
+    collect: async (buckets, limit, admit) => {
+      const due = await inTx(cashier.tx, SYSTEM, (uow) => countDueAttempts(uow, buckets, limit));
+      const admitted = due === 0 ? 0 : await admit(due);
+      if (admitted === 0) return { claimed: 0, failures: [] };
+      const { claimed, unwanted } = await claim(cashier, buckets, admitted);
+      const failures: unknown[] = [];
+      const guarded = async (work: () => Promise<unknown>): Promise<void> => {
+        try {
+          await work();
+        } catch (error) {
+          failures.push(error);
+        }
+      };
+      await forEach(claimed, (renewal) => guarded(() => send(renewal)));
+      // Those that are not wanted any more end here; those that can not be charged as they stand are looked at one by one.
+      await forEach(unwanted, (ref) => guarded(() => sendPayment(cashier, ref)));
+      return { claimed: claimed.length + unwanted.length, failures };
+    },
+  };
+}
+
+/** What a provider that is asked too much is spared for, at least. */
+const SLOWER_MS = 30_000;
+
+async function goSlower(cashier: Cashier, retryAfterMs: number): Promise<void> {
+  await inTx(cashier.tx, SYSTEM, (uow) =>
+    slowCallsDown(uow, cashier.provider.accountId, new Date(uow.now.getTime() + Math.max(retryAfterMs, SLOWER_MS))),
+  );
+}
+
+async function claim(
+  cashier: Cashier,
+  buckets: number[],
+  limit: number,
+): Promise<{ claimed: Claimed[]; unwanted: RenewalAttemptRef[] }> {
+  const { refs, sent } = await inTx(cashier.tx, SYSTEM, async (uow) => {
+    const locked = await lockRenewalAttempts(uow, buckets, limit);
+    if (locked.length === 0) return { refs: locked, sent: [] };
+    const now = uow.now.getTime();
+    const times = {
+      callDeadlineAt: new Date(now + CALL_TIMEOUT_MS),
+      keyValidUntil: new Date(now + cashier.provider.keyLifeMs),
+      leaseUntil: new Date(now + LEASE_MS),
+      nextActionAt: new Date(now + CALL_TIMEOUT_MS + 1_000),
+    };
+    return { refs: locked, sent: await sendRenewals(uow, locked, times) };
+  });
+  const claimedAtMs = cashier.monotonicMs();
+  const isSent = new Set<string>(sent.map(({ id }) => id));
+  return {
+    claimed: sent.map((renewal) => ({ ...renewal, claimedAtMs })),
+    unwanted: refs.filter(({ id }) => !isSent.has(id)),
+  };
+}
+
+function requestOf(cashier: Cashier, renewal: SentRenewal): ChargeRequest {
+  return {
+    idempotencyKey: renewal.idempotencyKey,
+    amountMinor: renewal.amount,
+    currency: renewal.currency,
+    customerObjectId: renewal.customerObjectId,
+    methodObjectId: renewal.methodObjectId,
+    isOffSession: true,
+    returnUrl: null,
+    intentRef: publicId('pin', renewal.intentId),
+    invoiceRef: publicId('inv', renewal.invoiceId),
+    env: cashier.env,
+  };
+}
+
+/** A success as it should be, with its line of the provider's books in the same currency: it may be written with others. */
+function isPlain(fact: PaymentFact, renewal: SentRenewal): boolean {
+  const [record, ...more] = fact.records;
+  return (
+    fact.status === 'succeeded' &&
+    fact.chargeId !== null &&
+    fact.amountMinor === renewal.amount &&
+    fact.currency === renewal.currency &&
+    record !== undefined &&
+    more.length === 0 &&
+    record.kind === 'charge' &&
+    record.currency === renewal.currency
+  );
+}
+
+/** Writes successes together; false for those that must take the other road, as something has moved meanwhile. */
+async function settlePaid(cashier: Cashier, paid: { renewal: Claimed; fact: PaymentFact }[]): Promise<boolean[]> {
+  return inTx(cashier.tx, SYSTEM, async (uow) => {
+    const standing = await lockStanding(
+      uow,
+      paid.map(({ renewal }) => renewal),
+    );
+    const standingOf = new Map(standing.map((row) => [row.id, row]));
+    const rows: PaidRenewal[] = [];
+    const movements: SourcedMovement[] = [];
+    const isTogether = paid.map(({ renewal, fact }) => {
+      const row = standingOf.get(renewal.id);
+      if (row?.attemptVersion !== renewal.version || !movesOn(row)) return false;
+      const one = paidRow(uow, cashier, renewal, fact, row);
+      rows.push(one.paid);
+      movements.push(...one.movements);
+      return true;
+    });
+    if (rows.length > 0) await writePaidRenewals(uow, rows, movements, cashier.provider.accountId);
+    return isTogether;
+  });
+}
+
+function movesOn(row: RenewalStanding): boolean {
+  const subscription = { status: row.subscriptionStatus as SubscriptionStatus, epoch: row.epoch, periodNumber: row.periodNumber };
+  return isRenewedBy(subscription, { epoch: row.invoiceEpoch, number: row.invoicePeriod });
+}
+
+function paidRow(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  renewal: SentRenewal,
+  fact: PaymentFact,
+  row: RenewalStanding,
+): { paid: PaidRenewal; movements: SourcedMovement[] } {
+  const [record] = fact.records;
+  if (!record || fact.chargeId === null) throw new Error('only a plain success is written with others');
+  const recordId = newId(cashier, 'txn', renewal.bucket);
+  const { status: _, ...columns } = renewed({ number: row.invoicePeriod, start: row.invoiceStart, end: row.invoiceEnd });
+  const movements = [
+    ...sourced(
+      paymentSucceeded(renewal.amount, renewal.currency, false),
+      renewal,
+      renewal.id,
+      renewal.invoiceId,
+      record.occurredAt,
+    ),
+    ...sourced(providerFee(record.feeMinor, record.currency), renewal, recordId, null, record.occurredAt),
+  ];
+  return {
+    movements,
+    paid: {
+      bucket: renewal.bucket,
+      userId: renewal.userId,
+      attemptId: renewal.id,
+      attemptVersion: renewal.version,
+      intentId: renewal.intentId,
+      invoiceId: renewal.invoiceId,
+      subscriptionId: row.subscriptionId,
+      subscriptionVersion: row.subscriptionVersion,
+      outboxId: outboxId(uow, cashier, renewal.bucket),
+      version: row.transactionVersion + 1,
+      status: 'succeeded',
+      previousStatus: row.transactionStatus,
+      statementDescriptor: fact.statementDescriptor,
+      objectId: fact.objectId,
+      objectBucket: keyBucket(fact.objectId),
+      chargeId: fact.chargeId,
+      chargeBucket: keyBucket(fact.chargeId),
+      ...columns,
+      recordId,
+      nativeId: record.nativeId,
+      nativeType: record.nativeType,
+      recordObjectId: record.objectId,
+      recordParentId: record.parentObjectId,
+      gross: record.grossMinor.toString(),
+      fee: record.feeMinor.toString(),
+      net: record.netMinor.toString(),
+      currency: record.currency,
+      occurredAt: record.occurredAt,
+      day: record.occurredAt.toISOString().slice(0, 10),
+      recordStatus: record.status,
+      digest: sha256(record.raw).toString('hex'),
+    },
+  };
+}

@@ -1,0 +1,56 @@
+import { publicId, type InvoiceId, type PaymentIntentId, type PaymentMethodId } from '../domain/ids.js';
+import { invariant } from '../domain/invariant.js';
+import { isEnd, type AttemptStatus } from '../domain/payment/attempt.js';
+import type { ChargeRequest } from '../ports/provider.js';
+import { insertAttempt, loadLatestAttempt, loadLiveIntent } from '../store/payments.store.js';
+import { putOffRenewals, type RenewalRow } from '../store/renewals.store.js';
+import type { UnitOfWork } from '../store/unit-of-work.js';
+import { chargeKey, fingerprintOf } from './begin-payment.js';
+import { newId, type Cashier } from './cashier.js';
+
+/**
+ * A further attempt for a period that is billed already, whose last attempt was surely not carried out: a new key for the same decision to
+ * collect, as the provider has no object for it. A decline does not come here: when a declined card is tried again is dunning's to say.
+ */
+export async function retryRenewal(uow: UnitOfWork, cashier: Cashier, row: RenewalRow, invoiceId: InvoiceId): Promise<void> {
+  // Whoever ends the attempt says when the subscription is looked at again.
+  await putOffRenewals(uow, [row], null);
+  const intent = await loadLiveIntent(uow, invoiceId);
+  const last = intent && (await loadLatestAttempt(uow, intent.id));
+  if (!intent || !last || intent.status !== 'retry_wait' || !isEnd(last.status as AttemptStatus)) return;
+  if (last.providerObjectId !== null || row.methodId === null || row.methodObjectId === null || row.customerObjectId === null)
+    return;
+  const id = newId(cashier, 'txn', row.bucket);
+  const request: ChargeRequest = {
+    idempotencyKey: chargeKey(cashier.env, id),
+    amountMinor: intent.amount,
+    currency: intent.currency,
+    customerObjectId: row.customerObjectId,
+    methodObjectId: row.methodObjectId,
+    isOffSession: true,
+    returnUrl: null,
+    // Ids of rows are ids of their kind.
+    intentRef: publicId('pin', intent.id as PaymentIntentId),
+    invoiceRef: publicId('inv', invoiceId),
+    env: cashier.env,
+  };
+  invariant(last.cause === 'renewal', 'only renewals are tried again', { id: last.id });
+  await insertAttempt(uow, {
+    id,
+    intentId: intent.id as PaymentIntentId,
+    number: last.number + 1,
+    userId: row.userId,
+    invoiceId,
+    subscriptionId: row.id,
+    purchaseId: null,
+    amountMinor: intent.amount,
+    currency: intent.currency,
+    providerAccountId: cashier.provider.accountId,
+    paymentMethodId: row.methodId as PaymentMethodId,
+    cause: 'renewal',
+    idempotencyKey: request.idempotencyKey,
+    returnUrl: null,
+    requestFingerprint: fingerprintOf(request),
+    nextActionAt: uow.now,
+  });
+}

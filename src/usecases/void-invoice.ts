@@ -1,0 +1,36 @@
+import { invoiceVoided } from '../domain/ledger/journals.js';
+import { stopSchedule as decideStop } from '../domain/ledger/revenue.js';
+import { isoDay } from '../domain/time/periods.js';
+import { closeInvoice, listSchedules, stopSchedule, type InvoiceRow } from '../store/invoices.store.js';
+import { postJournal } from '../store/ledger.store.js';
+import type { UnitOfWork } from '../store/unit-of-work.js';
+import { scheduleOf } from './revenue.js';
+
+/** Voids an unpaid invoice: the receivable is undone, and its schedule earns no more. */
+export async function voidInvoice(uow: UnitOfWork, invoice: InvoiceRow, providerAccountId: number): Promise<void> {
+  const today = isoDay(uow.now);
+  let unearned = 0n;
+  for (const row of await listSchedules(uow, invoice.id)) {
+    if (row.stoppedOn !== null) continue;
+    const stop = decideStop(scheduleOf(row), today);
+    unearned += stop.reversedMinor;
+    await stopSchedule(uow, row, stop.stoppedOn, stop.reversedMinor);
+  }
+  await closeInvoice(uow, invoice.id, 'void');
+  await postJournal(uow, {
+    sourceId: invoice.id,
+    movements: invoiceVoided(
+      {
+        kind: invoice.kind === 'purchase' ? 'purchase' : 'period',
+        netMinor: invoice.net,
+        taxMinor: invoice.tax,
+        currency: invoice.currency,
+      },
+      unearned,
+    ),
+    userId: invoice.userId,
+    invoiceId: invoice.id,
+    effectiveAt: uow.now,
+    providerAccountId,
+  });
+}
