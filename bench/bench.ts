@@ -4,7 +4,7 @@
 export interface Figure {
   what: string;
   value: number;
-  unit: 'ms' | '/s' | 'x' | 'us CPU' | '';
+  unit: 'ms' | '/s' | 'x' | 'us CPU' | 'KiB' | '';
 }
 
 /** What one run found. */

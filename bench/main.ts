@@ -1,13 +1,18 @@
 /** `npm run bench -- <name>`: runs one bench and keeps what it found, with the machine it ran on. */
 import { Command, InvalidArgumentError } from 'commander';
 import { fail } from '../src/platform/run-process.js';
+import { attacks } from './attacks.js';
 import type { Bench } from './bench.js';
+import { fuzz } from './fuzz.js';
+import { live } from './live.js';
+import { overload } from './overload.js';
+import { reads } from './reads.js';
 import { keepResult, printResult } from './result.js';
 import { renewalsKilled } from './renewals-killed.js';
 import { renewals } from './renewals.js';
 import { storm } from './storm.js';
 
-const BENCHES: readonly Bench[] = [renewals, renewalsKilled, storm];
+const BENCHES: readonly Bench[] = [reads, live, renewals, renewalsKilled, storm, overload, attacks, fuzz];
 
 const program = new Command('bench').description('Runs one bench, prints its ratios and keeps them in bench/results/.');
 for (const bench of BENCHES) {

@@ -1,15 +1,16 @@
 /** The product as `npm start` runs it, on free ports and data of its own, for the time of one bench. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import net, { type AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
-import { socketDatabaseUrl } from '../src/platform/database-options.js';
+import { socketDatabaseUrl, type DatabaseOptions } from '../src/platform/database-options.js';
 import { embeddedPostgresAddress, removeEmbeddedPostgres } from '../src/platform/embedded-postgres.js';
 import { issueSandboxToken } from '../src/platform/sandbox-issuer.js';
+import { processTimes } from './process-times.js';
 
 const READY_LIMIT_MS = 120_000;
 const TOKEN_LIFE_S = 3_600;
@@ -26,9 +27,15 @@ export interface RunningProduct {
   env: NodeJS.ProcessEnv;
   /** As the database's superuser. */
   pool: pg.Pool;
-  token(userId: string): Promise<string>;
+  /** The same database for pools of one's own. */
+  database: DatabaseOptions;
+  token(userId: string, scopes?: string[]): Promise<string>;
+  /** Starts one more gateway, which stops with the product; answers with its address. */
+  startGateway(): Promise<URL>;
   /** CPU time that each part has used so far, milliseconds (Linux; nothing elsewhere). */
   cpuMs(): Promise<Record<Part, number>>;
+  /** What it has printed last: its processes tell there what they die of. */
+  lastWords(): string;
   /** Stops it and removes its data. */
   stop(): Promise<void>;
 }
@@ -57,7 +64,9 @@ export async function startProduct(settings: Record<string, string>): Promise<Ru
   for (const stream of [launcher.stdout, launcher.stderr])
     stream?.on('data', (text) => (said = (said + String(text)).slice(-8_000)));
   const ended = once(launcher, 'exit');
+  const gateways: ChildProcess[] = [];
   const stop = async (): Promise<void> => {
+    for (const gateway of gateways) gateway.kill('SIGKILL');
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupted);
     launcher.kill('SIGTERM');
     await ended;
@@ -75,15 +84,38 @@ export async function startProduct(settings: Record<string, string>): Promise<Ru
     }
     await pause(50);
   }
-  const pool = new pg.Pool({ ...embeddedPostgresAddress(dataDir), database: 'postgres', max: 10 });
+  const address = embeddedPostgresAddress(dataDir);
+  const pool = new pg.Pool({ ...address, database: 'postgres', max: 10 });
   pool.on('error', () => undefined); // Cut off when the product is stopped under it.
   return {
     url,
     standInUrl: new URL(`http://127.0.0.1:${stripePort}`),
     env: { ...env, DATABASE_URL: socketDatabaseUrl(embeddedPostgresAddress(dataDir), 'postgres') },
     pool,
-    token: (userId) => issueSandboxToken({ dataDir, userId, scopes: [], ttlSeconds: TOKEN_LIFE_S, now: new Date() }),
-    cpuMs: () => cpuOf(launcher.pid ?? 0),
+    database: { host: address.host, port: address.port, database: 'postgres', username: address.user },
+    startGateway: async () => {
+      const [own] = await freePorts();
+      const gateway = spawn(process.execPath, ['--enable-source-maps', 'dist/src/main/gateway.js'], {
+        env: { ...env, PORT: String(own), DATABASE_URL: socketDatabaseUrl(address, 'postgres') },
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      });
+      gateways.push(gateway);
+      const gatewayUrl = new URL(`http://127.0.0.1:${own}`);
+      const limit = Date.now() + READY_LIMIT_MS;
+      while (
+        !(await fetch(new URL('/readyz', gatewayUrl)).then(
+          ({ ok }) => ok,
+          () => false,
+        ))
+      ) {
+        if (gateway.exitCode !== null || Date.now() > limit) throw new Error('The second gateway did not start.');
+        await pause(50);
+      }
+      return gatewayUrl;
+    },
+    token: (userId, scopes = []) => issueSandboxToken({ dataDir, userId, scopes, ttlSeconds: TOKEN_LIFE_S, now: new Date() }),
+    lastWords: () => said,
+    cpuMs: () => cpuOf([launcher, ...gateways].map(({ pid }) => pid ?? 0)),
     stop: async () => {
       await pool.end();
       await stop();
@@ -111,21 +143,9 @@ export async function freePorts(): Promise<[number, number, number]> {
   }
 }
 
-/** The kernel's clock ticks of CPU time: 100 a second on every Linux. */
-const TICK_MS = 10;
-
-interface ProcessTimes {
-  pid: number;
-  parent: number;
-  command: string;
-  ownMs: number;
-  /** Of children that have ended and were waited for. */
-  childrenMs: number;
-}
-
-async function cpuOf(launcherPid: number): Promise<Record<Part, number>> {
-  const all = await processes();
-  const ours = new Set([launcherPid]);
+async function cpuOf(roots: readonly number[]): Promise<Record<Part, number>> {
+  const all = await processTimes();
+  const ours = new Set(roots);
   for (const pid of ours) for (const one of all) if (one.parent === pid) ours.add(one.pid);
   const used: Record<Part, number> = { gateway: 0, worker: 0, 'stand-in': 0, database: 0 };
   for (const { pid, command, ownMs, childrenMs } of all) {
@@ -137,30 +157,4 @@ async function cpuOf(launcherPid: number): Promise<Record<Part, number>> {
     else if (command.includes('sandbox/stripe')) used['stand-in'] += ownMs;
   }
   return used;
-}
-
-async function processes(): Promise<ProcessTimes[]> {
-  const pids = (await readdir('/proc').catch(() => [])).map(Number).filter((pid) => pid > 0);
-  const found = await Promise.all(
-    pids.map(async (pid) => {
-      const [stat, command] = await Promise.all([
-        readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''),
-        readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''),
-      ]);
-      // proc(5): after the name in brackets come state, parent and, from the 12th on, utime, stime, cutime, cstime.
-      const fields = stat
-        .slice(stat.lastIndexOf(')') + 2)
-        .split(' ')
-        .map(Number);
-      const [own = 0, system = 0, children = 0, childrenSystem = 0] = fields.slice(11, 15);
-      return {
-        pid,
-        parent: fields[1] ?? 0,
-        command,
-        ownMs: (own + system) * TICK_MS,
-        childrenMs: (children + childrenSystem) * TICK_MS,
-      };
-    }),
-  );
-  return found.filter(({ command }) => command !== '');
 }

@@ -9,6 +9,7 @@ import path from 'node:path';
 const LIMIT_MS = 15 * 60_000;
 const TAIL_LINES = 200;
 const SCHEMA = 'schema/schema.graphql';
+const DOCUMENTS = 'schema/persisted-documents.json';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'check-'));
 const flag = process.argv.indexOf('--report');
@@ -23,9 +24,10 @@ const node = (...args) => ({ command: existsSync(ownNode) ? ownNode : process.ex
 const checks = [
   { name: 'format', run: () => output(bin('oxfmt', '--check', '.')) },
   { name: 'build', run: () => output(bin('tsc', '-p', 'tsconfig.build.json')) },
-  { name: 'schema', run: unchangedSchema },
+  { name: 'schema', run: () => unchanged(SCHEMA, node('dist/src/tools/print-schema.js')) },
   // The tests' types stand on the documents that are generated here.
   { name: 'codegen', run: () => output(bin('graphql-codegen', '--config', 'codegen.yml', '--silent')) },
+  { name: 'trusted', run: () => unchanged(DOCUMENTS, node('scripts/keep-documents.mjs')) },
   { name: 'types', run: () => output(bin('tsc', '-p', 'tsconfig.json', '--noEmit')) },
   { name: 'lint', run: () => output(bin('oxlint', '--type-aware')) },
   { name: 'unused', run: () => output(bin('knip', '--no-progress')) },
@@ -78,21 +80,18 @@ function killGroup(child) {
   if (child?.pid && child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGKILL');
 }
 
-/** The contract under version control is what the code prints; the printed one stays in place for the diff to be reviewed. */
-async function unchangedSchema() {
-  const before = readSchema();
-  const printed = await output(node('dist/src/tools/print-schema.js'));
-  if (!printed.isGood) return printed;
-  const isGood = before !== null && before === readSchema();
-  return {
-    isGood,
-    text: isGood ? '' : `${SCHEMA} was out of date and has been printed anew: review the difference and commit it.`,
-  };
+/** What is under version control is what the command makes; the new one stays in place for the difference to be reviewed. */
+async function unchanged(file, command) {
+  const before = read(file);
+  const made = await output(command);
+  if (!made.isGood) return made;
+  const isGood = before !== null && before === read(file);
+  return { isGood, text: isGood ? '' : `${file} was out of date and has been made anew: review the difference and commit it.` };
 }
 
-function readSchema() {
+function read(file) {
   try {
-    return readFileSync(SCHEMA, 'utf8');
+    return readFileSync(file, 'utf8');
   } catch {
     return null;
   }

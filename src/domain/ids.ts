@@ -24,6 +24,7 @@ export type AuditEntryId = Id<'aud'>;
 export type PaymentIntentId = Id<'pin'>;
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
+const [DASH, DIGIT_ZERO, LETTER_A] = [45, 48, 97]; // codes of -, 0 and a
 const PUBLIC_FORM = /^([a-z]+)_([0-7][0-9a-hjkmnp-tv-z]{25})$/;
 const UUID_FORM = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
@@ -60,11 +61,18 @@ export function deriveId<K extends IdPrefix>(_kind: K, parent: string, hashHex: 
 
 /** The public text of an id, e.g. sub_01j.... */
 export function publicId(kind: IdPrefix, id: string): string {
-  let bits = BigInt(`0x${id.replaceAll('-', '')}`);
   let text = '';
-  for (let i = 0; i < 26; i++) {
-    text = ALPHABET[Number(bits & 31n)] + text;
-    bits >>= 5n;
+  let held = 0;
+  let bits = 2; // 26 characters are 130 bits: the first two are zeros
+  for (let i = 0; i < id.length; i++) {
+    const char = id.charCodeAt(i);
+    if (char === DASH) continue;
+    held = (held << 4) | (char < LETTER_A ? char - DIGIT_ZERO : char - LETTER_A + 10);
+    bits += 4;
+    if (bits < 5) continue;
+    bits -= 5;
+    text += ALPHABET[held >> bits];
+    held &= (1 << bits) - 1;
   }
   return `${kind}_${text}`;
 }

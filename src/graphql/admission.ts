@@ -1,29 +1,21 @@
 /** Whether an operation may run: one door for HTTP, server-sent events and WebSocket. */
 import {
-  getOperationAST,
-  GraphQLError,
   Kind,
-  parse,
   valueFromASTUntyped,
   type DocumentNode,
   type FieldNode,
+  type GraphQLError,
   type GraphQLSchema,
+  type OperationDefinitionNode,
 } from 'graphql';
 import type { Actor } from '../usecases/contract.js';
-import { badRequest, rateLimited, routerOnly, tooComplex, unreadableDocument } from './errors.js';
-import {
-  findSourceBreach,
-  isBreach,
-  measureOperation,
-  type Audience,
-  type LimitBreach,
-  type MeasuredOperation,
-} from './limits.js';
+import { badRequest, rateLimited, routerOnly, tooComplex } from './errors.js';
+import { KnownDocuments } from './known-documents.js';
+import { isBreach, type Audience, type LimitBreach, type MeasuredOperation } from './limits.js';
 import { RATED_VERBS, type RateLimits } from './rate-limits.js';
 import type { RouterProof } from './router-proof.js';
+import type { TrustedDocuments } from './trusted-documents.js';
 
-/** Parsed documents remembered; at most 20,000 characters of source each. */
-const DOCUMENTS_KEPT = 500;
 /** Root fields that only a router has a use for. */
 const ROUTER_FIELDS = ['_entities', '_service'];
 
@@ -51,6 +43,8 @@ export interface GraphRequest {
 /** An operation that may run. */
 export interface Admitted {
   document: DocumentNode;
+  /** The operation that is meant; null when the document does not tell. */
+  operation: OperationDefinitionNode | null;
   /** The operation's kind; null when the document does not tell which one is meant. */
   kind: 'query' | 'mutation' | 'subscription' | null;
   cost: number;
@@ -65,6 +59,7 @@ export interface AdmissionOptions {
   rateLimits: RateLimits | null;
   /** null: no secret is set, so whoever asks for entities is taken for the router. */
   routerProof: RouterProof | null;
+  trusted: TrustedDocuments;
   /** Told of each refusal by a limit. */
   countRefused: (limit: string) => void;
 }
@@ -72,27 +67,26 @@ export interface AdmissionOptions {
 /** The door. */
 export class Admission {
   readonly #options: AdmissionOptions;
-  readonly #documents = new Map<string, DocumentNode>();
+  readonly #documents: KnownDocuments;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
+    this.#documents = new KnownDocuments(options.schema, options.countRefused);
   }
 
   /**
    * Lets an operation in, or tells why not.
-   * @throws GraphQLError GRAPHQL_PARSE_FAILED, OPERATION_TOO_COMPLEX, RATE_LIMITED, FORBIDDEN
+   * @throws GraphQLError OPERATION_NOT_ALLOWED, GRAPHQL_PARSE_FAILED, OPERATION_TOO_COMPLEX, RATE_LIMITED, FORBIDDEN
    */
   admit(request: GraphRequest, caller: Caller): Admitted {
-    const tooLong = findSourceBreach(request.source);
-    if (tooLong) throw this.#refused(tooLong);
-    const document = this.#parse(request.source);
     const isProven = this.#options.routerProof?.accepts({ ...request, header: caller.routerHeader }) ?? false;
-    const { schema } = this.#options;
+    if (!isProven) this.#options.trusted.check(request.source);
+    const { document, limits } = this.#documents.read(request.source);
     const { operationName, variables } = request;
     const measure = (audience: Audience): LimitBreach | MeasuredOperation =>
-      measureOperation({ schema, document, operationName, variables, audience });
+      limits.measure({ operationName, variables, audience });
     let measured = measure(isProven ? 'router' : audienceOf(caller.actor));
-    const isForRouter = this.#options.routerProof === null && asksForEntitiesAlone(document, operationName);
+    const isForRouter = this.#options.routerProof === null && limits.asksForAlone(operationName, ROUTER_FIELDS);
     if (isForRouter) measured = measure('router');
     if (isBreach(measured)) throw this.#refused(measured);
     const asksAsRouter = ROUTER_FIELDS.some((field) => measured.rootFields.has(field));
@@ -100,25 +94,12 @@ export class Admission {
     if (!isProven) this.#spend(measured, request, caller);
     return {
       document,
+      operation: measured.operation,
       kind: measured.operation?.operation ?? null,
       cost: measured.cost,
       maximumCost: measured.maximumCost,
       isRouter: isProven,
     };
-  }
-
-  #parse(source: string): DocumentNode {
-    const known = this.#documents.get(source);
-    if (known) return known;
-    const document = parseDocument(source);
-    this.#documents.set(source, document);
-    if (this.#documents.size > DOCUMENTS_KEPT) {
-      for (const oldest of this.#documents.keys()) {
-        this.#documents.delete(oldest);
-        break;
-      }
-    }
-    return document;
   }
 
   #refused(found: LimitBreach): GraphQLError {
@@ -133,31 +114,17 @@ export class Admission {
       .filter((field) => measured.operation?.operation === 'mutation' && RATED_VERBS.has(field))
       .map((field) => ({ field, idempotencyKey: idempotencyKeyOf(measured, field, request.variables) }));
     const owner = caller.actor ? `user:${caller.actor.userId}` : `address:${caller.address}`;
-    const retryAfterMs = rateLimits.take({ caller: owner, cost: measured.cost, verbs });
+    const { address, actor } = caller;
+    const retryAfterMs = rateLimits.take({ caller: owner, address, hasToken: actor !== null, cost: measured.cost, verbs });
     if (retryAfterMs === null) return;
     this.#options.countRefused('rate');
     throw rateLimited(retryAfterMs);
   }
 }
 
-/** @throws GraphQLError GRAPHQL_PARSE_FAILED */
-function parseDocument(source: string): DocumentNode {
-  try {
-    return parse(source);
-  } catch (error) {
-    throw error instanceof GraphQLError ? unreadableDocument(error) : error;
-  }
-}
-
 function audienceOf(actor: Actor | null): Audience {
   if (!actor) return 'anonymous';
   return [...actor.scopes].some((scope) => scope.startsWith('monetization:')) ? 'staff' : 'customer';
-}
-
-/** Whether every root field is the router's: such an operation can hold nothing of a user's own asking. */
-function asksForEntitiesAlone(document: DocumentNode, operationName: string | null): boolean {
-  const fields = getOperationAST(document, operationName)?.selectionSet.selections ?? [];
-  return fields.length > 0 && fields.every((field) => field.kind === Kind.FIELD && ROUTER_FIELDS.includes(field.name.value));
 }
 
 /** The key in `input` of a verb written at the root of the operation; null when it is elsewhere or missing. */

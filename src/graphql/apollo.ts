@@ -13,6 +13,9 @@ import { LIMITS } from './limits.js';
 import type { PersistedQueries } from './persisted-queries.js';
 import type { RequestScope } from './request-scope.js';
 
+/** Each error of a document is looked up in it and formatted: a document that is wrong throughout is told this often. */
+const ERRORS_TOLD = 20;
+
 /** What the HTTP executor needs. */
 export interface ApolloOptions {
   schema: GraphQLSchema;
@@ -41,6 +44,7 @@ export function makeApollo({
     allowBatchedHttpRequests: false,
     stopOnTerminationSignals: false,
     parseOptions: { maxTokens: LIMITS.tokens },
+    validationOptions: { maxErrors: ERRORS_TOLD },
     persistedQueries: { cache: persisted },
     logger,
     formatError: (_formatted, error) => format(error, scope.current?.requestId ?? ''),

@@ -16,6 +16,7 @@ export const ERROR_CODES = [
   'FORBIDDEN',
   'PERSISTED_QUERY_NOT_FOUND',
   'PERSISTED_QUERY_NOT_SUPPORTED',
+  'OPERATION_NOT_ALLOWED',
   'OPERATION_TOO_COMPLEX',
   'RATE_LIMITED',
   'CURSOR_INVALID',
@@ -53,6 +54,11 @@ export function tooComplex(breach: LimitBreach): GraphQLError {
       maximum: breach.maximum,
     },
   );
+}
+
+/** The document is not one of those that clients were built with. HTTP 400. */
+export function operationNotAllowed(): GraphQLError {
+  return refusal('OPERATION_NOT_ALLOWED', 400, 'The document is not in the list of trusted documents.');
 }
 
 /** The caller asks for too much over time. HTTP 429 with Retry-After. */
@@ -94,6 +100,13 @@ export function timedOut(): GraphQLError {
 /** The process is going away. HTTP 503 with Retry-After. */
 export function draining(): GraphQLError {
   return refusal('SERVICE_UNAVAILABLE', 503, 'The server is going away: send the request again.', {}, [
+    ['retry-after', String(RETRY_AFTER_S)],
+  ]);
+}
+
+/** No more streams fit into this process. HTTP 503 with Retry-After. */
+export function tooManyStreams(): GraphQLError {
+  return refusal('SERVICE_UNAVAILABLE', 503, 'Too many live streams here: try again elsewhere.', {}, [
     ['retry-after', String(RETRY_AFTER_S)],
   ]);
 }

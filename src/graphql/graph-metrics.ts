@@ -6,19 +6,34 @@ export interface GraphMetrics {
   operations: Counter<'kind' | 'transport' | 'outcome'>;
   /** Time from reading a request to its answer; subscriptions are not timed. */
   operationSeconds: Histogram<'kind'>;
+  /** Requests by what the short path did: answered, redone by Apollo Server, passed to it at once, differed from it. */
+  shortPath: Counter<'outcome'>;
   errors: Counter<'code'>;
   /** Operations refused by a limit; `rate` for limits over time. */
   refusedByLimit: Counter<'limit'>;
+  /** Requests whose document is not in the list of trusted documents. */
+  untrusted: Counter;
   streamsOpen: Gauge;
   feedItems: Counter<'type'>;
   socketsOpen: Gauge;
+  /** Bytes that wait for clients to read. */
+  socketsUnsent: Gauge;
   socketCloses: Counter<'code'>;
+  /** Messages to routers that have streams delivered, by action and outcome: taken, refused, unreachable. */
+  callbacks: Counter<'action' | 'outcome'>;
   cardDataBlocked: Counter<'surface'>;
   authFailures: Counter<'transport'>;
 }
 
-/** Registers the metrics of the graph. `openStreams` and `openSockets` are asked at each scrape. */
-export function graphMetrics(registry: Registry, counts: { openStreams: () => number; openSockets: () => number }): GraphMetrics {
+/** What is asked at each scrape. */
+export interface GraphCounts {
+  openStreams: () => number;
+  openSockets: () => number;
+  unsentBytes: () => number;
+}
+
+/** Registers the metrics of the graph. */
+export function graphMetrics(registry: Registry, counts: GraphCounts): GraphMetrics {
   const registers = [registry];
   const gauge = (name: string, help: string, count: () => number): Gauge =>
     new Gauge({
@@ -43,6 +58,12 @@ export function graphMetrics(registry: Registry, counts: { openStreams: () => nu
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
       registers,
     }),
+    shortPath: new Counter({
+      name: 'graphql_short_path_total',
+      help: 'Requests by what the short path did: answered, redone by Apollo Server, passed to it at once, differed from it.',
+      labelNames: ['outcome'],
+      registers,
+    }),
     errors: new Counter({
       name: 'graphql_errors_total',
       help: 'Errors shown to clients, by code.',
@@ -55,6 +76,11 @@ export function graphMetrics(registry: Registry, counts: { openStreams: () => nu
       labelNames: ['limit'],
       registers,
     }),
+    untrusted: new Counter({
+      name: 'graphql_untrusted_documents_total',
+      help: 'Requests whose document is not in the list of trusted documents.',
+      registers,
+    }),
     streamsOpen: gauge('graphql_streams_open', 'Live streams open in this process.', counts.openStreams),
     feedItems: new Counter({
       name: 'feed_items_sent_total',
@@ -63,10 +89,17 @@ export function graphMetrics(registry: Registry, counts: { openStreams: () => nu
       registers,
     }),
     socketsOpen: gauge('graphql_sockets_open', 'WebSocket connections open in this process.', counts.openSockets),
+    socketsUnsent: gauge('graphql_sockets_unsent_bytes', 'Bytes that wait for WebSocket clients to read.', counts.unsentBytes),
     socketCloses: new Counter({
       name: 'graphql_socket_closes_total',
       help: 'WebSocket connections ended, by close code.',
       labelNames: ['code'],
+      registers,
+    }),
+    callbacks: new Counter({
+      name: 'graphql_callbacks_total',
+      help: 'Messages to routers that have streams delivered, by action and outcome (taken, refused, unreachable).',
+      labelNames: ['action', 'outcome'],
       registers,
     }),
     cardDataBlocked: new Counter({

@@ -1,14 +1,16 @@
-/** The graph over HTTP: POST, GET for queries, and server-sent events for subscriptions, all on one path. */
-import { setTimeout as delay } from 'node:timers/promises';
+/** The graph over HTTP: POST, GET for queries, server-sent events and a router's callback for subscriptions, all on one path. */
 import type { ApolloServer } from '@apollo/server';
 import { HeaderMap } from '@apollo/server';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import type { ClientAddresses } from '../platform/client-address.js';
 import { isListedOrigin, type OriginList } from '../platform/origins.js';
 import type { GraphContext } from '../resolvers/context.js';
 import { isRecord, readGraphRequest, type Admission, type Admitted, type Caller, type GraphRequest } from './admission.js';
+import { asksForCallback, type CallbackTransport } from './callback-transport.js';
 import { identify, type TokenChecker } from './callers.js';
-import { findCardSurface } from './card-guard.js';
+import { findCardSurface, readText, type SentText } from './card-guard.js';
+import { tagPublicAnswers } from './catalogue-etag.js';
 import {
   badRequest,
   cardDataRefused,
@@ -20,12 +22,18 @@ import {
   unauthenticated,
   unresolvedOperation,
 } from './errors.js';
+import type { FieldUsage } from './field-usage.js';
 import type { GraphMetrics } from './graph-metrics.js';
+import { isTooDeep } from './json-depth.js';
 import type { ContextFactory, LiveOperations } from './live-operations.js';
+import type { LoadGate } from './load-gate.js';
+import { insideGate, refuseWhenFull } from './overload-door.js';
 import type { PersistedQueries } from './persisted-queries.js';
-import type { RequestScope } from './request-scope.js';
+import type { RequestState, RequestScope } from './request-scope.js';
 import { ROUTER_HEADER } from './router-proof.js';
+import type { HttpAnswer, ShortPath } from './short-path.js';
 import { streamEvents } from './sse-transport.js';
+import type { TrustedDocuments } from './trusted-documents.js';
 
 /** Where the graph is served. */
 export const GRAPH_PATH = '/graphql';
@@ -34,19 +42,31 @@ export const BODY_LIMIT = 256 * 1024;
 /** How long an operation may take before its client is told so, milliseconds. */
 export const BUDGET_MS = { query: 10_000, mutation: 30_000 } as const;
 
+/** In which clients say what they are. */
+const CLIENT_HEADER = 'apollographql-client-name';
+
 /** Keys that could reach an object's prototype; left out of what is read. */
 const POLLUTING_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
+/** What a text has in it that has such a key; an escape may stand for any of their letters. */
+const POLLUTING_TEXT = /__proto__|constructor|prototype|\\u/;
 
 /** What the transport is made of. */
 export interface HttpTransport {
   apollo: ApolloServer<GraphContext>;
+  shortPath: ShortPath;
   admission: Admission;
   checker: TokenChecker;
   makeContext: ContextFactory;
   live: LiveOperations;
+  /** null: the callback protocol is off. */
+  callbacks: CallbackTransport | null;
   persisted: PersistedQueries;
+  trusted: TrustedDocuments;
   scope: RequestScope;
   metrics: GraphMetrics;
+  gate: LoadGate;
+  fieldUsage: FieldUsage;
+  addresses: ClientAddresses;
   /** Pages besides our own that may call. */
   origins: OriginList;
   isDraining: () => boolean;
@@ -61,7 +81,9 @@ export interface HttpTransport {
 export function serveHttp(app: FastifyInstance, transport: HttpTransport): void {
   void app.register(async (graph) => {
     graph.removeAllContentTypeParsers();
-    graph.addContentTypeParser('*', { parseAs: 'string', bodyLimit: BODY_LIMIT }, (_request, body, done) => done(null, body));
+    graph.addContentTypeParser('*', { parseAs: 'string', bodyLimit: BODY_LIMIT }, (_request, body, done) =>
+      done(isTooDeep(String(body)) ? badRequest(400, 'The request is nested too deep.') : null, body),
+    );
     graph.setErrorHandler((error, request, reply) => {
       const isTooBig = isRecord(error) && error['statusCode'] === 413;
       const isBroken = isRecord(error) && typeof error['statusCode'] === 'number' && error['statusCode'] < 500;
@@ -69,17 +91,23 @@ export function serveHttp(app: FastifyInstance, transport: HttpTransport): void 
         error instanceof GraphQLError ? error : isTooBig ? badRequest(413, 'The request is too big: at most 256 KiB.') : null;
       return refuse(transport, request, reply, known ?? (isBroken ? badRequest(400, 'The request could not be read.') : error));
     });
-    graph.addHook('onRequest', async (request, reply) => allowOrigin(transport, request, reply));
+    graph.addHook('onRequest', (request, reply, done) => {
+      allowOrigin(transport, request, reply);
+      done();
+    });
+    refuseWhenFull(graph, transport.gate);
+    tagPublicAnswers(graph);
     graph.options(GRAPH_PATH, async (_request, reply) => reply.code(204).send());
-    graph.route({ method: ['GET', 'POST'], url: GRAPH_PATH, handler: (request, reply) => answer(transport, request, reply) });
+    const handler = insideGate(transport.gate, (request, reply) => answer(transport, request, reply));
+    graph.route({ method: ['GET', 'POST'], url: GRAPH_PATH, handler });
   });
 }
 
 async function answer(transport: HttpTransport, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   const startedMs = performance.now();
   const { metrics } = transport;
-  const text = typeof request.body === 'string' ? request.body : null;
-  const surface = findCardSurface({ url: request.url, headers: request.headers, body: text });
+  const sent = typeof request.body === 'string' ? readText(request.body) : null;
+  const surface = findCardSurface({ url: request.url, headers: request.headers, body: sent });
   if (surface) {
     transport.reportCardData(surface, GRAPH_PATH);
     throw cardDataRefused();
@@ -88,12 +116,18 @@ async function answer(transport: HttpTransport, request: FastifyRequest, reply: 
   const caller = await identify(transport.checker, {
     authorization: request.headers.authorization,
     routerHeader: headerOf(request, ROUTER_HEADER),
-    address: request.ip,
+    address: transport.addresses.of(request.socket.remoteAddress, request.headers['x-forwarded-for']),
     requestId: request.id,
   });
-  const body = text !== null && isJson(request) ? readJson(text) : undefined;
+  const body = sent && isJson(request) ? transport.trusted.expand(jsonOf(sent)) : undefined;
   const asked = await readRequest(transport, request, body);
   const admitted = asked ? transport.admission.admit(asked, caller) : null;
+  if (admitted) transport.fieldUsage.count(admitted.document, headerOf(request, CLIENT_HEADER));
+  if (asked && admitted && request.method === 'POST' && asksForCallback(request.headers.accept)) {
+    if (!transport.callbacks) throw badRequest(400, 'Delivery by callback is off here (SUBSCRIPTION_CALLBACK_ALLOWLIST).');
+    const result = await transport.callbacks.open(asked, admitted, caller);
+    return reply.header('cache-control', 'no-store').type('application/json; charset=utf-8').send(JSON.stringify(result));
+  }
   if (asked && admitted?.kind === 'subscription') {
     if (!(request.headers.accept ?? '').includes('text/event-stream')) {
       throw badRequest(
@@ -104,21 +138,42 @@ async function answer(transport: HttpTransport, request: FastifyRequest, reply: 
     return answerWithStream(transport, asked, admitted, caller, reply);
   }
   const kind = admitted?.kind ?? 'query';
-  const state = { requestId: request.id, cost: headerOf(request, 'x-cost') === '1' ? admitted : null, outcome: 'failed' };
-  const response = await withinBudget(
+  const wantsCost = headerOf(request, 'x-cost') === '1';
+  const makeContext = (): GraphContext => transport.makeContext(caller, admitted?.isRouter ?? false);
+  const answerInFull = (): Promise<HttpAnswer> =>
+    answerByApollo(transport, { request, body, cost: wantsCost ? admitted : null, makeContext });
+  const { accept } = request.headers;
+  const answered = await withinBudget(
     transport.budgetMs[kind === 'mutation' ? 'mutation' : 'query'],
-    transport.scope.run(state, () =>
-      transport.apollo.executeHTTPGraphQLRequest({
-        httpGraphQLRequest: { method: request.method, headers: headersOf(request), search: searchOf(request), body },
-        context: async () => transport.makeContext(caller, admitted?.isRouter ?? false),
-      }),
-    ),
+    admitted && request.method === 'POST'
+      ? transport.shortPath.answer({ admitted, body, accept, wantsExtensions: wantsCost, makeContext, answerInFull })
+      : answerInFull(),
   );
-  metrics.operations.inc({ kind, transport: 'http', outcome: state.outcome });
+  metrics.operations.inc({ kind, transport: 'http', outcome: answered.outcome });
   metrics.operationSeconds.observe({ kind }, (performance.now() - startedMs) / 1000);
-  for (const [name, value] of response.headers) void reply.header(name, value);
-  void reply.code(response.status ?? 200);
-  return reply.send(response.body.kind === 'complete' ? response.body.string : '');
+  for (const [name, value] of answered.headers) void reply.header(name, value);
+  void reply.code(answered.status);
+  return reply.send(answered.body);
+}
+
+async function answerByApollo(
+  transport: HttpTransport,
+  asked: { request: FastifyRequest; body: unknown; cost: Admitted | null; makeContext: () => GraphContext },
+): Promise<HttpAnswer> {
+  const { request, body, cost, makeContext } = asked;
+  const state: RequestState = { requestId: request.id, cost, outcome: 'failed' };
+  const {
+    status,
+    headers,
+    body: text,
+  } = await transport.scope.run(state, () =>
+    transport.apollo.executeHTTPGraphQLRequest({
+      httpGraphQLRequest: { method: request.method, headers: headersOf(request), search: searchOf(transport, request), body },
+      context: async () => makeContext(),
+    }),
+  );
+  const { outcome } = state;
+  return { status: status ?? 200, headers: [...headers], body: text.kind === 'complete' ? text.string : '', outcome };
 }
 
 /** Identity must come from the Authorization header, which no foreign page can make a browser send; so GET is as safe as POST. */
@@ -134,13 +189,14 @@ async function answerWithStream(
   if ('errors' in prepared) throw prepared.errors[0] ?? unresolvedOperation();
   const results = await transport.live.subscribe(prepared.args);
   transport.metrics.operations.inc({ kind: 'subscription', transport: 'sse', outcome: 'ok' });
+  transport.gate.leave(reply.request); // from here on it mostly waits
   await streamEvents(reply, results, (result) => formatResult(result, (error) => transport.format(error, caller.requestId)));
   return reply;
 }
 
 /** The request's GraphQL parts; null when there is no document, which Apollo Server answers. */
 async function readRequest(transport: HttpTransport, request: FastifyRequest, body: unknown): Promise<GraphRequest | null> {
-  const parts = request.method === 'GET' ? partsOfSearch(new URLSearchParams(searchOf(request))) : body;
+  const parts = request.method === 'GET' ? partsOfSearch(new URLSearchParams(searchOf(transport, request))) : body;
   if (!isRecord(parts)) return null;
   const persisted = isRecord(parts['extensions']) ? parts['extensions']['persistedQuery'] : null;
   const hash = isRecord(persisted) ? persisted['sha256Hash'] : null;
@@ -159,26 +215,23 @@ function partsOfSearch(search: URLSearchParams): Record<string, unknown> {
 }
 
 function readJson(text: string): unknown {
-  try {
-    return JSON.parse(text, (key, value: unknown) => (POLLUTING_KEYS.has(key) ? undefined : value));
-  } catch {
-    throw badRequest(400, 'The request is not valid JSON.');
-  }
+  return jsonOf(readText(text));
+}
+
+/** @throws GraphQLError BAD_REQUEST */
+function jsonOf({ text, json }: SentText): unknown {
+  if (!json) throw badRequest(400, 'The request is not valid JSON.');
+  return POLLUTING_TEXT.test(text)
+    ? JSON.parse(text, (key, value: unknown) => (POLLUTING_KEYS.has(key) ? undefined : value))
+    : json.value;
 }
 
 /** Ends the waiting, not the work: what runs on is bounded by the database's own limits. @throws GraphQLError TIMEOUT */
-async function withinBudget<T>(budgetMs: number, work: Promise<T>): Promise<T> {
-  const done = new AbortController();
-  const tooLate = delay(budgetMs, undefined, { signal: done.signal }).then(() => {
-    throw timedOut();
+function withinBudget<T>(budgetMs: number, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const tooLate = setTimeout(() => reject(timedOut()), budgetMs);
+    work.then(resolve, reject).finally(() => clearTimeout(tooLate));
   });
-  tooLate.catch(() => undefined);
-  try {
-    return await Promise.race([work, tooLate]);
-  } finally {
-    done.abort();
-    work.catch(() => undefined);
-  }
 }
 
 /** Answers a request that was refused as a whole. */
@@ -200,7 +253,7 @@ export function refuse(transport: HttpTransport, request: FastifyRequest, reply:
     .send(JSON.stringify({ errors: [shown] }));
 }
 
-async function allowOrigin(transport: HttpTransport, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+function allowOrigin(transport: HttpTransport, request: FastifyRequest, reply: FastifyReply): void {
   const { origin } = request.headers;
   void reply.header('vary', 'Origin');
   if (origin === undefined || !isListedOrigin(transport.origins, origin)) return;
@@ -210,7 +263,7 @@ async function allowOrigin(transport: HttpTransport, request: FastifyRequest, re
     .header('access-control-allow-methods', 'GET, POST, OPTIONS')
     .header(
       'access-control-allow-headers',
-      'authorization, content-type, x-request-id, x-cost, apollo-require-preflight, x-apollo-operation-name',
+      `authorization, content-type, x-request-id, x-cost, apollo-require-preflight, x-apollo-operation-name, ${CLIENT_HEADER}`,
     )
     .header('access-control-max-age', '600');
 }
@@ -224,9 +277,9 @@ function headerOf(request: FastifyRequest, name: string): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-function searchOf(request: FastifyRequest): string {
+function searchOf({ trusted }: HttpTransport, request: FastifyRequest): string {
   const from = request.url.indexOf('?');
-  return from < 0 ? '' : request.url.slice(from);
+  return from < 0 ? '' : trusted.expandSearch(request.url.slice(from));
 }
 
 function headersOf(request: FastifyRequest): HeaderMap {

@@ -1,7 +1,8 @@
 /**
  * What one operation may ask for. Everything here is decided before anything runs, from the document, its variables and the schema
- * alone; HTTP and WebSocket use the same function. Fragments are measured once each and remembered, because a walk that follows
- * every spread anew is itself exponential.
+ * alone; HTTP and WebSocket use the same class. What the document alone tells is found out once for each document; what its variables
+ * add is computed for each request. Fragments are measured once each and remembered, because a walk that follows every spread anew is
+ * itself exponential.
  */
 import {
   getNamedType,
@@ -23,7 +24,9 @@ import {
   type GraphQLSchema,
   type OperationDefinitionNode,
   type SelectionSetNode,
+  type ValueNode,
 } from 'graphql';
+import { countRepetition } from './repeated-fields.js';
 
 /** Who asks, as far as the budget goes: staff holds any monetization scope; router has proven itself. */
 export type Audience = 'anonymous' | 'customer' | 'staff' | 'router';
@@ -43,6 +46,8 @@ export const LIMITS = {
   fragments: 50,
   fragmentCycles: 0,
   directives: 50,
+  fields: 5_000,
+  repeatedField: 50,
   entities: 1_000,
   variableList: 1_000,
   variableString: 20_000,
@@ -62,10 +67,8 @@ export interface LimitBreach {
   maximum: number;
 }
 
-/** One operation as it came in. `document` is the parsed `source`. */
+/** One run of an operation. */
 export interface OperationRequest {
-  schema: GraphQLSchema;
-  document: DocumentNode;
   operationName: string | null;
   variables: Readonly<Record<string, unknown>>;
   audience: Audience;
@@ -97,20 +100,61 @@ export function findSourceBreach(source: string): LimitBreach | null {
   return null;
 }
 
-/** Measures a parsed operation; the first limit passed ends it. */
-export function measureOperation(request: OperationRequest): LimitBreach | MeasuredOperation {
-  const shape = shapeOf(request.document);
-  if ('limit' in shape) return shape;
-  const operation = chosenOperation(shape.operations, request.operationName);
-  const rootFields = operation ? shape.rootFields(operation.selectionSet) : new Map<string, number>();
-  const refused =
-    rootFieldBreach(rootFields, operation) ?? entitiesBreach(rootFields, request.variables) ?? valueBreach(request.variables, 0);
-  if (refused) return refused;
-  const cost = operation ? costOf(request, operation, shape.fragments) : 0;
-  const maximumCost = MAXIMUM_COST[request.audience];
-  if (cost > maximumCost) return { limit: 'cost', actual: cost, maximum: maximumCost };
-  return { operation, cost, maximumCost, rootFields };
+/** A parsed document and what it may ask for. */
+export class DocumentLimits {
+  readonly #schema: GraphQLSchema;
+  readonly #shape: DocumentShape | LimitBreach;
+  readonly #operations = new Map<OperationDefinitionNode, OperationExtent>();
+
+  constructor(schema: GraphQLSchema, document: DocumentNode) {
+    this.#schema = schema;
+    this.#shape = shapeOf(document);
+  }
+
+  /** Measures one of the document's operations; the first limit passed ends it. */
+  measure({ operationName, variables, audience }: OperationRequest): LimitBreach | MeasuredOperation {
+    const shape = this.#shape;
+    if ('limit' in shape) return shape;
+    const operation = chosenOperation(shape.operations, operationName);
+    const { rootFields, rootFieldBreach, cost } = operation ? this.#extentOf(shape, operation) : NOTHING;
+    const refused = rootFieldBreach ?? entitiesBreach(rootFields, variables) ?? valueBreach(variables, 0);
+    if (refused) return refused;
+    const actual = typeof cost === 'number' ? cost : cost(variables);
+    const maximumCost = MAXIMUM_COST[audience];
+    if (actual > maximumCost) return { limit: 'cost', actual, maximum: maximumCost };
+    return { operation, cost: actual, maximumCost, rootFields };
+  }
+
+  /** Whether each root field of the operation is one of these, none of them inside a fragment: it then holds nothing else. */
+  asksForAlone(operationName: string | null, fields: readonly string[]): boolean {
+    const operation = 'limit' in this.#shape ? null : chosenOperation(this.#shape.operations, operationName);
+    const selections = operation?.selectionSet.selections ?? [];
+    return selections.length > 0 && selections.every((field) => field.kind === Kind.FIELD && fields.includes(field.name.value));
+  }
+
+  #extentOf(shape: DocumentShape, operation: OperationDefinitionNode): OperationExtent {
+    const known = this.#operations.get(operation);
+    if (known) return known;
+    const rootFields = shape.rootFields(operation.selectionSet);
+    const extent = {
+      rootFields,
+      rootFieldBreach: findRootFieldBreach(rootFields, operation),
+      cost: operationCost(this.#schema, operation, shape.fragments),
+    };
+    this.#operations.set(operation, extent);
+    return extent;
+  }
 }
+
+/** What an operation of a document asks for, whatever its variables are. */
+interface OperationExtent {
+  rootFields: ReadonlyMap<string, number>;
+  rootFieldBreach: LimitBreach | null;
+  /** A number where no variable counts. */
+  cost: number | ((variables: Values) => number);
+}
+
+const NOTHING: OperationExtent = { rootFields: new Map(), rootFieldBreach: null, cost: 0 };
 
 /** Whether the measuring ended in a refusal. */
 export function isBreach(measured: LimitBreach | MeasuredOperation): measured is LimitBreach {
@@ -161,6 +205,13 @@ function shapeOf(document: DocumentNode): DocumentShape | LimitBreach {
     const passed = breachIfOver('depth', extent.depth) ?? breachIfOver('aliases', extent.aliases);
     if (passed) return passed;
   }
+  const { fields, repeated } = countRepetition(
+    [...operations, ...fragments.values()].map(({ selectionSet }) => selectionSet),
+    fragments,
+    LIMITS.fields,
+  );
+  const repetition = breachIfOver('repeatedField', repeated) ?? breachIfOver('fields', fields);
+  if (repetition) return repetition;
   return { operations, fragments, rootFields: (selectionSet) => measuredOnce(fragments, rootFieldsOf).of(selectionSet) };
 }
 
@@ -235,7 +286,7 @@ function chosenOperation(operations: readonly OperationDefinitionNode[], name: s
   return operations.find((operation) => operation.name?.value === name) ?? null;
 }
 
-function rootFieldBreach(counts: ReadonlyMap<string, number>, operation: OperationDefinitionNode | null): LimitBreach | null {
+function findRootFieldBreach(counts: ReadonlyMap<string, number>, operation: OperationDefinitionNode | null): LimitBreach | null {
   let total = 0;
   for (const [name, count] of counts) {
     total += count;
@@ -279,60 +330,97 @@ interface ListSize {
 }
 
 /** Sizes that a connection hands to its `edges` and `nodes`. */
-type Sized = { size: number; fields: readonly string[] } | null;
+type Sized = { size: Count; fields: readonly string[] } | null;
 
-function costOf(
-  { schema, variables }: OperationRequest,
+type Values = Readonly<Record<string, unknown>>;
+
+/** A number that may depend on the variables of a request. */
+type Count = number | ((values: Values) => number);
+
+function sumOf(counts: readonly Count[]): Count {
+  const fixed = counts.filter((count) => typeof count === 'number').reduce((sum, count) => sum + count, 0);
+  const open = counts.filter((count) => typeof count !== 'number');
+  if (open.length === 0) return fixed;
+  return (values) => open.reduce((sum, count) => sum + count(values), fixed);
+}
+
+function productOf(a: Count, b: Count): Count {
+  if (typeof a === 'number' && typeof b === 'number') return a * b;
+  if (a === 0 || b === 0) return 0;
+  return (values) => valueOf(a, values) * valueOf(b, values);
+}
+
+function valueOf(count: Count, values: Values): number {
+  return typeof count === 'number' ? count : count(values);
+}
+
+/** The same, computed once for each request however often it is asked for: a fragment is spread in many places. */
+function onceEach(count: Count): Count {
+  if (typeof count === 'number') return count;
+  const known = new WeakMap<Values, number>();
+  return (values) => {
+    const done = known.get(values) ?? count(values);
+    known.set(values, done);
+    return done;
+  };
+}
+
+/** What running the operation costs, as a function of the variables sent with it. */
+function operationCost(
+  schema: GraphQLSchema,
   operation: OperationDefinitionNode,
   fragments: ReadonlyMap<string, FragmentDefinitionNode>,
-): number {
+): Count {
   const root = schema.getRootType(operation.operation);
   if (!root) return 0;
-  const values = { ...defaultsOf(operation), ...variables };
-  const known = new Map<string, number>();
+  const known = new Map<Sized, Map<string, Count>>();
 
-  const ofSelections = (parent: GraphQLCompositeType, selectionSet: SelectionSetNode, sized: Sized): number => {
-    let total = 0;
-    for (const selection of selectionSet.selections) {
-      if (selection.kind === Kind.FIELD) total += ofField(parent, selection, sized);
-      else if (selection.kind === Kind.INLINE_FRAGMENT) {
-        total += ofSelections(conditionType(selection.typeCondition?.name.value, parent), selection.selectionSet, sized);
-      } else total += ofFragment(selection.name.value, parent, sized);
-    }
-    return total;
-  };
-  const ofFragment = (name: string, parent: GraphQLCompositeType, sized: Sized): number => {
+  const ofSelections = (parent: GraphQLCompositeType, selectionSet: SelectionSetNode, sized: Sized): Count =>
+    sumOf(
+      selectionSet.selections.map((selection) => {
+        if (selection.kind === Kind.FIELD) return ofField(parent, selection, sized);
+        if (selection.kind === Kind.FRAGMENT_SPREAD) return ofFragment(selection.name.value, parent, sized);
+        return ofSelections(conditionType(selection.typeCondition?.name.value, parent), selection.selectionSet, sized);
+      }),
+    );
+  const ofFragment = (name: string, parent: GraphQLCompositeType, sized: Sized): Count => {
     const fragment = fragments.get(name);
     if (!fragment) return 0;
-    const key = sized ? `${name} ${sized.size} ${sized.fields.join(' ')}` : name;
-    const done = known.get(key);
+    const knownHere = known.get(sized) ?? new Map<string, Count>();
+    known.set(sized, knownHere);
+    const done = knownHere.get(name);
     if (done !== undefined) return done;
-    const cost = ofSelections(conditionType(fragment.typeCondition.name.value, parent), fragment.selectionSet, sized);
-    known.set(key, cost);
+    const type = conditionType(fragment.typeCondition.name.value, parent);
+    const cost = onceEach(ofSelections(type, fragment.selectionSet, sized));
+    knownHere.set(name, cost);
     return cost;
   };
   const conditionType = (name: string | undefined, otherwise: GraphQLCompositeType): GraphQLCompositeType => {
     const type = name === undefined ? undefined : schema.getType(name);
     return isCompositeType(type) ? type : otherwise;
   };
-  const ofField = (parent: GraphQLCompositeType, node: FieldNode, sized: Sized): number => {
+  const ofField = (parent: GraphQLCompositeType, node: FieldNode, sized: Sized): Count => {
     const field = isUnionType(parent) ? undefined : parent.getFields()[node.name.value];
     if (!field) return 0; // __typename and introspection cost nothing; an unknown field is refused by validation
     const named = getNamedType(field.type);
     const weight = weightOf(field.astNode) ?? (isCompositeType(named) ? objectWeight(named.astNode) : 0);
     const listSize = listSizeOf(field);
-    const size = listSize ? sizeAsked(listSize, node, values) : 1;
+    const size = listSize ? sizeAsked(listSize, node) : 1;
     const passedOn = listSize && listSize.sizedFields.length > 0 ? { size, fields: listSize.sizedFields } : null;
     const inner = isCompositeType(named) && node.selectionSet ? ofSelections(named, node.selectionSet, passedOn) : 0;
-    if (!isListType(getNullableType(field.type))) return weight + inner;
+    const each = sumOf([weight, inner]);
+    if (!isListType(getNullableType(field.type))) return each;
     const count = sized?.fields.includes(node.name.value)
       ? sized.size
       : node.name.value === '_entities' && parent === root
-        ? representationsIn(node, values)
+        ? representationsIn(node)
         : size;
-    return count * (weight + inner);
+    return productOf(count, each);
   };
-  return Math.min(ofSelections(root, operation.selectionSet, null), Number.MAX_SAFE_INTEGER);
+  const total = ofSelections(root, operation.selectionSet, null);
+  if (typeof total === 'number') return Math.min(total, Number.MAX_SAFE_INTEGER);
+  const defaults = defaultsOf(operation);
+  return (variables) => Math.min(total({ ...defaults, ...variables }), Number.MAX_SAFE_INTEGER);
 }
 
 function defaultsOf(operation: OperationDefinitionNode): Record<string, unknown> {
@@ -384,20 +472,31 @@ function listSizeOf(field: GraphQLField<unknown, unknown>): ListSize | null {
   };
 }
 
-function sizeAsked(listSize: ListSize, node: FieldNode, values: Record<string, unknown>): number {
-  const asked = listSize.slicingArguments
-    .map((name) => argumentValue(node, name, values))
-    .filter((value) => typeof value === 'number');
-  if (asked.length === 0) return listSize.assumedSize ?? 1;
-  return Math.max(0, ...asked);
+function sizeAsked(listSize: ListSize, node: FieldNode): Count {
+  const sizes = listSize.slicingArguments.flatMap((name) => argumentOf(node, name) ?? []);
+  return fromArguments(sizes, (asked) => {
+    const numbers = asked.filter((value) => typeof value === 'number');
+    return numbers.length === 0 ? (listSize.assumedSize ?? 1) : Math.max(0, ...numbers);
+  });
 }
 
-function argumentValue(node: FieldNode, name: string, values: Record<string, unknown>): unknown {
-  const argument = node.arguments?.find((candidate) => candidate.name.value === name);
-  return argument ? valueFromASTUntyped(argument.value, values) : undefined;
+function representationsIn(node: FieldNode): Count {
+  const representations = argumentOf(node, 'representations');
+  return fromArguments(representations ? [representations] : [], ([list]) => (Array.isArray(list) ? list.length : 1));
 }
 
-function representationsIn(node: FieldNode, values: Record<string, unknown>): number {
-  const representations = argumentValue(node, 'representations', values);
-  return Array.isArray(representations) ? representations.length : 1;
+function argumentOf(node: FieldNode, name: string): ValueNode | undefined {
+  return node.arguments?.find((candidate) => candidate.name.value === name)?.value;
+}
+
+/** A count made of what arguments say: a number at once where none of them holds a variable. */
+function fromArguments(given: readonly ValueNode[], count: (values: unknown[]) => number): Count {
+  const read = (values: Values): number => count(given.map((value) => valueFromASTUntyped(value, values)));
+  return given.some(holdsVariable) ? read : read({});
+}
+
+function holdsVariable(value: ValueNode): boolean {
+  if (value.kind === Kind.VARIABLE) return true;
+  if (value.kind === Kind.LIST) return value.values.some(holdsVariable);
+  return value.kind === Kind.OBJECT && value.fields.some((field) => holdsVariable(field.value));
 }

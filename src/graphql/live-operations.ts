@@ -6,6 +6,7 @@ import {
   NoSchemaIntrospectionCustomRule,
   specifiedRules,
   validate,
+  type DocumentNode,
   type ExecutionArgs,
   type ExecutionResult,
   type GraphQLSchema,
@@ -34,6 +35,8 @@ export type Prepared = { readonly args: ExecutionArgs } | { readonly errors: rea
 export class LiveOperations {
   readonly #options: LiveOptions;
   readonly #renewals = new WeakMap<object, () => GraphContext>();
+  /** Documents that fit the schema. A client that comes back brings the one that its kind always brings. */
+  readonly #valid = new WeakSet<DocumentNode>();
 
   constructor(options: LiveOptions) {
     this.#options = options;
@@ -42,9 +45,12 @@ export class LiveOperations {
   /** Validates an admitted operation; the errors, if any, are for the client. */
   prepare(request: GraphRequest, admitted: Admitted, caller: Caller): Prepared {
     const { schema, makeContext, allowsIntrospection, allowsEverything } = this.#options;
-    const rules = allowsIntrospection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
-    const invalid = validate(schema, admitted.document, rules);
-    if (invalid.length > 0) return { errors: invalid.map(invalidDocument) };
+    if (!this.#valid.has(admitted.document)) {
+      const rules = allowsIntrospection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
+      const invalid = validate(schema, admitted.document, rules);
+      if (invalid.length > 0) return { errors: invalid.map(invalidDocument) };
+      this.#valid.add(admitted.document);
+    }
     if (admitted.kind === null) return { errors: [unresolvedOperation()] };
     if (admitted.kind !== 'subscription' && !allowsEverything) {
       return { errors: [badRequest(400, 'Only subscriptions are served here: send queries and mutations by HTTP POST.')] };

@@ -21,6 +21,13 @@ export const MONEY_RATE: Rate = { perMs: 10 / MINUTE_MS, burst: 10 };
 /** Each step of adding a payment method: 10 an hour, because a form that takes cards is what card testers look for. */
 export const SETUP_RATE: Rate = { perMs: 10 / HOUR_MS, burst: 10 };
 
+/** Requests from one network, whoever sends them. */
+export const NETWORK_RATE: Rate = { perMs: 50 / 1_000, burst: 100 };
+/** Requests without a token from one network. */
+export const ANONYMOUS_RATE: Rate = { perMs: 10 / 1_000, burst: 20 };
+/** Each step of adding a payment method from one network: a card tester has many users. */
+export const NETWORK_SETUP_RATE: Rate = { perMs: 20 / HOUR_MS, burst: 20 };
+
 const SETUP_VERBS = new Set(['startPaymentMethodSetup', 'completePaymentMethodSetup']);
 /** Callers remembered; the ones not seen for longest are forgotten first (their buckets are full again, or nearly). */
 const CALLERS_KEPT = 50_000;
@@ -34,6 +41,9 @@ const ROUNDING = 1e-6;
 export interface SpentOperation {
   /** `user:<id>`, or `address:<ip>` without a session. */
   caller: string;
+  /** Where it came from. */
+  address: string;
+  hasToken: boolean;
   cost: number;
   /** Limited verbs in the operation with the idempotency key given to each, if any. */
   verbs: readonly { field: string; idempotencyKey: string | null }[];
@@ -49,7 +59,9 @@ export const RATED_VERBS: ReadonlySet<string> = new Set([...MONEY_VERBS, ...SETU
 
 /** The buckets of one process. */
 export class RateLimits {
-  readonly #callers = new Map<string, Caller>();
+  /** Those seen lately, and those seen before them; who is seen again is among the recent ones again. */
+  #recent = new Map<string, Caller>();
+  #former = new Map<string, Caller>();
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
@@ -59,45 +71,71 @@ export class RateLimits {
   /** Takes what the operation costs. Null when it may run; else the shortest sensible wait in milliseconds, and nothing was taken. */
   take(operation: SpentOperation): number | null {
     const caller = this.#caller(operation.caller);
-    const fresh = operation.verbs.filter((verb) => verb.idempotencyKey === null || !caller.keys.has(verbKey(verb)));
-    const wanted: [string, Rate, number][] = [
-      ['cost', COST_RATE, Math.min(operation.cost, COST_RATE.burst)],
-      ...fresh.map((verb): [string, Rate, number] => [verb.field, SETUP_VERBS.has(verb.field) ? SETUP_RATE : MONEY_RATE, 1]),
+    const network = this.#caller(`network:${networkOf(operation.address)}`);
+    const draws: Draw[] = [
+      { caller, name: 'cost', rate: COST_RATE, tokens: Math.min(operation.cost, COST_RATE.burst) },
+      { caller: network, name: 'requests', rate: NETWORK_RATE, tokens: 1 },
     ];
-    const waitMs = Math.max(...wanted.map(([name, rate, tokens]) => this.#waitMs(caller, name, rate, tokens)));
+    if (!operation.hasToken) draws.push({ caller: network, name: 'anonymous', rate: ANONYMOUS_RATE, tokens: 1 });
+    const fresh = operation.verbs.filter((verb) => verb.idempotencyKey === null || !caller.keys.has(verbKey(verb)));
+    for (const { field } of fresh) {
+      const isSetup = SETUP_VERBS.has(field);
+      draws.push({ caller, name: field, rate: isSetup ? SETUP_RATE : MONEY_RATE, tokens: 1 });
+      if (isSetup) draws.push({ caller: network, name: field, rate: NETWORK_SETUP_RATE, tokens: 1 });
+    }
+    const nowMs = this.#clock.now().getTime();
+    const waitMs = Math.max(...draws.map((draw) => waitMsFor(draw, nowMs)));
     if (waitMs > 0) return Math.ceil(waitMs);
-    for (const [name, rate, tokens] of wanted) this.#spend(caller, name, rate, tokens);
+    for (const draw of draws) spend(draw, nowMs);
     for (const verb of fresh) remember(caller.keys, verbKey(verb));
     return null;
   }
 
   #caller(name: string): Caller {
-    const known = this.#callers.get(name) ?? { levels: new Map(), keys: new Set() };
-    this.#callers.delete(name);
-    this.#callers.set(name, known);
-    if (this.#callers.size > CALLERS_KEPT) {
-      for (const oldest of this.#callers.keys()) {
-        this.#callers.delete(oldest);
-        break;
-      }
+    const recent = this.#recent.get(name);
+    if (recent) return recent;
+    const caller = this.#former.get(name) ?? { levels: new Map(), keys: new Set() };
+    if (this.#recent.size >= CALLERS_KEPT / 2) {
+      this.#former = this.#recent;
+      this.#recent = new Map();
     }
-    return known;
+    this.#recent.set(name, caller);
+    return caller;
   }
+}
 
-  #level(caller: Caller, name: string, rate: Rate): number {
-    const level = caller.levels.get(name);
-    if (!level) return rate.burst;
-    const elapsedMs = Math.max(0, this.#clock.now().getTime() - level.atMs);
-    return Math.min(rate.burst, level.tokens + elapsedMs * rate.perMs);
-  }
+/** Tokens taken from one bucket. */
+interface Draw {
+  caller: Caller;
+  name: string;
+  rate: Rate;
+  tokens: number;
+}
 
-  #waitMs(caller: Caller, name: string, rate: Rate, tokens: number): number {
-    return Math.max(0, (tokens - this.#level(caller, name, rate) - ROUNDING) / rate.perMs);
-  }
+function levelOf({ caller, name, rate }: Draw, nowMs: number): number {
+  const level = caller.levels.get(name);
+  if (!level) return rate.burst;
+  return Math.min(rate.burst, level.tokens + Math.max(0, nowMs - level.atMs) * rate.perMs);
+}
 
-  #spend(caller: Caller, name: string, rate: Rate, tokens: number): void {
-    caller.levels.set(name, { tokens: this.#level(caller, name, rate) - tokens, atMs: this.#clock.now().getTime() });
-  }
+function waitMsFor(draw: Draw, nowMs: number): number {
+  return Math.max(0, (draw.tokens - levelOf(draw, nowMs) - ROUNDING) / draw.rate.perMs);
+}
+
+function spend(draw: Draw, nowMs: number): void {
+  draw.caller.levels.set(draw.name, { tokens: levelOf(draw, nowMs) - draw.tokens, atMs: nowMs });
+}
+
+/** The part of an address that one customer of a provider has: 256 addresses of IPv4, a /64 of IPv6. */
+function networkOf(address: string): string {
+  const lastDot = address.lastIndexOf('.');
+  if (lastDot > 0) return address.slice(address.lastIndexOf(':') + 1, lastDot);
+  const [start = '', end] = address.toLowerCase().split('::');
+  const first = start.split(':').filter(Boolean);
+  const last = (end ?? '').split(':').filter(Boolean);
+  const all =
+    end === undefined ? first : [...first, ...Array<string>(Math.max(0, 8 - first.length - last.length)).fill('0'), ...last];
+  return all.slice(0, 4).join(':');
 }
 
 function verbKey(verb: { field: string; idempotencyKey: string | null }): string {

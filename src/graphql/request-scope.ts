@@ -6,7 +6,7 @@ export interface RequestState {
   /** Told in the answer's extensions; null unless the client asked. */
   readonly cost: { readonly cost: number; readonly maximumCost: number } | null;
   /** How it ended; set when the answer is made. */
-  outcome: string;
+  outcome: 'ok' | 'partial' | 'failed';
 }
 
 /** Follows one request through everything it awaits. */

@@ -7,7 +7,7 @@ import { checkAuthority } from '../resolvers/authorization.js';
 import { ProductPriceResolver, ProductResolver, TierPriceResolver, TierResolver } from '../resolvers/catalogue.resolver.js';
 import type { GraphContext } from '../resolvers/context.js';
 import { EntitlementResolver } from '../resolvers/entitlement.resolver.js';
-import { tooMany } from '../resolvers/errors.js';
+import { badUserInput, tooMany } from '../resolvers/errors.js';
 import { NodeResolver } from '../resolvers/node.resolver.js';
 import { PaymentMethodVerbsResolver } from '../resolvers/payment-method-verbs.resolver.js';
 import { PaymentVerbsResolver } from '../resolvers/payment-verbs.resolver.js';
@@ -124,7 +124,7 @@ const neverCalled = (): never => {
   throw new Error('Every subscription has a subscribe function of its own.');
 };
 
-/** Refuses a longer list of references before anything is loaded for it. */
+/** Refuses a longer list of references, or one with something that is no reference of ours, before anything is loaded for it. */
 function limitEntities(schema: GraphQLSchema): void {
   const entities = schema.getQueryType()?.getFields()['_entities'];
   const resolve = entities?.resolve;
@@ -132,6 +132,14 @@ function limitEntities(schema: GraphQLSchema): void {
   entities.resolve = (source, args: { representations: unknown[] }, context, info) => {
     const count = args.representations.length;
     if (count > MAX_REPRESENTATIONS) throw tooMany('_entities', count, MAX_REPRESENTATIONS);
+    // Apollo's resolver takes an unknown name for a fault of its own.
+    if (!args.representations.every(isReference))
+      throw badUserInput('Each representation names an entity of this subgraph in __typename.');
     return resolve(source, args, context, info);
   };
+}
+
+function isReference(representation: unknown): boolean {
+  if (typeof representation !== 'object' || representation === null || !('__typename' in representation)) return false;
+  return typeof representation.__typename === 'string' && Object.hasOwn(referenceResolvers, representation.__typename);
 }

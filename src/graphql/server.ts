@@ -1,5 +1,5 @@
 /**
- * The graph on the network: one HTTP server, one path, three ways in (HTTP, server-sent events, WebSocket). Each request passes the same
+ * The graph on the network: one HTTP server, one path, four ways in (HTTP, server-sent events, WebSocket, a router's callback). Each request passes the same
  * doors in the same order: card data, token, limits, validation, execution.
  */
 import { randomUUID } from 'node:crypto';
@@ -8,10 +8,12 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import type { GraphQLFormattedError, GraphQLSchema } from 'graphql';
 import type { Registry } from 'prom-client';
 import { findCardNumber, redactCardNumbers } from '../platform/card-data.js';
+import { ClientAddresses } from '../platform/client-address.js';
 import { listenOn } from '../platform/http-listen.js';
 import type { Logger } from '../platform/log.js';
 import type { Settings } from '../platform/settings.js';
 import type { Clock } from '../ports/clock.js';
+import type { Random } from '../ports/random.js';
 import type { GraphContext } from '../resolvers/context.js';
 import type { FeedReads } from '../store/feed.reads.js';
 import type { FeedCursors } from '../subscriptions/feed-cursor.js';
@@ -20,23 +22,30 @@ import type { LiveContext } from '../subscriptions/payment-status.resolver.js';
 import type { Actor } from '../usecases/contract.js';
 import { Admission, type Caller } from './admission.js';
 import { makeApollo } from './apollo.js';
+import { CALLBACK_LIMITS, CallbackTransport, type CallbackLimits } from './callback-transport.js';
 import type { TokenChecker } from './callers.js';
-import { formatError } from './errors.js';
+import { formatError, RETRY_AFTER_S } from './errors.js';
+import { FieldUsage } from './field-usage.js';
 import { graphMetrics } from './graph-metrics.js';
 import { BUDGET_MS, GRAPH_PATH, serveHttp, type HttpTransport } from './http-transport.js';
 import { LiveOperations } from './live-operations.js';
+import { LoadGate, type LoadBounds } from './load-gate.js';
 import { PersistedQueries } from './persisted-queries.js';
 import { RateLimits } from './rate-limits.js';
 import { RequestScope } from './request-scope.js';
 import { RouterProof } from './router-proof.js';
+import { ShortPath } from './short-path.js';
 import { SOCKET_TIMINGS, SocketTransport, type SocketTimings } from './socket-transport.js';
+import { TrustedDocuments } from './trusted-documents.js';
 
 /** A request id as clients may give it. */
 const REQUEST_ID_FORM = /^[A-Za-z0-9_-]{8,64}$/;
+/** Answers of the short path for each one that is compared with Apollo Server's. */
+const COMPARE_EVERY = 10_000;
 /** How long live clients have to take their last item, milliseconds. */
 const GOODBYE_MS = 2_000;
 /** How long running requests may go on after the end has been asked for, milliseconds. */
-const CLOSE_GRACE_MS = 10_000;
+const CLOSE_GRACE_MS = 5_000;
 
 /** What the graph is served with. */
 export interface GraphServerOptions {
@@ -48,17 +57,38 @@ export interface GraphServerOptions {
   feed: { hub: FeedHub; reads: FeedReads; cursors: FeedCursors };
   /** The machine's: the life of a token and what may be asked for in a time are no billing time. */
   machineClock: Clock;
+  /** Spreads what must not happen all at once. */
+  random: Random;
   log: Logger;
   registry: Registry;
   /** Port 0 takes a free one. In production: no introspection, nothing but subscriptions over WebSocket. */
-  settings: Pick<Settings, 'host' | 'port' | 'environment' | 'hasRateLimits' | 'routerSecrets' | 'corsOrigins'>;
+  settings: Pick<
+    Settings,
+    | 'host'
+    | 'port'
+    | 'environment'
+    | 'hasRateLimits'
+    | 'trustedProxies'
+    | 'hasLoadShedding'
+    | 'hasShortPath'
+    | 'trustedDocuments'
+    | 'routerSecrets'
+    | 'corsOrigins'
+    | 'callbackAllowlist'
+  >;
+  /** Documents that clients were built with, by id; none where the list is not used. */
+  trustedDocuments?: ReadonlyMap<string, string>;
   /** More routes on the same server: webhooks, health, metrics, playground. */
   addRoutes?: (app: FastifyInstance) => void;
   /** Told of every error behind INTERNAL_SERVER_ERROR, for the count of bugs. */
   countFault?: (cause: unknown) => void;
+  /** Each so-many-th answer of the short path is compared with Apollo Server's. Without it: one in 10,000, in production. */
+  compareEvery?: number;
   /** Shorter ones for tests. */
   socketTimings?: SocketTimings;
+  callbackLimits?: CallbackLimits;
   budgetMs?: { query: number; mutation: number };
+  loadBounds?: LoadBounds;
 }
 
 /** A graph that is being served. */
@@ -67,6 +97,8 @@ export interface GraphServer {
   url: string;
   /** Whether it is on its way out. */
   isDraining(): boolean;
+  /** Whether it refuses some requests because it has more to do than it can. */
+  isOverloaded(): boolean;
   /** Sends live clients away over `drainMs`, lets running requests finish, and closes. */
   stop(drainMs: number): Promise<void>;
 }
@@ -76,6 +108,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
   const { schema, checker, machineClock, log, feed, settings } = options;
   const isProduction = settings.environment === 'production';
   const origins = settings.corsOrigins;
+  const addresses = new ClientAddresses(settings.trustedProxies);
   const app = Fastify({
     logger: false,
     bodyLimit: 256 * 1024,
@@ -87,6 +120,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
   const metrics = graphMetrics(options.registry, {
     openStreams: () => feed.hub.openStreams,
     openSockets: () => sockets?.openSockets ?? 0,
+    unsentBytes: () => sockets?.unsentBytes ?? 0,
   });
   const format = (error: unknown, requestId: string): GraphQLFormattedError =>
     formatError(error, requestId, {
@@ -111,35 +145,76 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
         countSent: (type: string) => metrics.feedItems.inc({ type }),
       },
     });
+  const trusted = new TrustedDocuments({
+    mode: settings.trustedDocuments,
+    documents: options.trustedDocuments ?? new Map(),
+    count: () => metrics.untrusted.inc(),
+    report: (documentId) => log.warn({ documentId }, 'a document is not in the list of trusted documents'),
+  });
   const admission = new Admission({
     schema,
+    trusted,
     rateLimits: settings.hasRateLimits ? new RateLimits(machineClock) : null,
     routerProof: settings.routerSecrets.length === 0 ? null : new RouterProof(settings.routerSecrets),
     countRefused: (limit) => metrics.refusedByLimit.inc({ limit }),
   });
   const live = new LiveOperations({ schema, makeContext, allowsIntrospection: !isProduction, allowsEverything: !isProduction });
-  const persisted = new PersistedQueries();
+  const persisted = new PersistedQueries((id) => trusted.find(id));
   const scope = new RequestScope();
+  // Made first: it takes the resolvers as they are before Apollo Server wraps them.
+  const shortPath = new ShortPath({
+    schema,
+    isOn: settings.hasShortPath,
+    compareEvery: options.compareEvery ?? (isProduction ? COMPARE_EVERY : null),
+    count: (outcome) => metrics.shortPath.inc({ outcome }),
+    reportDifference: (query) =>
+      log.error({ query: redactCardNumbers(query) }, 'the short path answered otherwise than the executor'),
+  });
   const apollo = makeApollo({ schema, persisted, scope, allowsIntrospection: !isProduction, logger: log, format });
   await apollo.start();
+
+  const gate = new LoadGate({
+    isOn: settings.hasLoadShedding,
+    registry: options.registry,
+    ...(options.loadBounds && { bounds: options.loadBounds }),
+  });
+  const callbacks =
+    settings.callbackAllowlist.length === 0
+      ? null
+      : new CallbackTransport({
+          allowlist: settings.callbackAllowlist,
+          live,
+          metrics,
+          format,
+          limits: options.callbackLimits ?? CALLBACK_LIMITS,
+        });
 
   let isDraining = false;
   const http: HttpTransport = {
     apollo,
+    shortPath,
     admission,
     checker,
     makeContext,
     live,
+    callbacks,
     persisted,
+    trusted,
     scope,
     metrics,
+    gate,
+    fieldUsage: new FieldUsage(schema, options.registry),
+    addresses,
     origins,
     format,
     reportCardData,
     isDraining: () => isDraining,
     budgetMs: options.budgetMs ?? BUDGET_MS,
   };
-  app.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id));
+  app.addHook('onRequest', (request, reply, done) => {
+    void reply.header('x-request-id', request.id);
+    done();
+  });
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'Not found' }));
   app.setErrorHandler((error, request, reply) => {
     const status = hasStatus(error) ? error.statusCode : 500;
@@ -155,6 +230,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     live,
     metrics,
     machineClock,
+    addresses,
     origins,
     format,
     reportCardData,
@@ -164,17 +240,23 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
   sockets = webSockets;
   app.server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => undefined); // a client that leaves during the handshake
-    if ((request.url ?? '').split('?')[0] === GRAPH_PATH) webSockets.upgrade(request, socket, head);
-    else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    if ((request.url ?? '').split('?')[0] !== GRAPH_PATH) socket.end(emptyAnswer('404 Not Found'));
+    else if (gate.isFull) {
+      gate.countRefused();
+      socket.end(emptyAnswer('503 Service Unavailable', `Retry-After: ${RETRY_AFTER_S}`));
+    } else webSockets.upgrade(request, socket, head);
   });
   const url = await listenOn(app, { host: settings.host, port: settings.port, setting: 'PORT' });
   return {
     url,
     isDraining: () => isDraining,
+    isOverloaded: () => gate.isRefusing,
     stop: async (drainMs) => {
       isDraining = true;
-      await feed.hub.drain(GOODBYE_MS);
-      await webSockets.drain(drainMs);
+      webSockets.beginDrain();
+      await feed.hub.drain({ spreadMs: drainMs, limitMs: GOODBYE_MS, random: options.random });
+      webSockets.endDrain();
+      await callbacks?.stop(GOODBYE_MS);
       const overdue = new AbortController();
       void delay(CLOSE_GRACE_MS, undefined, { signal: overdue.signal }).then(
         () => {
@@ -186,6 +268,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
       await app.close();
       overdue.abort();
       webSockets.stop();
+      gate.stop();
       await apollo.stop();
     },
   };
@@ -195,6 +278,11 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
 function requestIdFrom(header: string | string[] | undefined): string {
   const isUsable = typeof header === 'string' && REQUEST_ID_FORM.test(header) && !findCardNumber(header, 'loose');
   return isUsable ? header : randomUUID();
+}
+
+/** The whole answer to a request for an upgrade that is not given. */
+function emptyAnswer(status: string, ...headers: string[]): string {
+  return [`HTTP/1.1 ${status}`, ...headers, 'Connection: close', 'Content-Length: 0', '', ''].join('\r\n');
 }
 
 function hasStatus(error: unknown): error is { statusCode: number } {

@@ -3,18 +3,18 @@
  * 1012, 1013 and 4403 are tried again with a fresh token and the last cursor; 4400 and its like end the client for good.
  */
 import type { IncomingMessage } from 'node:http';
-import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
-import { setTimeout as delay } from 'node:timers/promises';
+import { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } from 'node:timers';
 import type { Duplex } from 'node:stream';
 import { GraphQLError, type FormattedExecutionResult, type GraphQLFormattedError } from 'graphql';
 import { handleProtocols, makeServer, type Context, type Server, type SubscribePayload } from 'graphql-ws';
 import { WebSocketServer, type WebSocket } from 'ws';
+import type { ClientAddresses } from '../platform/client-address.js';
 import { isListedOrigin, type OriginList } from '../platform/origins.js';
 import type { Clock } from '../ports/clock.js';
 import { isRecord, readGraphRequest, type Admission, type Caller } from './admission.js';
 import { identify, type TokenChecker } from './callers.js';
-import { hasCardData } from './card-guard.js';
-import { badRequest, cardDataRefused, formatResult } from './errors.js';
+import { hasCardData, readText } from './card-guard.js';
+import { badRequest, cardDataRefused, draining, formatResult } from './errors.js';
 import type { GraphMetrics } from './graph-metrics.js';
 import type { LiveOperations } from './live-operations.js';
 import { ROUTER_HEADER } from './router-proof.js';
@@ -25,6 +25,11 @@ const MESSAGE_LIMIT = 64 * 1024;
 const OPERATIONS_PER_SOCKET = 10;
 /** Sockets of one user; one more and the oldest is closed. */
 const SOCKETS_PER_USER = 5;
+/**
+ * Bytes that may wait for one client. Streams wait until the network has taken their last item, so only a client that asks and does not
+ * read gets here.
+ */
+const UNSENT_LIMIT = 1024 * 1024;
 /** Pings in a row that may stay without an answer. */
 const MISSED_PONGS = 2;
 /** Longest delay a timer can hold. */
@@ -39,7 +44,7 @@ export interface SocketTimings {
   initWaitMs: number;
   /** Between pings. */
   pingEveryMs: number;
-  /** That a message may wait for a client that does not read. */
+  /** That a message may wait for a client that does not read; as long again it has to read that it is sent away. */
   slowReaderMs: number;
 }
 
@@ -54,6 +59,7 @@ export interface SocketTransportOptions {
   metrics: GraphMetrics;
   machineClock: Clock;
   makeRequestId: () => string;
+  addresses: ClientAddresses;
   /** Pages besides our own that may connect. */
   origins: OriginList;
   timings: SocketTimings;
@@ -63,15 +69,16 @@ export interface SocketTransportOptions {
 
 interface Connection {
   socket: WebSocket;
-  request: IncomingMessage;
+  /** What the request for the upgrade said; the request itself is not kept, since there are many connections. */
+  upgrade: { authorization: string | undefined; routerHeader: string | undefined; address: string };
   caller: Caller | null;
   missedPongs: number;
   /** Messages not yet taken by the network, and since when there are any. */
   unsentCount: number;
   unsentSinceMs: number;
   expiry: NodeJS.Timeout | null;
-  /** Was told that it reads too slowly. */
-  isCut: boolean;
+  /** When it was told that it reads too slowly; null: it was not. */
+  cutAtMs: number | null;
 }
 
 /** All WebSocket connections of one process. */
@@ -102,6 +109,13 @@ export class SocketTransport {
     return this.#connections.size;
   }
 
+  /** Bytes that wait for clients to read. */
+  get unsentBytes(): number {
+    let bytes = 0;
+    for (const { socket } of this.#connections) bytes += socket.bufferedAmount;
+    return bytes;
+  }
+
   /** Takes over a connection that asks for the upgrade. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (this.#isDraining) return refuseUpgrade(socket, '503 Service Unavailable');
@@ -109,17 +123,16 @@ export class SocketTransport {
     this.#server.handleUpgrade(request, socket, head, (upgraded) => this.#open(upgraded, request));
   }
 
-  /** Closes every connection with 1012, spread over so long. The streams on them have said RECONNECT by then. */
-  async drain(spreadMs: number): Promise<void> {
+  /** From now on a connection is closed with 1012 when the last operation on it has ended, and none is taken. */
+  beginDrain(): void {
     this.#isDraining = true;
     clearInterval(this.#pings);
     clearInterval(this.#sweeps);
-    const open = [...this.#connections];
-    const stepMs = spreadMs / Math.max(open.length, 1);
-    for (const { socket } of open) {
-      if (stepMs >= 1) await delay(stepMs);
-      socket.close(CLOSE.restart, 'Service restart');
-    }
+  }
+
+  /** Closes what is still open with 1012: connections without an operation, and clients that do not read. */
+  endDrain(): void {
+    for (const { socket } of this.#connections) socket.close(CLOSE.restart, 'Service restart');
   }
 
   /** Ends what has not closed by itself. */
@@ -134,16 +147,22 @@ export class SocketTransport {
     return isListedOrigin(this.#options.origins, origin) || (URL.canParse(origin) && new URL(origin).host === host);
   }
 
-  #open(socket: WebSocket, request: IncomingMessage): void {
+  #open(socket: WebSocket, { headers, socket: { remoteAddress } }: IncomingMessage): void {
+    const { addresses } = this.#options;
+    const routerHeader = headers[ROUTER_HEADER];
     const connection: Connection = {
       socket,
-      request,
+      upgrade: {
+        authorization: headers.authorization,
+        routerHeader: typeof routerHeader === 'string' ? routerHeader : undefined,
+        address: addresses.of(remoteAddress, headers['x-forwarded-for']),
+      },
       caller: null,
       missedPongs: 0,
       unsentCount: 0,
       unsentSinceMs: 0,
       expiry: null,
-      isCut: false,
+      cutAtMs: null,
     };
     this.#connections.add(connection);
     const { format, makeRequestId } = this.#options;
@@ -165,12 +184,12 @@ export class SocketTransport {
     socket.on('error', () => undefined); // broken frames and messages too big: ws closes with the fitting code
     socket.on('message', (data: Buffer) => {
       const text = data.toString('utf8');
-      if (hasCardData(text)) return this.#refuseCardData(connection, text);
+      if (hasCardData(readText(text))) return this.#refuseCardData(connection, text);
       take(text).catch(() => socket.close(CLOSE.badRequest, 'Bad request'));
     });
     socket.on('close', (code, reason) => {
       this.#forget(connection);
-      this.#options.metrics.socketCloses.inc({ code: String(connection.isCut ? CLOSE.tryAgainLater : code) });
+      if (connection.cutAtMs === null) this.#options.metrics.socketCloses.inc({ code: String(code) });
       closed(code, reason.toString()).catch((error: unknown) => void format(error, makeRequestId())); // logs what a stream could not end with
     });
   }
@@ -188,6 +207,7 @@ export class SocketTransport {
   /** Resolves when the network has taken the message: the next item is read for this client only then. */
   #send(connection: Connection, text: string): Promise<void> {
     const { socket } = connection;
+    if (socket.readyState === socket.OPEN && socket.bufferedAmount > UNSENT_LIMIT) this.#cut(connection);
     // On a closing connection nothing is sent any more; who waits for it goes on when it has closed, and finds its stream ended.
     if (socket.readyState === socket.CLOSING) return new Promise((resolve) => socket.once('close', () => resolve()));
     if (socket.readyState !== socket.OPEN) return Promise.resolve();
@@ -220,6 +240,7 @@ export class SocketTransport {
       onConnect: (context) => this.#connect(context),
       onSubscribe: (context, _id, payload) => this.#subscribe(context, payload),
       subscribe: (args) => live.subscribe(args),
+      onComplete: ({ extra, subscriptions }, id) => this.#leaveAfter(id, extra.socket, subscriptions),
       onNext: (_context, _id, _payload, args, result): FormattedExecutionResult =>
         formatResult(result, (error) => format(error, requestIdOf(args.contextValue) ?? makeRequestId())),
       onError: (_context, _id, _payload, errors): GraphQLFormattedError[] =>
@@ -229,7 +250,7 @@ export class SocketTransport {
 
   /** False closes with 4403: the client fetches a new token and tries again. */
   async #connect({ extra: connection, connectionParams }: Context<Record<string, unknown>, Connection>): Promise<boolean> {
-    const caller = await this.#identify(connection.request, connectionParams ?? {});
+    const caller = await this.#identify(connection.upgrade, connectionParams ?? {});
     if (!caller?.actor || !caller.expiresAt) {
       this.#options.metrics.authFailures.inc({ transport: 'ws' });
       return false;
@@ -254,28 +275,30 @@ export class SocketTransport {
     siblings.add(connection);
   }
 
-  async #identify(request: IncomingMessage, params: Record<string, unknown>): Promise<Caller | null> {
+  async #identify(upgrade: Connection['upgrade'], params: Record<string, unknown>): Promise<Caller | null> {
     const inner = isRecord(params['connectionParams']) ? params['connectionParams'] : {};
-    const given = [
-      request.headers.authorization,
-      params['Authorization'],
-      params['authorization'],
-      params['token'],
-      inner['token'],
-    ];
+    const given = [upgrade.authorization, params['Authorization'], params['authorization'], params['token'], inner['token']];
     const text = given.find((value) => typeof value === 'string' && value !== '');
     if (typeof text !== 'string') return null;
-    const header = request.headers[ROUTER_HEADER];
     return identify(this.#options.checker, {
+      ...upgrade,
       authorization: /^bearer /i.test(text) ? text : `Bearer ${text}`,
-      routerHeader: typeof header === 'string' ? header : undefined,
-      address: request.socket.remoteAddress ?? '',
       requestId: this.#options.makeRequestId(),
     }).catch(() => null);
   }
 
+  /** While draining: called right before the operation's end is sent, so it waits until that has been handed on. */
+  #leaveAfter(id: string, socket: WebSocket, subscriptions: Context['subscriptions']): void {
+    if (!this.#isDraining || Object.keys(subscriptions).some((other) => other !== id)) return;
+    setImmediate(() => socket.close(CLOSE.restart, 'Service restart'));
+  }
+
   #subscribe({ extra: connection, subscriptions }: Context<Record<string, unknown>, Connection>, payload: SubscribePayload) {
     const { admission, live, metrics, makeRequestId } = this.#options;
+    if (this.#isDraining) {
+      connection.socket.close(CLOSE.restart, 'Service restart');
+      return [draining()];
+    }
     if (Object.keys(subscriptions).length > OPERATIONS_PER_SOCKET) {
       connection.socket.close(CLOSE.badRequest, 'Too many operations');
       return [badRequest(400, 'Too many operations on one connection.')];
@@ -306,17 +329,22 @@ export class SocketTransport {
     }
   }
 
-  /** A client that does not read may not even read that it is closed: by the next round it is cut off. */
+  /** A client that does not read may not even read that it is closed: when it has had its time for that too, it is cut off. */
   #cutSlowReaders(): void {
     const now = performance.now();
     for (const connection of this.#connections) {
-      const { socket, unsentCount, unsentSinceMs } = connection;
-      if (connection.isCut) socket.terminate();
-      else if (unsentCount > 0 && now - unsentSinceMs > this.#options.timings.slowReaderMs) {
-        connection.isCut = true;
-        socket.close(CLOSE.tryAgainLater, 'Reads too slowly');
-      }
+      const { socket, unsentCount, unsentSinceMs, cutAtMs } = connection;
+      const { slowReaderMs } = this.#options.timings;
+      if (cutAtMs === null) {
+        if (unsentCount > 0 && now - unsentSinceMs > slowReaderMs) this.#cut(connection);
+      } else if (now - cutAtMs > slowReaderMs) socket.terminate();
     }
+  }
+
+  #cut(connection: Connection): void {
+    connection.cutAtMs = performance.now();
+    this.#options.metrics.socketCloses.inc({ code: String(CLOSE.tryAgainLater) }); // it may never hear of it
+    connection.socket.close(CLOSE.tryAgainLater, 'Reads too slowly');
   }
 }
 

@@ -1,6 +1,7 @@
 /** Our subgraph beside others behind one door: composition and a router, for trying out and for tests. In production the platform's own router stands here. */
 import { createServer, type Server } from 'node:http';
 import { createGatewayRuntime } from '@graphql-hive/gateway-runtime';
+import { MemPubSub } from '@graphql-hive/pubsub';
 import { composeServices } from '@theguild/federation-composition';
 import { parse } from 'graphql';
 import { OneLineError } from '../platform/one-line-error.js';
@@ -13,7 +14,7 @@ export interface Subgraph {
   sdl: string;
   /** Where it answers, e.g. http://127.0.0.1:4000/graphql. */
   url: string;
-  /** Whether it serves subscriptions (graphql-transport-ws on the same path). */
+  /** Whether it serves subscriptions, on the same path. */
   hasLiveUpdates: boolean;
 }
 
@@ -24,19 +25,40 @@ export function composeSupergraph(subgraphs: readonly Subgraph[]): string {
   throw new OneLineError(`The subgraphs do not compose: ${(errors ?? []).map(({ message }) => message).join('; ')}`);
 }
 
+/**
+ * How live updates come from the subgraph to the router: by graphql-transport-ws, as server-sent events, or by callback, posted by the
+ * subgraph to an address of the router.
+ */
+export const LIVE_MODES = ['ws', 'sse', 'http-callback'] as const;
+export type LiveMode = (typeof LIVE_MODES)[number];
+
+/** Where the router takes callbacks; what the subgraph's SUBSCRIPTION_CALLBACK_ALLOWLIST must allow. */
+export const CALLBACK_PATH = '/callback';
+
 /** What a router is made of. */
 export interface RouterOptions {
   subgraphs: readonly Subgraph[];
   /** Shown to the subgraphs as proof; null where they ask for none. */
   secret: Secret | null;
+  /** How it shows the secret: in a header, or by a signature over each operation. */
+  provesBy?: 'header' | 'signature';
+  liveMode: LiveMode;
+  /** Where the router is reached, for callbacks, e.g. http://127.0.0.1:4100. */
+  url: string;
+  /** Silence of a callback after which the router gives the stream up, milliseconds. */
+  callbackSilenceMs?: number;
 }
 
+/** As Hive Gateway has it. */
+const CALLBACK_SILENCE_MS = 50_000;
+
 /**
- * A router on Node's own HTTP server, not yet listening. The user's token and the request id travel on to the subgraphs, on the
- * WebSocket for live updates in its first message. Clients get live updates as server-sent events.
+ * A router on Node's own HTTP server, not yet listening. The user's token and the request id travel on to the subgraphs, on a
+ * WebSocket in its first message. Clients get live updates as server-sent events.
  */
-export function makeRouter({ subgraphs, secret }: RouterOptions): { server: Server; stop(): Promise<void> } {
-  const proof = secret && { [ROUTER_HEADER]: secret.reveal() };
+export function makeRouter(options: RouterOptions): { server: Server; stop(): Promise<void> } {
+  const { subgraphs, secret, provesBy = 'header', liveMode } = options;
+  const proof = secret && provesBy === 'header' ? { [ROUTER_HEADER]: secret.reveal() } : {};
   const runtime = createGatewayRuntime({
     supergraph: composeSupergraph(subgraphs),
     logging: false,
@@ -46,10 +68,12 @@ export function makeRouter({ subgraphs, secret }: RouterOptions): { server: Serv
     propagateHeaders: {
       fromClientToSubgraphs: ({ request }) => ({ ...headersOf(request, ['authorization', 'x-request-id']), ...proof }),
     },
+    ...(secret && provesBy === 'signature' && { hmacSignature: { secret: secret.reveal() } }),
+    ...(liveMode === 'http-callback' && { pubsub: new MemPubSub(), webhooks: true }),
     transportEntries: Object.fromEntries(
       subgraphs
         .filter(({ hasLiveUpdates }) => hasLiveUpdates)
-        .map(({ name, url }) => [name, { options: { subscriptions: liveUpdates(new URL(url).pathname) } }]),
+        .map(({ name, url }) => [name, { options: { subscriptions: liveUpdates(options, new URL(url).pathname) } }]),
     ),
   });
   const server = createServer((request, response) => void runtime(request, response));
@@ -63,12 +87,23 @@ export function makeRouter({ subgraphs, secret }: RouterOptions): { server: Serv
   };
 }
 
-function liveUpdates(path: string): { kind: string; location: string; options: object } {
+interface LiveTransport {
+  kind: string;
+  location: string;
+  headers?: [string, string][];
+  options?: object;
+}
+
+function liveUpdates({ liveMode, url, callbackSilenceMs = CALLBACK_SILENCE_MS }: RouterOptions, location: string): LiveTransport {
+  const token = '{context.headers.authorization}';
+  if (liveMode === 'sse') return { kind: 'http', location };
   // A connection of a user who has left is closed at once: one is kept per token, so another user's stream cannot take it over.
+  if (liveMode === 'ws') return { kind: 'ws', location, options: { connectionParams: { token }, lazyCloseTimeout: 0 } };
   return {
-    kind: 'ws',
-    location: path,
-    options: { connectionParams: { token: '{context.headers.authorization}' }, lazyCloseTimeout: 0 },
+    kind: 'http-callback',
+    location,
+    headers: [['authorization', token]],
+    options: { public_url: `${url}${CALLBACK_PATH}`, path: CALLBACK_PATH, heartbeat_interval: callbackSilenceMs },
   };
 }
 

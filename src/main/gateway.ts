@@ -1,18 +1,23 @@
 /** The gateway: GraphQL over HTTP and WebSocket, webhooks in, playground, health. */
+import { readFile } from 'node:fs/promises';
 import { buildGraphSchema } from '../graphql/schema.js';
 import { startGraphServer, type GraphServer } from '../graphql/server.js';
+import { readTrustedDocuments } from '../graphql/trusted-documents.js';
 import { addGatewayRoutes } from '../http/routes.js';
 import { redactCardNumbers } from '../platform/card-data.js';
 import { SystemClock } from '../platform/clock.js';
 import { pgConfig } from '../platform/database-options.js';
 import { createLogger } from '../platform/log.js';
 import { createMetrics } from '../platform/metrics.js';
+import { OneLineError } from '../platform/one-line-error.js';
+import { SystemRandom } from '../platform/random.js';
 import { repeat } from '../platform/repeat.js';
 import { runProcess } from '../platform/run-process.js';
 import { issueSandboxToken, LONGEST_SANDBOX_TTL_SECONDS, prepareSandboxIssuer } from '../platform/sandbox-issuer.js';
-import { databaseOptions, readSettings, SANDBOX_ISSUER } from '../platform/settings.js';
+import { databaseOptions, readSettings, SANDBOX_ISSUER, type Settings } from '../platform/settings.js';
 import { TokenVerifier } from '../platform/tokens.js';
-import { makeReads } from '../resolvers/loaders/reads.js';
+import { Cursors } from '../resolvers/cursor.js';
+import { makeReads, type Reads } from '../resolvers/loaders/reads.js';
 import { Catalogue } from '../store/catalogue.reads.js';
 import { openDatabase } from '../store/database.js';
 import { feedReads, listenForWakes } from '../store/feed.reads.js';
@@ -62,6 +67,7 @@ runProcess(async (shutdown) => {
   });
   shutdown.add('the reading pool', () => reader.close());
   const catalogue = await Catalogue.load(reader);
+  const reloadCatalogue = (): void => void catalogue.reload().catch(report('the catalogue could not be read'));
   const refresh = repeat({
     everyMs: CATALOGUE_EVERY_MS,
     work: async () => {
@@ -84,8 +90,10 @@ runProcess(async (shutdown) => {
   const listening = listenForWakes({
     connection: pgConfig(database),
     onWake: ({ userId, sequence }) => hub.wake(userId, sequence),
+    onCatalogue: reloadCatalogue,
     onConnected: () => {
       isHearing = true;
+      reloadCatalogue(); // what was published meanwhile
       hub.wakeEverybody();
     },
     report: (error) => {
@@ -106,33 +114,43 @@ runProcess(async (shutdown) => {
   const commands = makeCommands(cashier);
   const receive = receiveWebhook(cashier);
   const { schema } = buildGraphSchema();
+  const cursors = new Cursors(settings.cursorSecret.reveal());
   const machineClock = new SystemClock();
   const sandboxTokens = settings.isSandbox && settings.auth.issuer === SANDBOX_ISSUER ? await readyTokens(settings.dataDir) : {};
   let server: GraphServer | null = null;
   server = await startGraphServer({
     schema,
-    makeContext: ({ actor, requestId, isRouter }) => ({
-      actor,
-      requestId,
-      isRouter,
-      commands,
-      reads: makeReads(reader, catalogue, settings.cursorSecret.reveal(), clock),
-      clock,
-      publishableKeys: { stripe: settings.stripe.publishableKey, paypal: null, plaid: null },
-      replay: { isReplay: false },
-    }),
+    makeContext: ({ actor, requestId, isRouter }) => {
+      // A stream that waits holds its context for hours and reads nothing by it.
+      let own: Reads | null = null;
+      return {
+        actor,
+        requestId,
+        isRouter,
+        commands,
+        get reads() {
+          return (own ??= makeReads(reader, catalogue, cursors, clock));
+        },
+        clock,
+        publishableKeys: { stripe: settings.stripe.publishableKey, paypal: null, plaid: null },
+        replay: { isReplay: false },
+      };
+    },
     checker: new TokenVerifier(settings.auth, machineClock),
     feed: { hub, reads, cursors: new FeedCursors(settings.cursorSecret) },
     machineClock,
+    random: new SystemRandom(),
     countFault,
     log,
     registry,
     settings,
+    trustedDocuments: await trustedDocumentsOf(settings),
     addRoutes: (app) =>
       addGatewayRoutes(app, {
         checks: {
           database: { isVital: true, check: () => reader.ping() },
           wakeUps: { isVital: false, check: async () => requireHearing(isHearing) },
+          load: { isVital: false, check: async () => requireRoom(server?.isOverloaded() ?? false) },
         },
         isDraining: () => server?.isDraining() ?? false,
         registry,
@@ -159,7 +177,24 @@ async function readyTokens(dataDir: string): Promise<Record<'customer' | 'suppor
   };
 }
 
+/** @throws OneLineError when the list is wanted and cannot be read */
+async function trustedDocumentsOf({
+  trustedDocuments,
+  trustedDocumentsFile: file,
+}: Pick<Settings, 'trustedDocuments' | 'trustedDocumentsFile'>): Promise<ReadonlyMap<string, string>> {
+  if (trustedDocuments === 'off') return new Map();
+  const text = await readFile(file, 'utf8').catch((error: Error) => {
+    throw new OneLineError(`TRUSTED_DOCUMENTS_FILE cannot be read: ${error.message}`);
+  });
+  return readTrustedDocuments(text);
+}
+
 /** @throws Error while this process hears no wake-ups: live updates then come by the regular look, within five seconds. */
 function requireHearing(isHearing: boolean): void {
   if (!isHearing) throw new Error('no wake-ups are heard');
+}
+
+/** @throws Error while requests are refused because there is more to do than can be done. */
+function requireRoom(isOverloaded: boolean): void {
+  if (isOverloaded) throw new Error('requests are refused');
 }

@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
+import { isNetwork } from './client-address.js';
 import { parseDatabaseUrl, type DatabaseOptions } from './database-options.js';
 import { embeddedPostgresAddress } from './embedded-postgres.js';
 import { keptFile } from './kept-file.js';
@@ -62,11 +63,22 @@ export interface Settings {
   /** How far this process's clock is ahead of the sandbox's; 0 outside of it. */
   sandboxClockOffsetMs: number;
   usersPort: number;
+  postsPort: number;
   supergraphPort: number;
   auth: AuthSettings;
   /** Accepted proofs of the router, none = the router's fields are open. Two while it is being rotated. */
   routerSecrets: readonly Secret[];
   hasRateLimits: boolean;
+  /** Addresses and networks of proxies that are believed about whom they were asked by; none = no proxy stands before this process. */
+  trustedProxies: readonly string[];
+  /** Whether requests are refused while the process has more to do than it can. */
+  hasLoadShedding: boolean;
+  /** What happens to documents that clients were not built with. */
+  trustedDocuments: 'off' | 'log' | 'enforce';
+  /** The list of those that they were built with. */
+  trustedDocumentsFile: string;
+  /** Whether known queries are answered without Apollo Server. */
+  hasShortPath: boolean;
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   /** Signs page cursors; the same in every gateway of a cell. */
   cursorSecret: Secret;
@@ -74,6 +86,8 @@ export interface Settings {
   returnOrigins: OriginList;
   /** Whose pages may call the gateway from a browser. */
   corsOrigins: OriginList;
+  /** Below which addresses a router may have live updates delivered; none = the callback protocol is off. */
+  callbackAllowlist: readonly URL[];
 }
 
 /** A setting is wrong or missing. The message holds no secret. */
@@ -131,6 +145,15 @@ const listText = z.string().transform((text) =>
     .filter(Boolean),
 );
 const originsText = listText.refine((list) => list.every((each) => URL.canParse(each) && new URL(each).origin === each));
+const proxiesText = listText.refine((list) => list.every(isNetwork));
+const callbackText = listText
+  .refine((list) =>
+    list.every((each) => {
+      const url = URL.canParse(each) ? new URL(each) : null;
+      return url !== null && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash;
+    }),
+  )
+  .transform((list) => list.map((each) => new URL(each)));
 const secretsText = listText
   .refine((list) => list.length >= 1 && list.length <= MOST_ACTIVE_SECRETS)
   .transform((list) => list.map((each) => new Secret(each)));
@@ -174,10 +197,17 @@ export function readSettings(env: Environment): Settings {
     renewals: readRenewals(env, isSandbox),
     sandboxClockOffsetMs: readClockOffset(env, isSandbox),
     usersPort: readPort(env, 'USERS_PORT', 4001),
+    postsPort: readPort(env, 'POSTS_PORT', 4002),
     supergraphPort: readPort(env, 'SUPERGRAPH_PORT', 4100),
     auth: readAuth(env, { isProduction, dataDir }),
     routerSecrets: read(env, 'ROUTER_SECRET', secretsText, 'one secret, or two with a comma between') ?? [],
     hasRateLimits: read(env, 'RATE_LIMITS', switchText, 'on or off') ?? !isSandbox,
+    trustedProxies:
+      read(env, 'TRUSTED_PROXIES', proxiesText, 'addresses or networks such as 10.0.0.0/8 with commas between') ?? [],
+    hasLoadShedding: read(env, 'LOAD_SHEDDING', switchText, 'on or off') ?? !isSandbox,
+    trustedDocuments: read(env, 'TRUSTED_DOCUMENTS', z.enum(['off', 'log', 'enforce']), 'off, log or enforce') ?? 'off',
+    trustedDocumentsFile: env['TRUSTED_DOCUMENTS_FILE'] || 'schema/persisted-documents.json',
+    hasShortPath: read(env, 'GRAPHQL_SHORT_PATH', switchText, 'on or off') ?? true,
     logLevel:
       read(
         env,
@@ -188,6 +218,13 @@ export function readSettings(env: Environment): Settings {
     cursorSecret: readCursorSecret(env, { isSandbox, dataDir }),
     returnOrigins: readOrigins(env, 'RETURN_URL_ALLOWLIST', isSandbox),
     corsOrigins: readOrigins(env, 'CORS_ORIGINS', isSandbox),
+    callbackAllowlist:
+      read(
+        env,
+        'SUBSCRIPTION_CALLBACK_ALLOWLIST',
+        callbackText,
+        'addresses such as https://router.example.com/callback with commas between',
+      ) ?? [],
   };
 }
 

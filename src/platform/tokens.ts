@@ -26,6 +26,8 @@ const LONGEST_TOKEN_CHARS = 8_192;
 const LONGEST_LIFE_SECONDS = 15 * 60;
 const SKEW_SECONDS = 30;
 const MOST_REMEMBERED = 10_000;
+/** A token is verified anew after so long, though it has not expired: another key may stand under its key's id by then. */
+const REMEMBERED_MS = 60_000;
 const USER_ID_FORM = /^[A-Za-z0-9_-]{1,64}$/;
 
 const KEYS_FRESH_MS = 10 * 60_000;
@@ -44,6 +46,7 @@ interface TrustedKey {
 
 interface Remembered extends VerifiedToken {
   kid: string;
+  verifiedAtMs: number;
 }
 
 /** Checks tokens against one issuer. Makes no request before the first token. */
@@ -72,11 +75,11 @@ export class TokenVerifier {
     if (token.length > LONGEST_TOKEN_CHARS) return 'invalid';
     const known = this.#remembered.get(token);
     if (known) {
-      this.#remembered.delete(token);
+      // Whoever is kept for longest goes first; what is used is verified anew, and so kept anew, every minute.
       if (this.#hasExpired(known.expiresAt)) return 'expired';
       if (!(await this.#keys.find(known.kid))) return 'invalid'; // The issuer has withdrawn the key.
-      this.#remembered.set(token, known);
-      return known;
+      if (this.#clock.now().getTime() - known.verifiedAtMs < REMEMBERED_MS) return known;
+      this.#remembered.delete(token);
     }
     const outcome = await this.#examine(token);
     if (typeof outcome === 'string') return outcome;
@@ -119,7 +122,7 @@ export class TokenVerifier {
     if (exp - iat > longestLife || iat > this.#clock.now().getTime() / 1000 + SKEW_SECONDS) return null;
     if (scope !== undefined && typeof scope !== 'string') return null;
     const scopes = new Set((scope ?? '').split(' ').filter(Boolean));
-    return { userId: sub, scopes, expiresAt: new Date(exp * 1000), kid };
+    return { userId: sub, scopes, expiresAt: new Date(exp * 1000), kid, verifiedAtMs: this.#clock.now().getTime() };
   }
 
   #hasExpired(expiresAt: Date): boolean {

@@ -1,9 +1,12 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import { isUuid } from '../domain/ids.js';
+import { MessageKey } from '../platform/hmac.js';
 import { cursorInvalid } from './errors.js';
 
 const VERSION = 1;
 const MAC_BYTES = 8;
+/** Signed in front of each cursor, because others sign by the same secret. */
+const PURPOSE = Buffer.from('list cursor');
 /** No cursor of ours is longer; longer text is not even decoded. */
 const MAX_CHARS = 256;
 
@@ -12,11 +15,17 @@ const MAX_CHARS = 256;
  * of the list, its owner, order and filter. A cursor is good for exactly the list it was given for.
  */
 export class Cursors {
-  constructor(private readonly secret: string | Uint8Array) {}
+  readonly #key: MessageKey;
+  #lastList = '';
+  #lastHash = '';
+
+  constructor(secret: string | Uint8Array) {
+    this.#key = new MessageKey(secret);
+  }
 
   /** The cursor of an item. `list` is any text that tells this list (with owner, order and filter) from all others. */
   seal(list: string, id: string): string {
-    const body = Buffer.from(JSON.stringify({ v: VERSION, k: [id], f: hashOf(list) }));
+    const body = Buffer.from(JSON.stringify({ v: VERSION, k: [id], f: this.#hashOf(list) }));
     return Buffer.concat([body, this.#mac(body)]).toString('base64url');
   }
 
@@ -27,18 +36,23 @@ export class Cursors {
     const body = bytes.subarray(0, -MAC_BYTES);
     if (!timingSafeEqual(bytes.subarray(-MAC_BYTES), this.#mac(body))) throw cursorInvalid();
     const parts: unknown = JSON.parse(body.toString());
-    const id = idIn(parts, hashOf(list));
+    const id = idIn(parts, this.#hashOf(list));
     if (id === null) throw cursorInvalid();
     return id;
   }
 
   #mac(body: Uint8Array): Buffer {
-    return createHmac('sha256', this.secret).update('list cursor').update(body).digest().subarray(0, MAC_BYTES);
+    return this.#key.sign(Buffer.concat([PURPOSE, body])).subarray(0, MAC_BYTES);
   }
-}
 
-function hashOf(list: string): string {
-  return createHash('sha256').update(list).digest('base64url').slice(0, 16);
+  /** The cursors of a page are all of one list. */
+  #hashOf(list: string): string {
+    if (list !== this.#lastList) {
+      this.#lastHash = hash('sha256', list, 'base64url').slice(0, 16);
+      this.#lastList = list;
+    }
+    return this.#lastHash;
+  }
 }
 
 function idIn(parts: unknown, listHash: string): string | null {

@@ -92,11 +92,12 @@ interface Contents {
 }
 
 /**
- * Tiers, products, prices and features, all in memory: few, seldom changed, read by every request. The caller reloads it every
- * 30 seconds and after a change; a stale price does no harm, because a buyer's expected amount is compared with the stored one.
+ * Tiers, products, prices and features, all in memory: few, seldom changed, read by every request. The caller reloads it when another one
+ * is published, and every 30 seconds in case it was not told; a stale price does no harm, because a buyer's expected amount is compared with the stored one.
  */
 export class Catalogue {
   #contents: Contents;
+  #readCount = 0;
 
   private constructor(
     private readonly reader: Reader,
@@ -112,7 +113,10 @@ export class Catalogue {
 
   /** Reads it again; requests see the old one until the new one is whole. @throws the driver's error, and keeps the old one. */
   async reload(): Promise<void> {
-    this.#contents = await read(this.reader);
+    this.#readCount += 1;
+    const turn = this.#readCount;
+    const contents = await read(this.reader);
+    if (turn === this.#readCount) this.#contents = contents; // else one that was begun later knows better
   }
 
   /** A tier in whatever state; null when there is none. */

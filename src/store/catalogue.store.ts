@@ -16,6 +16,14 @@ from price`;
 
 type PriceRow = Omit<PricedSubject['price'], 'amountMinor'> & { subjectId: string; amountMinor: string };
 
+/** The channel on which gateways are told, at the commit, that the catalogue is another one. */
+export const CATALOGUE_CHANNEL = 'catalogue_changed';
+
+/** Tells every gateway to read the catalogue again, once this transaction is committed. */
+export async function announceCatalogue(client: pg.ClientBase): Promise<void> {
+  await client.query("select pg_notify($1, '')", [CATALOGUE_CHANNEL]);
+}
+
 /** Whether nothing was ever published. */
 export async function isCatalogueEmpty(client: pg.ClientBase): Promise<boolean> {
   const { rowCount } = await client.query('select from tier limit 1');

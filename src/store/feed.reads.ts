@@ -1,6 +1,7 @@
 /** A user's feed of changes: how far it goes, what came after a place in it, and the wake-ups that other processes send. */
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
+import { CATALOGUE_CHANNEL } from './catalogue.store.js';
 import { keyedStatement, type Reader } from './reader.js';
 import type { TransactionState } from './transactions.reads.js';
 import { bucketOfUser, userColumns } from './viewer.js';
@@ -114,6 +115,8 @@ export interface WakeListening {
   /** Where the database is; one connection is held. Not through a pooler that gives connections away after each transaction. */
   connection: pg.ClientConfig;
   onWake: (wake: FeedWake) => void;
+  /** Told that another catalogue was published. */
+  onCatalogue: () => void;
   /** Called each time the connection is there (again): what was sent meanwhile is lost. */
   onConnected: () => void;
   /** Told when the connection broke or could not be made; it is tried again. */
@@ -141,17 +144,22 @@ export function listenForWakes(listening: WakeListening): { stop(): Promise<void
 }
 
 /** One connection's life. */
-async function listenOnce({ connection, onWake, onConnected }: WakeListening, stopped: AbortSignal): Promise<void> {
+async function listenOnce(listening: WakeListening, stopped: AbortSignal): Promise<void> {
+  const { connection, onWake, onCatalogue, onConnected } = listening;
   const client = new pg.Client({ ...connection, keepAlive: true });
   const { promise: over, resolve, reject } = Promise.withResolvers<void>();
   const leave = (): void => resolve();
   client.on('error', reject);
   client.on('end', leave);
-  client.on('notification', ({ payload }) => parseWakes(payload ?? '').forEach(onWake));
+  client.on('notification', ({ channel, payload }) => {
+    if (channel === CATALOGUE_CHANNEL) onCatalogue();
+    else parseWakes(payload ?? '').forEach(onWake);
+  });
   stopped.addEventListener('abort', leave, { once: true });
   try {
     await client.connect();
     await client.query(`listen ${FEED_WAKE_CHANNEL}`);
+    await client.query(`listen ${CATALOGUE_CHANNEL}`);
     if (stopped.aborted) return;
     onConnected();
     await over;

@@ -60,6 +60,7 @@ export class FeedStream implements AsyncIterableIterator<FeedItem, undefined> {
   #known = -1n;
   /** Something may have been missed: read the table whatever is known. */
   #isNudged = false;
+  #isSentAway = false;
   #hasEnded = false;
   #wakeUp: (() => void) | null = null;
 
@@ -74,6 +75,10 @@ export class FeedStream implements AsyncIterableIterator<FeedItem, undefined> {
       },
       nudge: () => {
         this.#isNudged = true;
+        this.#wakeUp?.();
+      },
+      leave: () => {
+        this.#isSentAway = true;
         this.#wakeUp?.();
       },
     });
@@ -183,7 +188,7 @@ export class FeedStream implements AsyncIterableIterator<FeedItem, undefined> {
 
   /** Waits for a wake-up beyond `place` (null: only for the end), at most `forMs`. */
   async #news(place: bigint | null, forMs: number): Promise<void> {
-    if (this.#hasEnded || (place !== null && (this.#isNudged || this.#known > place))) return;
+    if (this.#hasEnded || (place !== null && (this.#isNudged || this.#isSentAway || this.#known > place))) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, Math.min(Math.max(forMs, 1), LONGEST_TIMER_MS));
       this.#wakeUp = () => {
@@ -196,7 +201,7 @@ export class FeedStream implements AsyncIterableIterator<FeedItem, undefined> {
   }
 
   #mustLeave(): boolean {
-    return this.#dependencies.hub.isDraining || this.#leaveInMs() <= 0;
+    return this.#isSentAway || this.#leaveInMs() <= 0;
   }
 
   #leaveInMs(): number {

@@ -7,6 +7,7 @@
  *   every 5 s ─ look at the table ─────┘
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Random } from '../ports/random.js';
 
 /** Users asked about in one look at the table. */
 const USERS_PER_LOOK = 1_000;
@@ -14,12 +15,24 @@ const USERS_PER_LOOK = 1_000;
 /** Between two looks whether the last stream has ended. */
 const DRAIN_LOOK_MS = 5;
 
+/** How streams are sent away. */
+export interface Draining {
+  /** Over so long, one user after the other: who is sent away comes back elsewhere at once, and all at once would be a rush. */
+  spreadMs: number;
+  /** Longest wait for the last stream's end after that: some client may not read. */
+  limitMs: number;
+  /** Where in its share of the time a user is sent away. */
+  random: Pick<Random, 'fraction'>;
+}
+
 /** A stream as the hub sees it. */
 export interface Waiter {
   /** The user's feed reaches at least up to `sequence`. */
   wake(sequence: bigint): void;
-  /** Nothing is known, but something may have been missed or is about to end: look for yourself. */
+  /** Nothing is known, but something may have been missed: look for yourself. */
   nudge(): void;
+  /** The process is going: say so to the client and end. */
+  leave(): void;
 }
 
 /** What the hub needs. */
@@ -55,15 +68,20 @@ export class FeedHub {
     await this.#looking;
   }
 
-  /** Whether streams are being sent away. */
-  get isDraining(): boolean {
-    return this.#isDraining;
-  }
-
-  /** Every open stream says RECONNECT and ends. Resolves when all have, or after `limitMs`: some client may not read. */
-  async drain(limitMs: number): Promise<void> {
+  /**
+   * Every open stream says RECONNECT and ends, all of one user at a time; a stream that is opened meanwhile does so at once. Resolves when
+   * all have ended, or at the limit.
+   */
+  async drain({ spreadMs, limitMs, random }: Draining): Promise<void> {
     this.#isDraining = true;
-    this.wakeEverybody();
+    const userIds = [...this.#waiters.keys()];
+    const shareMs = spreadMs / Math.max(userIds.length, 1);
+    const startedMs = performance.now();
+    for (const [index, userId] of userIds.entries()) {
+      const waitMs = startedMs + (index + random.fraction()) * shareMs - performance.now();
+      if (waitMs >= 1) await delay(waitMs);
+      for (const waiter of this.#waiters.get(userId) ?? []) waiter.leave();
+    }
     const limit = performance.now() + limitMs;
     while (this.#waiters.size > 0 && performance.now() < limit) await delay(DRAIN_LOOK_MS);
   }
@@ -84,6 +102,7 @@ export class FeedHub {
   register(userId: string, waiter: Waiter): () => void {
     const waiters = this.#waiters.get(userId) ?? new Set();
     this.#waiters.set(userId, waiters.add(waiter));
+    if (this.#isDraining) waiter.leave();
     return () => {
       waiters.delete(waiter);
       if (waiters.size === 0 && this.#waiters.get(userId) === waiters) this.#waiters.delete(userId);

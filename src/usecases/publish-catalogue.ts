@@ -12,6 +12,7 @@ import { OneLineError } from '../platform/one-line-error.js';
 import {
   addLedgerAccounts,
   addPrices,
+  announceCatalogue,
   endPrices,
   identitiesOf,
   lockCatalogue,
@@ -173,6 +174,7 @@ async function publishInTransaction(client: pg.ClientBase, catalogue: Catalogue,
     catalogue.providerAccounts.map((account) => account.id),
   );
   const ledgerAccountsAdded = await addLedgerAccounts(client, chart);
+  await announceCatalogue(client);
   return { pricesAdded: plan.added.length, pricesEnded: plan.ended.length, ledgerAccountsAdded };
 }
 

@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { serverAudits } from 'graphql-http';
+import { ANONYMOUS_RATE } from '../../src/graphql/rate-limits.js';
 import { Secret } from '../../src/platform/secret.js';
 import { startSmallServer, type SmallServer } from './small-graph.js';
 
@@ -276,6 +277,24 @@ describe('limits', () => {
     );
     expect(answer.data).toEqual({ echo: 'x' });
     expect(Object.prototype).not.toHaveProperty('polluted');
+  });
+
+  test.each<[string, string[], number]>([
+    ['one network each, where their proxy is believed', ['127.0.0.0/8'], 200],
+    ['all one network, where it is not', [], 429],
+  ])('clients who come through a proxy are %s', async (_what, trustedProxies, expected) => {
+    const limited = await startSmallServer({ settings: { hasRateLimits: true, trustedProxies } });
+    try {
+      const statuses: number[] = [];
+      // One more than a network may send at once without a token.
+      for (let client = 0; client <= ANONYMOUS_RATE.burst; client += 1) {
+        const { status } = await ask({ query: '{ whoami }' }, { 'x-forwarded-for': `203.0.${client}.1` }, limited);
+        statuses.push(status);
+      }
+      expect(statuses.at(-1)).toBe(expected);
+    } finally {
+      await limited.stop(0);
+    }
   });
 
   test('rates are kept per user when they are on', async () => {

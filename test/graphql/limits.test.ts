@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { parse } from 'graphql';
-import { findSourceBreach, isBreach, MAXIMUM_COST, measureOperation, type Audience } from '../../src/graphql/limits.js';
+import { DocumentLimits, findSourceBreach, isBreach, MAXIMUM_COST, type Audience } from '../../src/graphql/limits.js';
 import { smallSchema } from './small-graph.js';
 
 interface Asked {
@@ -10,13 +10,7 @@ interface Asked {
 }
 
 function measure(source: string, { variables = {}, audience = 'customer', operationName }: Asked = {}) {
-  return measureOperation({
-    schema: smallSchema,
-    document: parse(source),
-    operationName: operationName ?? null,
-    variables,
-    audience,
-  });
+  return new DocumentLimits(smallSchema, parse(source)).measure({ operationName: operationName ?? null, variables, audience });
 }
 
 function costOf(source: string, asked: Asked = {}): number {
@@ -132,6 +126,17 @@ test.each<[string, string, string, Asked?]>([
     chain(3),
     '{ viewer { ...A } } fragment A on User { friend { ...B } } fragment B on User { friend { ...A } }',
   ],
+  ['repeatedField', `{ viewer { ${'id '.repeat(50)} } }`, `{ viewer { ${'id '.repeat(51)} } }`],
+  [
+    'repeatedField',
+    `{ viewer { ${'friend { id } '.repeat(25)} ...F } } fragment F on User { ... { ${'friend { handle } '.repeat(25)} } }`,
+    `{ viewer { ${'friend { id } '.repeat(25)} ...F } } fragment F on User { ... { ${'friend { handle } '.repeat(26)} } }`,
+  ],
+  [
+    'repeatedField',
+    `{ viewer { a: id } ${'viewer { friend { id } } '.repeat(9)} }`,
+    `{ ${`viewer { ${'friend { id } '.repeat(6)} } `.repeat(9)} }`,
+  ],
   ['directives', `{ whoami ${'@include(if: true) '.repeat(50)} }`, `{ whoami ${'@include(if: true) '.repeat(51)} }`],
   ['variableList', 'query($v: [Int!]) { whoami }', 'query($v: [Int!]) { whoami }'],
 ])('the limit of %s lets the largest allowed in and refuses one more', (limit, allowed, refused) => {
@@ -160,6 +165,23 @@ test('at most 1,000 entities are resolved at once', () => {
   });
   expect(measure(source, many(1_000))).not.toHaveProperty('limit');
   expect(measure(source, many(1_001))).toEqual({ limit: 'entities', actual: 1_001, maximum: 1_000 });
+});
+
+test('fields are counted with fragments followed, each once at a place, and counting ends at the limit', () => {
+  const tree = repeat(
+    13,
+    (level) =>
+      `fragment F${level} on User { ${level < 12 ? `friend { ...F${level + 1} } x${level}: friend { ...F${level + 1} }` : 'id'} }`,
+  );
+  const timesMs = Array.from({ length: 5 }, () => {
+    const startedMs = performance.now();
+    expect(measure(`{ viewer { ...F0 } } ${tree}`)).toHaveProperty('limit');
+    return performance.now() - startedMs;
+  });
+  expect(Math.min(...timesMs)).toBeLessThan(20);
+  expect(measure(`{ viewer { ...F ...F ...F ... { ...F } } } fragment F on User { ${'id '.repeat(50)} }`)).not.toHaveProperty(
+    'limit',
+  );
 });
 
 test('length and tokens are refused before anything is parsed', () => {

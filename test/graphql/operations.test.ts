@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { parse } from 'graphql';
-import { findSourceBreach, measureOperation, type Audience } from '../../src/graphql/limits.js';
+import { DocumentLimits, findSourceBreach, type Audience } from '../../src/graphql/limits.js';
 import { buildGraphSchema } from '../../src/graphql/schema.js';
 
 const { schema } = buildGraphSchema();
@@ -11,7 +11,7 @@ const FOLDER = 'schema/operations';
 const STAFF = new Set(['customer-account.graphql', 'entitlement-checks.graphql', 'refund.graphql']);
 
 const measure = (source: string, audience: Audience, variables: Record<string, unknown> = {}) =>
-  measureOperation({ schema, document: parse(source), operationName: null, variables, audience });
+  new DocumentLimits(schema, parse(source)).measure({ operationName: null, variables, audience });
 
 test.each(readdirSync(FOLDER))('%s is within the limits of those who send it', (file) => {
   const source = readFileSync(`${FOLDER}/${file}`, 'utf8');

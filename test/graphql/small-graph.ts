@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import type { BelievedToken, TokenChecker } from '../../src/graphql/callers.js';
 import { startGraphServer, type GraphServer, type GraphServerOptions } from '../../src/graphql/server.js';
+import { SystemRandom } from '../../src/platform/random.js';
 import { Secret } from '../../src/platform/secret.js';
 import { Forbidden } from '../../src/usecases/forbidden.js';
 import type { GraphContext } from '../../src/resolvers/context.js';
@@ -25,12 +26,16 @@ export const SMALL_SDL = `
     fails(how: String!): String
     failsHard(how: String!): String!
     hangs: String
+    slow: String
+    mayHang: String
+    opens: Boolean
   }
   type Mutation {
     subscribe(input: VerbInput!): Payload! @cost(weight: 50)
     removePaymentMethod(input: VerbInput!): Payload!
     startPaymentMethodSetup(input: VerbInput!): Payload! @cost(weight: 20)
     hangs: String
+    slow: String
   }
   input VerbInput { idempotencyKey: String, note: String, list: [Int!] }
   type Payload { ok: Boolean, replay: Boolean }
@@ -81,6 +86,13 @@ async function* countTo(to: number): AsyncGenerator<{ count: number }> {
   for (let count = 1; count <= to; count += 1) yield { count };
 }
 
+/** What `slow` waits for, and how often it was begun; of the server started last. */
+let slow = { released: Promise.withResolvers<string>(), runs: 0 };
+const beSlow = (): Promise<string> => {
+  slow.runs += 1;
+  return slow.released.promise;
+};
+
 const fail = (_source: unknown, { how }: { how: string }): never => {
   throw FAILURES[how]?.() ?? new Error(how);
 };
@@ -98,6 +110,11 @@ export const smallSchema = buildSubgraphSchema([
         fails: fail,
         failsHard: fail,
         hangs: () => new Promise(() => undefined),
+        slow: beSlow,
+        mayHang: (_source: unknown, _args: unknown, context: object) =>
+          'isSlow' in context && context.isSlow ? new Promise(() => undefined) : 'no',
+        opens: (_source: unknown, _args: unknown, context: GraphContext) =>
+          context.commands.openCustomerAccount({ userId: 'sue', scopes: new Set(), requestId: 'r' }, 'ana'),
       },
       Mutation: {
         subscribe: (_source: unknown, _args: unknown, context: GraphContext) => {
@@ -107,6 +124,7 @@ export const smallSchema = buildSubgraphSchema([
         removePaymentMethod: () => ({ ok: true }),
         startPaymentMethodSetup: () => ({ ok: true }),
         hangs: () => new Promise(() => undefined),
+        slow: beSlow,
       },
       Subscription: {
         count: { subscribe: (_source: unknown, { to }: { to: number }) => countTo(to) },
@@ -134,8 +152,13 @@ const SETTINGS: GraphServerOptions['settings'] = {
   port: 0,
   environment: 'production',
   hasRateLimits: false,
+  trustedProxies: [],
+  hasLoadShedding: false,
+  trustedDocuments: 'off',
+  hasShortPath: true,
   routerSecrets: [],
   corsOrigins: { origins: ['https://app.example'], includesLoopback: false },
+  callbackAllowlist: [],
 };
 
 interface SmallOptions extends Partial<Omit<GraphServerOptions, 'settings'>> {
@@ -147,11 +170,17 @@ export interface SmallServer extends GraphServer {
   registry: Registry;
   logged: string[];
   hub: FeedHub;
+  /** Lets everything that asked for `slow` be answered. */
+  release(): void;
+  /** How often `slow` was begun. */
+  slowRuns(): number;
   post(body: unknown, headers?: Record<string, string>): Promise<Response>;
 }
 
 export async function startSmallServer({ settings, ...options }: SmallOptions = {}): Promise<SmallServer> {
-  const registry = new Registry();
+  const held = { released: Promise.withResolvers<string>(), runs: 0 };
+  slow = held;
+  const registry = options.registry ?? new Registry();
   const logged: string[] = [];
   const hub = new FeedHub({ readEnds: async () => new Map(), lookEveryMs: 1_000, report: () => undefined });
   const server = await startGraphServer({
@@ -164,6 +193,7 @@ export async function startSmallServer({ settings, ...options }: SmallOptions = 
       cursors: new FeedCursors(new Secret('secret')),
     },
     machineClock: { now: () => new Date() },
+    random: new SystemRandom(),
     log: pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) }),
     registry,
     settings: { ...SETTINGS, ...settings },
@@ -174,6 +204,8 @@ export async function startSmallServer({ settings, ...options }: SmallOptions = 
     registry,
     logged,
     hub,
+    release: () => held.released.resolve('done'),
+    slowRuns: () => held.runs,
     post: (body, headers = {}) =>
       fetch(`${server.url}/graphql`, {
         method: 'POST',
@@ -184,6 +216,6 @@ export async function startSmallServer({ settings, ...options }: SmallOptions = 
 }
 
 /** The small graph reads nothing else from its context. */
-function contextOf(actor: GraphContext['actor'], requestId: string, isRouter: boolean): GraphContext {
-  return { actor, requestId, isRouter, replay: { isReplay: false } } as GraphContext;
+export function contextOf(actor: GraphContext['actor'], requestId: string, isRouter: boolean): GraphContext {
+  return { actor, requestId, isRouter, commands: {}, replay: { isReplay: false } } as GraphContext;
 }

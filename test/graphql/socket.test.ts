@@ -285,18 +285,58 @@ describe('limits', () => {
     expect(await server.registry.getSingleMetricAsString('pan_blocked_total')).toContain('surface="frame"} 3');
   });
 
-  test('who does not read is closed with 1013', async () => {
+  const valueOf = async (server: SmallServer, name: string): Promise<number> =>
+    Number(/(\S+)\n*$/.exec(await server.registry.getSingleMetricAsString(name))?.[1]);
+
+  /** Waits until a socket was told that it reads too slowly. */
+  const untilSentAway = async (server: SmallServer): Promise<void> => {
+    const isCounted = async (): Promise<boolean> =>
+      (await server.registry.getSingleMetricAsString('graphql_socket_closes_total')).includes('code="1013"} 1');
+    while (!(await isCounted())) await new Promise((resolve) => setImmediate(resolve));
+  };
+
+  test('who does not read is cut off, also when it never reads that', async () => {
     const server = await start({ socketTimings: { ...SOCKET_TIMINGS, slowReaderMs: 60 } });
     const made = await connected(server);
     made.subscribe('1', 'subscription { blocks }');
     made.socket.pause();
-    const cut = async (): Promise<boolean> =>
-      (await server.registry.getSingleMetricAsString('graphql_socket_closes_total')).includes('code="1013"} 1');
-    while (!(await cut())) await new Promise((resolve) => setImmediate(resolve));
+    await untilSentAway(server);
+    while ((await valueOf(server, 'graphql_sockets_open')) > 0) await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  test('who reads again is told by 1013 to come back', async () => {
+    const server = await start({ socketTimings: { ...SOCKET_TIMINGS, slowReaderMs: 500 } });
+    const made = await connected(server);
+    made.subscribe('1', 'subscription { blocks }');
+    made.socket.pause();
+    await untilSentAway(server);
+    made.socket.resume();
+    expect(await made.closed).toBe(1013);
+  });
+
+  test('who asks on and on without reading has little kept for it, and is sent away', async () => {
+    const server = await start();
+    const made = await connected(server);
+    made.socket.pause();
+    const padding = 'x'.repeat(60 * 1024);
+    let most = 0;
+    const flooding = new AbortController();
+    const sentAway = untilSentAway(server).then(() => flooding.abort());
+    while (!flooding.signal.aborted) {
+      made.send({ type: 'ping', payload: { padding } }); // each is to be answered with the same
+      // Server and client share this process: both get their turn before the next one.
+      await new Promise((resolve) => setImmediate(resolve));
+      most = Math.max(most, await valueOf(server, 'graphql_sockets_unsent_bytes'));
+    }
+    await sentAway;
+    expect(most).toBeGreaterThan(0);
+    expect(most).toBeLessThan(1.25 * 1024 * 1024);
+    made.socket.resume();
+    expect(await made.closed).toBe(1013);
   });
 });
 
-test('a server that goes away closes with 1012 and takes no new connections', async () => {
+test('a server that goes away closes a connection without operations with 1012, and takes no new ones', async () => {
   const server = await start();
   const made = await connected(server);
   const stopped = server.stop(0);

@@ -40,7 +40,12 @@ test('with no setting at all everything is the sandbox on this machine', () => {
     isSandbox: true,
     sandboxStripePort: 4010,
     usersPort: 4001,
+    postsPort: 4002,
+    callbackAllowlist: [],
     hasRateLimits: false,
+    trustedProxies: [],
+    hasLoadShedding: false,
+    trustedDocuments: 'off',
     logLevel: 'info',
     routerSecrets: [],
   });
@@ -52,7 +57,7 @@ test('with no setting at all everything is the sandbox on this machine', () => {
 
 test('real Stripe is reached by setting its three values, and turns the sandbox off', () => {
   const settings = read({ ...TEST_STRIPE, CURSOR_SECRET: SECRET });
-  expect(settings).toMatchObject({ isSandbox: false, host: '0.0.0.0', hasRateLimits: true });
+  expect(settings).toMatchObject({ isSandbox: false, host: '0.0.0.0', hasRateLimits: true, hasLoadShedding: true });
   expect(settings.stripe.apiBase.href).toBe('https://api.stripe.com/');
   expect(settings.stripe.apiKey.reveal()).toBe('sk_test_1');
 });
@@ -65,6 +70,11 @@ test('while the sandbox is on a proxy may stand before the stand-in', () => {
 test('the clock of one process of the sandbox may go before or after that of the others', () => {
   expect(read({ SANDBOX_CLOCK_OFFSET_MS: '-20000' }).sandboxClockOffsetMs).toBe(-20_000);
   expect(read({}).sandboxClockOffsetMs).toBe(0);
+});
+
+test('addresses that live updates may be posted to are named one by one', () => {
+  const { callbackAllowlist } = read({ SUBSCRIPTION_CALLBACK_ALLOWLIST: 'https://a.example/callback, http://10.0.0.1:4100' });
+  expect(callbackAllowlist.map(({ href }) => href)).toEqual(['https://a.example/callback', 'http://10.0.0.1:4100/']);
 });
 
 test('the size of the writing pool may be set', () => {
@@ -84,6 +94,16 @@ test.each<[Record<string, string>, string]>([
   [{ PORT: '0' }, 'PORT must be a whole number from 1 to 65535, got "0".'],
   [{ PORT: '65536' }, 'PORT must be a whole number from 1 to 65535, got "65536".'],
   [{ PORT: '65000' }, 'PORT must be at most 64535, because the worker listens on PORT+1000, got "65000".'],
+  ...['a.example/callback', 'ftp://a.example/', 'https://user@a.example/', 'https://a.example/?to=b'].map(
+    (address): [Record<string, string>, string] => [
+      { SUBSCRIPTION_CALLBACK_ALLOWLIST: address },
+      `SUBSCRIPTION_CALLBACK_ALLOWLIST must be addresses such as https://router.example.com/callback with commas between, got "${address}".`,
+    ],
+  ),
+  [
+    { TRUSTED_PROXIES: '10.0.0.0/8,proxy' },
+    'TRUSTED_PROXIES must be addresses or networks such as 10.0.0.0/8 with commas between, got "10.0.0.0/8,proxy".',
+  ],
   [{ USERS_PORT: '4.5' }, 'USERS_PORT must be a whole number from 1 to 65535, got "4.5".'],
   [{ DATABASE_POOL: '0' }, 'DATABASE_POOL must be a whole number from 1 to 1000, got "0".'],
   [{ SANDBOX: 'yes' }, 'SANDBOX must be on or off, got "yes".'],

@@ -188,6 +188,17 @@ test('after a rotation old and new keys are good, and a withdrawn key is refused
   publish(current, elliptic);
 });
 
+test('a key that was replaced under its own id takes with it what was verified by it', async () => {
+  const clock = new TestClock(NOW);
+  const verifier = verifierFor(clock);
+  const token = await sign();
+  expect(await verifier.check(token)).toMatchObject({ userId: 'ana' });
+  publish(foreign);
+  clock.advance(10 * MINUTE_MS);
+  expect(await verifier.check(token)).toBe('invalid');
+  publish(current, elliptic);
+});
+
 test('an issuer that is down is asked at most every 30 s, and its keys serve on for a day', async () => {
   let requests = 0;
   let isUp = true;

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { graphql } from 'graphql';
 import { publicId } from '../../src/domain/ids.js';
 import { pgConfig } from '../../src/platform/database-options.js';
+import { Cursors } from '../../src/resolvers/cursor.js';
 import { makeReads } from '../../src/resolvers/loaders/reads.js';
 import { unionOfRights, type EntitledSubscriptionRow, type GrantRow } from '../../src/store/entitlements.reads.js';
 import { Reader, type KeyedStatement } from '../../src/store/reader.js';
@@ -125,7 +126,10 @@ test('a thousand questions are two statements, and one more is refused', async (
     statementTimeoutMs: 10_000,
     usesNamedStatements: false,
   });
-  const context = { ...graph.contextFor(SERVICE), reads: makeReads(reader, graph.catalogue, 'secret', { now: () => NOW }) };
+  const context = {
+    ...graph.contextFor(SERVICE),
+    reads: makeReads(reader, graph.catalogue, new Cursors('secret'), { now: () => NOW }),
+  };
   const answer = await graphql({ schema: graph.schema, source: query, variableValues: { checks }, contextValue: context });
   await reader.close();
   expect(at(answer, 'entitlementChecks')).toHaveLength(1_000);

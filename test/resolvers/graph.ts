@@ -2,6 +2,7 @@ import { graphql, type ExecutionResult, type GraphQLSchema } from 'graphql';
 import { buildGraphSchema } from '../../src/graphql/schema.js';
 import { pgConfig } from '../../src/platform/database-options.js';
 import type { GraphContext } from '../../src/resolvers/context.js';
+import { Cursors } from '../../src/resolvers/cursor.js';
 import { makeReads } from '../../src/resolvers/loaders/reads.js';
 import { Catalogue } from '../../src/store/catalogue.reads.js';
 import { Reader } from '../../src/store/reader.js';
@@ -66,11 +67,12 @@ export async function startGraph(): Promise<TestGraph> {
   const catalogue = await Catalogue.load(reader);
   const { schema } = buildGraphSchema();
   const clock = { now: () => NOW };
+  const cursors = new Cursors('secret of these tests');
   const contextFor = (asker: Asker, commands: Partial<Commands> = {}): GraphContext => ({
     actor: asker && actorOf(asker),
     requestId: 'request-1',
     commands: { ...NO_COMMANDS, ...commands },
-    reads: makeReads(reader, catalogue, 'secret of these tests', clock),
+    reads: makeReads(reader, catalogue, cursors, clock),
     clock,
     publishableKeys: { stripe: 'pk_test', paypal: null, plaid: null },
     isRouter: true,

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { pgConfig } from '../../src/platform/database-options.js';
+import { SystemRandom } from '../../src/platform/random.js';
 import { FEED_WAKE_CHANNEL, feedReads, listenForWakes, type FeedReads, type FeedRow } from '../../src/store/feed.reads.js';
 import { Reader } from '../../src/store/reader.js';
 import { FeedStream, type FeedItem, type FeedRequest } from '../../src/subscriptions/feed-stream.js';
@@ -162,10 +163,22 @@ test('every stream says RECONNECT and ends when the process drains', async () =>
   const live = stream('draining');
   expect(await take(live, 1)).toEqual(['READY 0']);
   const rest = take(live, 2);
-  const drained = hub.drain(5_000);
+  const drained = hub.drain({ spreadMs: 0, limitMs: 5_000, random: new SystemRandom() });
   expect(await rest).toEqual(['RECONNECT 0', 'end']);
   await drained;
   expect(hub.openStreams).toBe(0);
+});
+
+test('users are sent away one after the other, and whoever is still here is served', async () => {
+  const [first, second] = [stream('goes-first'), stream('goes-second')];
+  expect(await take(first, 1)).toEqual(['READY 0']);
+  expect(await take(second, 1)).toEqual(['READY 0']);
+  const drained = hub.drain({ spreadMs: 4_000, limitMs: 5_000, random: { fraction: () => 0 } });
+  expect(await take(first, 2)).toEqual(['RECONNECT 0', 'end']);
+  hub.wake('goes-second', await feed.add('goes-second'));
+  expect(await take(second, 3)).toEqual(['CHANGE 1', 'RECONNECT 1', 'end']);
+  expect(await take(stream('comes-late'), 3)).toEqual(['READY 0', 'RECONNECT 0', 'end']);
+  await drained;
 });
 
 test('a stream that is left while it waits ends at once and is forgotten', async () => {
@@ -212,6 +225,7 @@ test('wake-ups travel between processes by notification, and survive the loss of
   const listener = listenForWakes({
     connection: { ...pgConfig(database.options), application_name: 'wakes' },
     onWake: ({ userId, sequence }) => hub.wake(userId, sequence),
+    onCatalogue: () => undefined,
     onConnected: () => {
       connections += 1;
       hub.wakeEverybody();

@@ -4,12 +4,14 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { createClient, type Client } from 'graphql-ws';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import WebSocket from 'ws';
+import WebSocket, { WebSocketServer } from 'ws';
 import { publicId } from '../../src/domain/ids.js';
 import { buildGraphSchema } from '../../src/graphql/schema.js';
 import { startGraphServer, type GraphServer } from '../../src/graphql/server.js';
 import { pgConfig } from '../../src/platform/database-options.js';
+import { SystemRandom } from '../../src/platform/random.js';
 import { Secret } from '../../src/platform/secret.js';
+import { Cursors } from '../../src/resolvers/cursor.js';
 import { Reads } from '../../src/resolvers/loaders/reads.js';
 import type { GraphContext } from '../../src/resolvers/context.js';
 import { feedReads } from '../../src/store/feed.reads.js';
@@ -75,6 +77,7 @@ function startServer(on: FeedHub): Promise<GraphServer> {
     checker,
     feed: { hub: on, reads: feedReads(reader), cursors: new FeedCursors(new Secret('secret')) },
     machineClock: clock,
+    random: new SystemRandom(),
     log: pino({ level: 'silent' }),
     registry: new Registry(),
     settings: {
@@ -82,15 +85,20 @@ function startServer(on: FeedHub): Promise<GraphServer> {
       port: 0,
       environment: 'production',
       hasRateLimits: false,
+      trustedProxies: [],
+      hasLoadShedding: false,
+      trustedDocuments: 'off',
+      hasShortPath: true,
       routerSecrets: [],
       corsOrigins: { origins: [], includesLoopback: false },
+      callbackAllowlist: [],
     },
   });
 }
 
 /** Streams read nothing but transactions and subscriptions. */
 function contextOf(actor: GraphContext['actor'], requestId: string, isRouter: boolean): GraphContext {
-  const reads = new Reads(reader, {} as Reads['catalogue'], 'secret', clock);
+  const reads = new Reads(reader, {} as Reads['catalogue'], new Cursors('secret'), clock);
   return { actor, requestId, isRouter, reads, clock, replay: { isReplay: false }, publishableKeys: {} } as GraphContext;
 }
 
@@ -205,6 +213,64 @@ test('a connection that is cut anywhere resumes without a loss and without a dou
     expect(seen).toEqual(expected);
   }
   expect(cuts).toBeGreaterThan(20);
+});
+
+/** A proxy that cuts its first connection off in place of the message of this number, counted from 0 over both directions. */
+async function cuttingAtMessage(index: number): Promise<{ url: string; cuts: () => number; close(): void }> {
+  const proxy = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => 'graphql-transport-ws' });
+  await once(proxy, 'listening');
+  let connections = 0;
+  let cuts = 0;
+  proxy.on('connection', (inner) => {
+    const isFirst = (connections += 1) === 1;
+    let passed = 0;
+    const outer = new WebSocket(`${server.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+    const opened = once(outer, 'open');
+    const pass = (to: WebSocket) => (data: Buffer) => {
+      if (isFirst && passed++ === index) {
+        cuts += 1;
+        for (const socket of [inner, outer]) socket.terminate();
+      } else if (to.readyState === WebSocket.OPEN) to.send(data.toString());
+    };
+    inner.on('message', (data: Buffer) => void opened.then(() => pass(outer)(data)));
+    outer.on('message', pass(inner));
+    outer.on('close', () => inner.terminate()).on('error', () => undefined);
+    inner.on('close', () => outer.close()).on('error', () => undefined);
+  });
+  return {
+    url: `ws://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    cuts: () => cuts,
+    close: () => {
+      for (const socket of proxy.clients) socket.terminate();
+      proxy.close();
+    },
+  };
+}
+
+test("the protocol's own client, cut off in place of any message, gives each change once and in order by itself", async () => {
+  const COUNT = 6;
+  await feed.addMany('cut-at', COUNT);
+  const after = new FeedCursors(new Secret('secret')).write('cut-at', 0n);
+  // Before the changes: connection_init, connection_ack, subscribe, READY.
+  for (let index = 0; index < 4 + COUNT; index += 1) {
+    const proxy = await cuttingAtMessage(index);
+    const client = createClient({
+      url: proxy.url,
+      webSocketImpl: WebSocket,
+      connectionParams: { token: 'cut-at' },
+      retryWait: () => Promise.resolve(),
+    });
+    const seen: number[] = [];
+    for await (const { data } of client.iterate<{ paymentStatusChanged: Item }>({ query: QUERY, variables: { after } })) {
+      const item = data?.paymentStatusChanged;
+      if (item?.type === 'CHANGE' && item.sequence > (seen.at(-1) ?? 0)) seen.push(item.sequence);
+      if (seen.length === COUNT) break;
+    }
+    expect(proxy.cuts()).toBe(1);
+    expect(seen).toEqual(Array.from({ length: COUNT }, (_, nth) => nth + 1));
+    await client.dispose();
+    proxy.close();
+  }
 });
 
 /** Reads events of a stream of server-sent events. */

@@ -33,7 +33,7 @@ import {
   type TransactionStretch,
 } from '../../store/transactions.reads.js';
 import type { OwnedKey } from '../../store/viewer.js';
-import { Cursors } from '../cursor.js';
+import type { Cursors } from '../cursor.js';
 import { pageOf, type Page, type PageRequest } from '../paging.js';
 
 /** Conditions on a list of transactions; null for "any". */
@@ -44,6 +44,7 @@ export type TransactionConditions = Omit<TransactionStretch, keyof Stretch> & {
   readonly above: string | null;
 };
 
+const itself = (userId: string): string => userId;
 const keyOf = ({ id, userId }: OwnedKey): string => `${id} ${userId}`;
 
 /**
@@ -52,66 +53,40 @@ const keyOf = ({ id, userId }: OwnedKey): string => `${id} ${userId}`;
  * one of a given user's: a resolver that has no right to a user's rows has no user id to ask with, or asks with the caller's own.
  */
 export class Reads {
-  readonly cursors: Cursors;
   readonly #loaders: { clearAll(): unknown }[] = [];
 
-  readonly #subscriptions: DataLoader<OwnedKey, SubscriptionRow | null, string>;
-  readonly #currentSubscriptions: DataLoader<string, SubscriptionRow | null>;
-  readonly #transactions: DataLoader<OwnedKey, TransactionRow | null, string>;
-  readonly #latestCharges: DataLoader<OwnedKey, TransactionRow | null, string>;
-  readonly #reversals: DataLoader<OwnedKey, TransactionRow[], string>;
-  readonly #reversalFacts: DataLoader<OwnedKey, ReversalFactsRow[], string>;
-  readonly #events: DataLoader<OwnedKey, TransactionEventRow[], string>;
-  readonly #attempts: DataLoader<OwnedKey, AttemptRow | null, string>;
-  readonly #paymentMethods: DataLoader<OwnedKey, PaymentMethodRow | null, string>;
-  readonly #paymentMethodsOnFile: DataLoader<string, PaymentMethodRow[]>;
-  readonly #purchases: DataLoader<OwnedKey, PurchaseRow | null, string>;
-  readonly #displayTiers: DataLoader<string, string | null>;
-  readonly #rights: DataLoader<string, EntitlementRight[]>;
+  // Made when they are first asked for: a request needs one or two of them.
+  #subscriptions: DataLoader<OwnedKey, SubscriptionRow | null, string> | undefined;
+  #currentSubscriptions: DataLoader<string, SubscriptionRow | null> | undefined;
+  #transactions: DataLoader<OwnedKey, TransactionRow | null, string> | undefined;
+  #latestCharges: DataLoader<OwnedKey, TransactionRow | null, string> | undefined;
+  #reversals: DataLoader<OwnedKey, TransactionRow[], string> | undefined;
+  #reversalFacts: DataLoader<OwnedKey, ReversalFactsRow[], string> | undefined;
+  #events: DataLoader<OwnedKey, TransactionEventRow[], string> | undefined;
+  #attempts: DataLoader<OwnedKey, AttemptRow | null, string> | undefined;
+  #paymentMethods: DataLoader<OwnedKey, PaymentMethodRow | null, string> | undefined;
+  #paymentMethodsOnFile: DataLoader<string, PaymentMethodRow[]> | undefined;
+  #purchases: DataLoader<OwnedKey, PurchaseRow | null, string> | undefined;
+  #displayTiers: DataLoader<string, string | null> | undefined;
+  #rights: DataLoader<string, EntitlementRight[]> | undefined;
 
   constructor(
     private readonly reader: Reader,
     /** Tiers, prices, products and features, in memory. */
     readonly catalogue: Catalogue,
-    cursorSecret: string | Uint8Array,
+    readonly cursors: Cursors,
     private readonly clock: Clock,
-  ) {
-    this.cursors = new Cursors(cursorSecret);
-    this.#subscriptions = this.#oneEach(subscriptionsById, keyOf);
-    this.#currentSubscriptions = this.#oneEach(currentSubscriptions, (userId) => userId);
-    this.#transactions = this.#oneEach(transactionsById, keyOf);
-    this.#latestCharges = this.#oneEach(latestCharges, keyOf);
-    this.#reversals = this.#manyEach(reversalsOf, keyOf);
-    this.#reversalFacts = this.#manyEach(reversalFacts, keyOf);
-    this.#events = this.#manyEach(transactionEvents, keyOf);
-    this.#attempts = this.#oneEach(attemptsById, keyOf);
-    this.#paymentMethods = this.#oneEach(paymentMethodsById, keyOf);
-    this.#paymentMethodsOnFile = this.#manyEach(paymentMethodsOnFile, (userId) => userId);
-    this.#purchases = this.#oneEach(purchasesById, keyOf);
-    this.#displayTiers = this.#loader(
-      async (users) => {
-        const at = clock.now();
-        const shown = await reader.rowsOf(
-          displayTiers,
-          users.map((userId) => ({ userId, at })),
-        );
-        return shown.map((rows) => highestTier(rows, catalogue));
-      },
-      (userId) => userId,
-    );
-    this.#rights = this.#loader(
-      (users) => this.#rightsOf(users),
-      (userId) => userId,
-    );
-  }
+  ) {}
 
   /** The subscription, where it is this user's. */
   subscriptionOf(userId: string, id: string): Promise<SubscriptionRow | null> {
+    this.#subscriptions ??= this.#oneEach(subscriptionsById, keyOf);
     return this.#subscriptions.load({ id, userId });
   }
 
   /** The user's live subscription: trialing, active, past due or paused. */
   currentSubscription(userId: string): Promise<SubscriptionRow | null> {
+    this.#currentSubscriptions ??= this.#oneEach(currentSubscriptions, itself);
     return this.#currentSubscriptions.load(userId);
   }
 
@@ -128,6 +103,7 @@ export class Reads {
 
   /** The transaction, where it is this user's. */
   transactionOf(userId: string, id: string): Promise<TransactionRow | null> {
+    this.#transactions ??= this.#oneEach(transactionsById, keyOf);
     return this.#transactions.load({ id, userId });
   }
 
@@ -152,41 +128,49 @@ export class Reads {
 
   /** The most recent charge of the user for a subscription or purchase. */
   latestChargeFor(userId: string, subjectId: string): Promise<TransactionRow | null> {
+    this.#latestCharges ??= this.#oneEach(latestCharges, keyOf);
     return this.#latestCharges.load({ id: subjectId, userId });
   }
 
   /** What was given or taken back of a charge of the user, oldest first. */
   reversalsOf(userId: string, chargeId: string): Promise<TransactionRow[]> {
+    this.#reversals ??= this.#manyEach(reversalsOf, keyOf);
     return this.#reversals.load({ id: chargeId, userId });
   }
 
   /** Refunds and disputes of a charge of the user, as far as what is left to refund goes. */
   reversalFactsOf(userId: string, chargeId: string): Promise<ReversalFactsRow[]> {
+    this.#reversalFacts ??= this.#manyEach(reversalFacts, keyOf);
     return this.#reversalFacts.load({ id: chargeId, userId });
   }
 
   /** Every status a transaction of the user had, oldest first. */
   eventsOf(userId: string, transactionId: string): Promise<TransactionEventRow[]> {
+    this.#events ??= this.#manyEach(transactionEvents, keyOf);
     return this.#events.load({ id: transactionId, userId });
   }
 
   /** The try behind a charge of the user. */
   attemptOf(userId: string, chargeId: string): Promise<AttemptRow | null> {
+    this.#attempts ??= this.#oneEach(attemptsById, keyOf);
     return this.#attempts.load({ id: chargeId, userId });
   }
 
   /** The payment method, where it is this user's; removed ones too. */
   paymentMethodOf(userId: string, id: string): Promise<PaymentMethodRow | null> {
+    this.#paymentMethods ??= this.#oneEach(paymentMethodsById, keyOf);
     return this.#paymentMethods.load({ id, userId });
   }
 
   /** What the user has on file, the default first, then the newest. */
   paymentMethodsOnFile(userId: string): Promise<PaymentMethodRow[]> {
+    this.#paymentMethodsOnFile ??= this.#manyEach(paymentMethodsOnFile, itself);
     return this.#paymentMethodsOnFile.load(userId);
   }
 
   /** The purchase, where it is this user's. */
   purchaseOf(userId: string, id: string): Promise<PurchaseRow | null> {
+    this.#purchases ??= this.#oneEach(purchasesById, keyOf);
     return this.#purchases.load({ id, userId });
   }
 
@@ -198,12 +182,16 @@ export class Reads {
 
   /** The tier on the user's profile: its id, or null. Public. */
   async displayTier(userId: string): Promise<string | null> {
-    return USER_ID_FORM.test(userId) ? this.#displayTiers.load(userId) : null;
+    if (!USER_ID_FORM.test(userId)) return null;
+    this.#displayTiers ??= this.#loader((users) => this.#displayTiersOf(users), itself);
+    return this.#displayTiers.load(userId);
   }
 
   /** What the user may use now, one right for each feature. Two statements for all users asked about together. */
   async rights(userId: string): Promise<EntitlementRight[]> {
-    return USER_ID_FORM.test(userId) ? this.#rights.load(userId) : [];
+    if (!USER_ID_FORM.test(userId)) return [];
+    this.#rights ??= this.#loader((users) => this.#rightsOf(users), itself);
+    return this.#rights.load(userId);
   }
 
   /** Looks something up that a row refers to; where it is not there the row may be newer than the catalogue, which is then read again. */
@@ -217,6 +205,12 @@ export class Reads {
   /** Forgets what was read: after a command, objects are read afresh. */
   forget(): void {
     for (const loader of this.#loaders) loader.clearAll();
+  }
+
+  async #displayTiersOf(users: readonly string[]): Promise<(string | null)[]> {
+    const at = this.clock.now();
+    const keys = users.map((userId) => ({ userId, at }));
+    return (await this.reader.rowsOf(displayTiers, keys)).map((rows) => highestTier(rows, this.catalogue));
   }
 
   async #rightsOf(users: readonly string[]): Promise<EntitlementRight[][]> {
@@ -251,8 +245,8 @@ export class Reads {
 }
 
 /** The queries of one request. */
-export function makeReads(reader: Reader, catalogue: Catalogue, cursorSecret: string | Uint8Array, clock: Clock): Reads {
-  return new Reads(reader, catalogue, cursorSecret, clock);
+export function makeReads(reader: Reader, catalogue: Catalogue, cursors: Cursors, clock: Clock): Reads {
+  return new Reads(reader, catalogue, cursors, clock);
 }
 
 function stretchOf(userId: string, request: PageRequest): Stretch {
