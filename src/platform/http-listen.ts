@@ -1,6 +1,9 @@
 import net from 'node:net';
 import { OneLineError } from './one-line-error.js';
 
+/** Connections that may wait to be taken: of a rush, what does not fit is dropped by the kernel and tried again after seconds. */
+const BACKLOG = 4_096;
+
 /** An address to listen on, with the name of the setting that people change when it is taken. */
 export interface ListenAddress {
   host: string;
@@ -14,11 +17,11 @@ export interface ListenAddress {
  * @throws OneLineError naming the setting when the port is taken, may not be used, or the host is not this machine's
  */
 export async function listenOn(
-  server: { listen(options: { host: string; port: number }): Promise<string> },
+  server: { listen(options: { host: string; port: number; backlog: number }): Promise<string> },
   address: ListenAddress,
 ): Promise<string> {
   try {
-    return await server.listen({ host: address.host, port: address.port });
+    return await server.listen({ host: address.host, port: address.port, backlog: BACKLOG });
   } catch (error) {
     throw explained(error, address);
   }
