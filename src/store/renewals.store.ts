@@ -32,6 +32,17 @@ export async function lockDueRenewals(uow: UnitOfWork, buckets: number[], limit:
   return [...firstOfUser.values()].map(({ bucket, id, user_id }) => ({ bucket, id, userId: user_id }));
 }
 
+const ANY_DUE = statement<[number[], Date], { isAny: boolean }>(
+  'any_due_renewal',
+  `select exists (select from subscription where bucket = any($1) and next_action_at <= $2 and status = 'active'
+     and not cancel_at_period_end and not pause_at_period_end) as "isAny"`,
+);
+
+/** Whether any subscription of these buckets is due for renewal. */
+export async function isAnyRenewalDue(uow: UnitOfWork, buckets: number[]): Promise<boolean> {
+  return (await uow.run(ANY_DUE, [buckets, uow.now]))[0]?.isAny ?? false;
+}
+
 /** What a renewal is decided and billed by. */
 export interface RenewalRow {
   bucket: number;

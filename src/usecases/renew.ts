@@ -17,6 +17,7 @@ import { insertInvoice } from '../store/invoices.store.js';
 import { postJournal } from '../store/ledger.store.js';
 import {
   countDueAttempts,
+  isAnyRenewalDue,
   loadRenewals,
   lockDueRenewals,
   lockRenewalAttempts,
@@ -48,6 +49,14 @@ const TROUBLE_MS = 15 * 60_000;
 export interface RenewalOptions {
   /** Attempts go out within this of the moment the period began, spread evenly. */
   spreadMs: number;
+}
+
+/** What waits in these buckets: periods to bill, attempts to send. One look at all of them, so that an idle worker asks for little. */
+export async function renewalsWaiting(cashier: Cashier, buckets: number[]): Promise<{ toBill: boolean; toSend: boolean }> {
+  return inTx(cashier.tx, SYSTEM, async (uow) => ({
+    toBill: await isAnyRenewalDue(uow, buckets),
+    toSend: (await countDueAttempts(uow, buckets, 1)) > 0,
+  }));
 }
 
 /** One turn of billing. */

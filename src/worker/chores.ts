@@ -7,7 +7,7 @@ import { giveBackOrphans } from '../usecases/give-back-orphan.js';
 import { keepHouse } from '../usecases/keep-house.js';
 import { relayChanges } from '../usecases/relay-changes.js';
 import { admitRenewals, type AdmissionOptions } from '../usecases/admit-renewals.js';
-import { billDueRenewals, makeCollector, type RenewalOptions } from '../usecases/renew.js';
+import { billDueRenewals, makeCollector, renewalsWaiting, type RenewalOptions } from '../usecases/renew.js';
 import { resolveDuePayments, resolveDueRefunds } from '../usecases/resolve-due.js';
 
 /** A piece of work that comes again and again. */
@@ -49,7 +49,7 @@ export interface ChoreOptions {
 export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
   const forEach: ForEach = (items, work) => eachAtMost(items, CALLS_AT_ONCE, work);
   const collector = makeCollector(cashier, (items, work) => eachAtMost(items, RENEWALS_AT_ONCE, work));
-  const bill = inSlots(cashier, async (buckets) => {
+  const bill = inSlots(cashier, 'toBill', async (buckets) => {
     const { looked, failures } = await billDueRenewals(cashier, options.renewals, buckets, BILLED_A_TURN);
     failures.forEach((error) => options.report(error));
     return looked;
@@ -89,8 +89,8 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
     },
     { name: 'billing', everyMs: 1_000, run: bill },
     // Two lanes: while one waits for the last answers of its batch the other is in the middle of its own.
-    { name: 'renewals 1', everyMs: 500, run: inSlots(cashier, send) },
-    { name: 'renewals 2', everyMs: 500, run: inSlots(cashier, send) },
+    { name: 'renewals 1', everyMs: 500, run: inSlots(cashier, 'toSend', send) },
+    { name: 'renewals 2', everyMs: 500, run: inSlots(cashier, 'toSend', send) },
     {
       name: 'subscriptions',
       everyMs: 2_000,
@@ -127,10 +127,15 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
  * Work on one slot of the buckets after another, beginning anywhere, so that workers do not all begin at the same: a turn ends with the first slot
  * that had something, or when none has.
  */
-function inSlots(cashier: Cashier, work: (buckets: number[]) => Promise<number>): () => Promise<boolean> {
+function inSlots(
+  cashier: Cashier,
+  what: 'toBill' | 'toSend',
+  work: (buckets: number[]) => Promise<number>,
+): () => Promise<boolean> {
   let slot = Math.floor(cashier.tx.random.fraction() * SLOTS);
   const bucketsOf = Array.from({ length: SLOTS }, (_, nth) => BUCKETS.filter((bucket) => bucket % SLOTS === nth));
   return async () => {
+    if (!(await renewalsWaiting(cashier, BUCKETS))[what]) return false;
     for (let looked = 0; looked < SLOTS; looked++) {
       if ((await work(bucketsOf[slot] ?? [])) > 0) return true;
       slot = (slot + 1) % SLOTS;
