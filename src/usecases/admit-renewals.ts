@@ -1,5 +1,5 @@
 import { exceedsPlan, MOST_CLOCK_SKEW_MS } from '../domain/subscription/renewal.js';
-import { countCharged, lockRenewalHour, readRenewalSwitch, setRenewalSwitch, takeCalls } from '../store/renewal-control.store.js';
+import { lockRenewalHour, readRenewalSwitch, setRenewalSwitch, takeCalls } from '../store/renewal-control.store.js';
 import { recordFinding } from '../store/provider.store.js';
 import { inTx } from '../store/unit-of-work.js';
 import { newId, SYSTEM, type Cashier } from './cashier.js';
@@ -54,7 +54,6 @@ export async function admitRenewals(cashier: Cashier, options: AdmissionOptions,
       });
       return { admitted: 0, isRunaway: true };
     }
-    if (taken > 0) await countCharged(uow, account, taken);
     return { admitted: taken, isRunaway: false };
   });
   if (isRunaway) cashier.events.findingOpened('renewals_stopped', 1);

@@ -34,7 +34,7 @@ import {
   type SentRenewal,
   type SourcedMovement,
 } from '../store/renewals.store.js';
-import { slowCallsDown } from '../store/renewal-control.store.js';
+import { countCharged, slowCallsDown } from '../store/renewal-control.store.js';
 import { changeSubscription, loadSubscription } from '../store/subscriptions.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { chargeKey, fingerprintOf } from './begin-payment.js';
@@ -357,6 +357,8 @@ async function claim(
       nextActionAt: new Date(now + CALL_TIMEOUT_MS + 1_000),
     };
     const claimed = await sendRenewals(uow, locked, times);
+    // Only what is really taken counts against the hour's plan: of those admitted another lane may have taken some.
+    await countCharged(uow, cashier.provider.accountId, claimed.length);
     // Read before the commit: whatever holds the process up from here on counts.
     return { refs: locked, sent: claimed, claimedAtMs: cashier.monotonicMs() };
   });

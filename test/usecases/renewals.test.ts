@@ -395,3 +395,14 @@ test('all workers together make as many calls as the budget has, and a quarter o
   await world.work('payments');
   expect(await moneyOf(actor)).toHaveLength(2);
 });
+
+test('what counts against the plan is what was charged, however many lanes saw it waiting', async () => {
+  const { actor, id } = await subscriber('ole');
+  await toTheEndOf(id);
+  await world.query('delete from renewal_hour');
+  await world.work('billing', 'renewals 1', 'renewals 2', 'renewals 1');
+  const options = { callsPerSecond: 40, machineNow: () => new Date() };
+  expect(await admitRenewals(world.worker, options, 1)).toBe(1);
+  expect(await moneyOf(actor)).toHaveLength(2);
+  expect(await world.query('select charged from renewal_hour')).toEqual([{ charged: 1 }]);
+});
