@@ -16,7 +16,7 @@ import {
 } from '../domain/payment/attempt.js';
 import { classifyDecline, tellingCode } from '../domain/payment/decline.js';
 import { CANCEL_AFTER_MS, nextProbeAt } from '../domain/payment/schedule.js';
-import { isRenewedBy, renewalDueAt, renewalEnd, renewed, unpaid } from '../domain/subscription/renewal.js';
+import { isRenewedBy, renewalEnd, renewed, unpaid } from '../domain/subscription/renewal.js';
 import { entitledUntilFor, hasEnded, type SubscriptionStatus } from '../domain/subscription/subscription.js';
 import type { PaymentFact } from '../ports/provider.js';
 import { closeInvoice, requireInvoice, type InvoiceRow } from '../store/invoices.store.js';
@@ -206,7 +206,7 @@ async function deliver(uow: UnitOfWork, cashier: Cashier, invoice: InvoiceRow, c
         set: {
           status: 'active',
           entitledUntil: entitledUntilFor({ status: 'active', periodEnd: subscription.periodEnd, endsAtPeriodEnd: false }),
-          nextActionAt: renewalDueAt(subscription),
+          nextActionAt: subscription.periodEnd,
         },
       });
       return true;

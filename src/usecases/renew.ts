@@ -33,6 +33,7 @@ import {
   type RenewalStanding,
   type SentRenewal,
   type SourcedMovement,
+  type SubscriptionRef,
 } from '../store/renewals.store.js';
 import { countCharged, slowCallsDown } from '../store/renewal-control.store.js';
 import { changeSubscription, loadSubscription } from '../store/subscriptions.store.js';
@@ -51,12 +52,11 @@ export interface RenewalOptions {
   spreadMs: number;
 }
 
-/** What waits in these buckets: periods to bill, attempts to send. One look at all of them, so that an idle worker asks for little. */
-export async function renewalsWaiting(cashier: Cashier, buckets: number[]): Promise<{ toBill: boolean; toSend: boolean }> {
-  return inTx(cashier.tx, SYSTEM, async (uow) => ({
-    toBill: await isAnyRenewalDue(uow, buckets),
-    toSend: (await countDueAttempts(uow, buckets, 1)) > 0,
-  }));
+/** Whether anything waits in these buckets: a period to bill, or an attempt to send. One look, so that an idle worker asks for little. */
+export async function isRenewalWaiting(cashier: Cashier, what: 'toBill' | 'toSend', buckets: number[]): Promise<boolean> {
+  return inTx(cashier.tx, SYSTEM, async (uow) =>
+    what === 'toBill' ? isAnyRenewalDue(uow, buckets) : (await countDueAttempts(uow, buckets, 1)) > 0,
+  );
 }
 
 /** One turn of billing. */
@@ -83,28 +83,28 @@ export async function billDueRenewals(
   const failures: unknown[] = [];
   let looked = 0;
   for (; looked < limit; looked++) {
+    let taken: SubscriptionRef[] = [];
     try {
-      if ((await billBatch(cashier, options, buckets, 1)) === 0) break;
+      if ((await billBatch(cashier, options, buckets, 1, (refs) => (taken = refs))) === 0) break;
     } catch (error) {
       failures.push(error);
-      if (!(await putOffNext(cashier, buckets))) break;
+      await inTx(cashier.tx, SYSTEM, (uow) => putOffRenewals(uow, taken, new Date(uow.now.getTime() + TROUBLE_MS)));
     }
   }
   return { looked, failures };
 }
 
-/** Puts off the subscription that stands first. @returns whether there was one */
-async function putOffNext(cashier: Cashier, buckets: number[]): Promise<boolean> {
-  return inTx(cashier.tx, SYSTEM, async (uow) => {
-    const refs = await lockDueRenewals(uow, buckets, 1);
-    await putOffRenewals(uow, refs, new Date(uow.now.getTime() + TROUBLE_MS));
-    return refs.length > 0;
-  });
-}
-
-async function billBatch(cashier: Cashier, options: RenewalOptions, buckets: number[], limit: number): Promise<number> {
+/** @param tell is told which were taken, before anything can fail about them */
+async function billBatch(
+  cashier: Cashier,
+  options: RenewalOptions,
+  buckets: number[],
+  limit: number,
+  tell: (refs: SubscriptionRef[]) => void = () => undefined,
+): Promise<number> {
   return inTx(cashier.tx, SYSTEM, async (uow) => {
     const refs = await lockDueRenewals(uow, buckets, limit);
+    tell(refs);
     if (refs.length === 0) return 0;
     const rows = await loadRenewals(uow, refs, cashier.provider.accountId);
     const bills: RenewalBill[] = [];
@@ -409,9 +409,12 @@ async function settlePaid(cashier: Cashier, paid: { renewal: Claimed; fact: Paym
     const standingOf = new Map(standing.map((row) => [row.id, row]));
     const rows: PaidRenewal[] = [];
     const movements: SourcedMovement[] = [];
+    const users = new Set<string>();
     const isTogether = paid.map(({ renewal, fact }) => {
       const row = standingOf.get(renewal.id);
-      if (!row || !movesOn(row)) return false;
+      // A customer's feed is numbered once in a statement: a second renewal of the same customer goes alone.
+      if (!row || !movesOn(row) || users.has(renewal.userId)) return false;
+      users.add(renewal.userId);
       const one = paidRow(uow, cashier, renewal, fact, row);
       rows.push(one.paid);
       movements.push(...one.movements);

@@ -1,5 +1,4 @@
 import type { SubscriptionId } from '../domain/ids.js';
-import { renewalDueAt } from '../domain/subscription/renewal.js';
 import { decideResume } from '../domain/subscription/subscription.js';
 import { lockCustomer } from '../store/customers.store.js';
 import { changeSubscription, loadSubscription } from '../store/subscriptions.store.js';
@@ -35,7 +34,7 @@ export const resumeSubscription =
             cancelAtPeriodEnd: false,
             canceledAt: null,
             entitledUntil: decision.entitledUntil,
-            nextActionAt: renewalDueAt(subscription),
+            nextActionAt: subscription.periodEnd,
           },
         });
         return [];

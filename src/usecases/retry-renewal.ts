@@ -1,9 +1,11 @@
 import { publicId, type InvoiceId, type PaymentIntentId, type PaymentMethodId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { isEnd, type AttemptStatus } from '../domain/payment/attempt.js';
+import { mayTryAgain, unpaid } from '../domain/subscription/renewal.js';
 import type { ChargeRequest } from '../ports/provider.js';
 import { insertAttempt, loadLatestAttempt, loadLiveIntent } from '../store/payments.store.js';
 import { putOffRenewals, type RenewalRow } from '../store/renewals.store.js';
+import { changeSubscription, loadSubscription } from '../store/subscriptions.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import { chargeKey, fingerprintOf } from './begin-payment.js';
 import { newId, type Cashier } from './cashier.js';
@@ -18,15 +20,26 @@ export async function retryRenewal(uow: UnitOfWork, cashier: Cashier, row: Renew
   const intent = await loadLiveIntent(uow, invoiceId);
   const last = intent && (await loadLatestAttempt(uow, intent.id));
   if (!intent || !last || intent.status !== 'retry_wait' || !isEnd(last.status as AttemptStatus)) return;
-  if (last.providerObjectId !== null || row.methodId === null || row.methodObjectId === null || row.customerObjectId === null)
+  const { methodId, methodObjectId, customerObjectId } = row;
+  const hasMethod = methodId !== null && methodObjectId !== null && customerObjectId !== null;
+  if (!hasMethod || !mayTryAgain({ hasMethod, hasObject: last.providerObjectId !== null, attempts: last.number })) {
+    const subscription = await loadSubscription(uow, row.id);
+    invariant(subscription !== null, 'what renews is there', { id: row.id });
+    await changeSubscription(uow, subscription, {
+      kind: 'past_due',
+      cause: 'renewal',
+      set: unpaid(subscription),
+      data: { reason: hasMethod ? 'NOT_EXECUTED' : 'METHOD_MISSING' },
+    });
     return;
+  }
   const id = newId(cashier, 'txn', row.bucket);
   const request: ChargeRequest = {
     idempotencyKey: chargeKey(cashier.env, id),
     amountMinor: intent.amount,
     currency: intent.currency,
-    customerObjectId: row.customerObjectId,
-    methodObjectId: row.methodObjectId,
+    customerObjectId,
+    methodObjectId,
     isOffSession: true,
     returnUrl: null,
     // Ids of rows are ids of their kind.
@@ -46,7 +59,7 @@ export async function retryRenewal(uow: UnitOfWork, cashier: Cashier, row: Renew
     amountMinor: intent.amount,
     currency: intent.currency,
     providerAccountId: cashier.provider.accountId,
-    paymentMethodId: row.methodId as PaymentMethodId,
+    paymentMethodId: methodId as PaymentMethodId,
     cause: 'renewal',
     idempotencyKey: request.idempotencyKey,
     returnUrl: null,

@@ -7,7 +7,7 @@ import { giveBackOrphans } from '../usecases/give-back-orphan.js';
 import { keepHouse } from '../usecases/keep-house.js';
 import { relayChanges } from '../usecases/relay-changes.js';
 import { admitRenewals, type AdmissionOptions } from '../usecases/admit-renewals.js';
-import { billDueRenewals, makeCollector, renewalsWaiting, type RenewalOptions } from '../usecases/renew.js';
+import { billDueRenewals, isRenewalWaiting, makeCollector, type RenewalOptions } from '../usecases/renew.js';
 import { resolveDuePayments, resolveDueRefunds } from '../usecases/resolve-due.js';
 
 /** A piece of work that comes again and again. */
@@ -135,7 +135,7 @@ function inSlots(
   let slot = Math.floor(cashier.tx.random.fraction() * SLOTS);
   const bucketsOf = Array.from({ length: SLOTS }, (_, nth) => BUCKETS.filter((bucket) => bucket % SLOTS === nth));
   return async () => {
-    if (!(await renewalsWaiting(cashier, BUCKETS))[what]) return false;
+    if (!(await isRenewalWaiting(cashier, what, BUCKETS))) return false;
     for (let looked = 0; looked < SLOTS; looked++) {
       if ((await work(bucketsOf[slot] ?? [])) > 0) return true;
       slot = (slot + 1) % SLOTS;

@@ -301,8 +301,8 @@ test('a subscription in dispute is not charged while it is held', async () => {
   expect(await moneyOf(actor)).toHaveLength(2);
 });
 
-test('an attempt that surely never reached the provider is made again, once', async () => {
-  const { actor, id } = await subscriber('kai');
+/** A renewal whose request never reached the provider, until that is sure. */
+async function neverSent(actor: Actor, id: SubscriptionId): Promise<void> {
   await toTheEndOf(id);
   await world.fault({ operation: 'payment_intents.create', kind: 'error_before', count: 1_000 });
   await renew();
@@ -318,11 +318,44 @@ test('an attempt that surely never reached the provider is made again, once', as
   );
   expect(attempt?.status).toBe('not_executed');
   await world.advance(3_600_000);
+}
+
+test('an attempt that surely never reached the provider is made again, once', async () => {
+  const { actor, id } = await subscriber('kai');
+  await neverSent(actor, id);
   await renew();
   expect(await moneyOf(actor)).toHaveLength(2);
   expect(await rowOf(id)).toMatchObject({ status: 'active', period_number: 1 });
   await expectSoundBooks(world);
   await expectBooksOfProvider(world);
+});
+
+test('one that never reached the provider, and whose method is gone since, is past due and not forgotten', async () => {
+  const { actor, id } = await subscriber('pia');
+  await neverSent(actor, id);
+  await world.query('update customer set default_payment_method_id = null where user_id = $1', [actor.userId]);
+  await renew();
+  expect(await rowOf(id)).toMatchObject({ status: 'past_due', next_action_at: null });
+  expect(await moneyOf(actor)).toHaveLength(1);
+  await expectSoundBooks(world);
+});
+
+test('two renewals of one customer that are paid at the same moment are both recorded', async () => {
+  const { actor, id } = await subscriber('quin');
+  await world.query(
+    `insert into subscription select (jsonb_populate_record(s, jsonb_build_object('id', left(s.id::text, 24) || '0123456789ab', 'tier_group', 'another'))).*
+     from subscription s where id = $1`,
+    [id],
+  );
+  await toTheEndOf(id);
+  await world.work('billing');
+  await renew();
+  expect(await moneyOf(actor)).toHaveLength(3);
+  const rows = await world.query('select status, period_number from subscription where user_id = $1', [actor.userId]);
+  expect(rows).toEqual([
+    { status: 'active', period_number: 1 },
+    { status: 'active', period_number: 1 },
+  ]);
 });
 
 test('the switch stops every renewal, and lets them go on', async () => {

@@ -75,11 +75,6 @@ export function spreadOf(subscriptionId: string, windowMs: number): number {
   return windowMs === 0 ? 0 : Number.parseInt(subscriptionId.slice(-12), 16) % windowMs;
 }
 
-/** When a renewing subscription is looked at next: the moment its period ends. The spread is added to the attempt, not to this. */
-export function renewalDueAt(row: { periodEnd: Date }): Date {
-  return row.periodEnd;
-}
-
 /** Columns of a subscription whose period was paid. */
 export interface RenewedColumns {
   status: 'active';
@@ -98,7 +93,8 @@ export function renewed(period: { number: number; start: Date; end: Date }): Ren
     periodStart: period.start,
     periodEnd: period.end,
     entitledUntil: entitledUntilFor({ status: 'active', periodEnd: period.end, endsAtPeriodEnd: false }),
-    nextActionAt: renewalDueAt({ periodEnd: period.end }),
+    // The spread is added to the attempt, not to this.
+    nextActionAt: period.end,
   };
 }
 
@@ -152,4 +148,15 @@ export function renewalEnd(
   if (facts.isOver) return { intent: 'failed', isVoid: true, subscription: null };
   if (to === 'declined') return { intent: 'retry_wait', isVoid: false, subscription: 'past_due' };
   return { intent: 'retry_wait', isVoid: false, subscription: { again: new Date(facts.now.getTime() + AGAIN_MS) } };
+}
+
+/** As many attempts that were surely not carried out as one period has; more would be a fault that trying again does not mend. */
+const MOST_ATTEMPTS = 5;
+
+/**
+ * Whether a period whose last attempt was surely not carried out is tried again. Not without a method, nor where an object has appeared at
+ * the provider after all: then the customer is past due, and is never left as if paid.
+ */
+export function mayTryAgain(facts: { hasMethod: boolean; hasObject: boolean; attempts: number }): boolean {
+  return facts.hasMethod && !facts.hasObject && facts.attempts < MOST_ATTEMPTS;
 }

@@ -4,6 +4,7 @@ import {
   decideRenewal,
   exceedsPlan,
   isRenewedBy,
+  mayTryAgain,
   renewalEnd,
   renewed,
   spreadOf,
@@ -151,6 +152,14 @@ describe('a renewal that ends without money', () => {
       isVoid: true,
       subscription: { again: now },
     });
+  });
+
+  test('it is tried again with a method, without an object at the provider, and five times at most', () => {
+    const facts = { hasMethod: true, hasObject: false, attempts: 4 };
+    expect(mayTryAgain(facts)).toBe(true);
+    expect(mayTryAgain({ ...facts, attempts: 5 })).toBe(false);
+    expect(mayTryAgain({ ...facts, hasMethod: false })).toBe(false);
+    expect(mayTryAgain({ ...facts, hasObject: true })).toBe(false);
   });
 
   test('given up, or of a subscription that is over, it is owed no more', () => {
