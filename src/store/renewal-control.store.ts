@@ -2,6 +2,9 @@
 import { statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
+/** What runs a statement at an instant: a unit of work, or a command's own connection. */
+export type Runner = Pick<UnitOfWork, 'run' | 'now'>;
+
 const READ_SWITCH = statement<[number], { isStopped: boolean; reason: string | null; changedBy: string; databaseNow: Date }>(
   'read_renewal_switch',
   `select coalesce(s.is_stopped, false) as "isStopped", s.reason, coalesce(s.changed_by, '') as "changedBy", clock_timestamp() as "databaseNow"
@@ -31,11 +34,41 @@ const SET_SWITCH = statement<[number, boolean, string | null, string, Date], nev
 
 /** Stops renewals, or lets them go on; every worker sees it before its next claim. */
 export async function setRenewalSwitch(
-  uow: UnitOfWork,
+  uow: Runner,
   providerAccountId: number,
   to: { isStopped: boolean; reason: string | null; changedBy: string },
 ): Promise<void> {
   await uow.run(SET_SWITCH, [providerAccountId, to.isStopped, to.reason, to.changedBy, uow.now]);
+}
+
+const READ_STATUS = statement<[number, Date], RenewalStatus>(
+  'read_renewal_status',
+  `select coalesce(s.is_stopped, false) as "isStopped", s.reason, s.changed_by as "changedBy", coalesce(h.planned, 0) as planned,
+     coalesce(h.charged, 0) as charged,
+     (select count(*)::int from subscription where next_action_at <= $2 and status = 'active' and not cancel_at_period_end) as due,
+     (select count(*)::int from payment_attempt where next_action_at <= $2 and status = 'created' and cause = 'renewal') as unsent
+   from (select) one
+   left join renewal_switch s on s.provider_account_id = $1
+   left join renewal_hour h on h.provider_account_id = $1 and h.hour = date_trunc('hour', $2::timestamptz, 'UTC')`,
+);
+
+/** How renewals stand, for a person. */
+export interface RenewalStatus {
+  isStopped: boolean;
+  reason: string | null;
+  changedBy: string | null;
+  /** Of the present hour. */
+  planned: number;
+  charged: number;
+  /** Not billed yet. */
+  due: number;
+  /** Billed, and their time has come. */
+  unsent: number;
+}
+
+/** How renewals stand now. */
+export async function readRenewalStatus(runner: Runner, providerAccountId: number): Promise<RenewalStatus | null> {
+  return (await runner.run(READ_STATUS, [providerAccountId, runner.now]))[0] ?? null;
 }
 
 const READ_HOUR = statement<[number, Date], { planned: number; charged: number }>(

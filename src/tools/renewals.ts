@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { STRIPE_ACCOUNT_ID } from '../main/assemble.js';
 import { fail } from '../platform/run-process.js';
 import { loadDotEnv } from '../platform/settings.js';
+import { readRenewalStatus, setRenewalSwitch, type Runner } from '../store/renewal-control.store.js';
 import { withConnection } from './with-connection.js';
 
 const program = new Command('renewals').description(
@@ -12,17 +13,13 @@ program
   .command('status')
   .description('prints whether renewals run, and how the present hour stands')
   .action(() =>
-    withConnection(async ({ client, now }) => {
-      const { rows } = await client.query<Status>(STATUS, [STRIPE_ACCOUNT_ID, now]);
-      const [status] = rows;
+    withRunner(async (runner) => {
+      const status = await readRenewalStatus(runner, STRIPE_ACCOUNT_ID);
       if (!status) return;
+      const { isStopped, changedBy, reason, planned, charged, due, unsent } = status;
+      console.log(isStopped ? `Renewals are stopped by ${changedBy}: ${reason ?? 'no reason given'}.` : 'Renewals run.');
       console.log(
-        status.is_stopped
-          ? `Renewals are stopped by ${status.changed_by}: ${status.reason ?? 'no reason given'}.`
-          : 'Renewals run.',
-      );
-      console.log(
-        `This hour: ${status.planned ?? 0} planned, ${status.charged ?? 0} charged. Due and not billed: ${status.due}; billed and not sent: ${status.unsent}.`,
+        `This hour: ${planned} planned, ${charged} charged. Due and not billed: ${due}; billed and not sent: ${unsent}.`,
       );
     }),
   );
@@ -40,34 +37,15 @@ program
   .requiredOption('--by <name>', 'who starts them')
   .action((options: { by: string }) => turn(false, options.by, null));
 
-interface Status {
-  is_stopped: boolean;
-  reason: string | null;
-  changed_by: string | null;
-  planned: number | null;
-  charged: number | null;
-  due: number;
-  unsent: number;
+async function turn(isStopped: boolean, changedBy: string, reason: string | null): Promise<void> {
+  await withRunner((runner) => setRenewalSwitch(runner, STRIPE_ACCOUNT_ID, { isStopped, reason, changedBy }));
+  console.log(isStopped ? 'Renewals are stopped.' : 'Renewals run.');
 }
 
-const STATUS = `
-  select coalesce(s.is_stopped, false) as is_stopped, s.reason, s.changed_by, h.planned, h.charged,
-    (select count(*)::int from subscription where next_action_at <= $2 and status = 'active' and not cancel_at_period_end) as due,
-    (select count(*)::int from payment_attempt where next_action_at <= $2 and status = 'created' and cause = 'renewal') as unsent
-  from (select) one
-  left join renewal_switch s on s.provider_account_id = $1
-  left join renewal_hour h on h.provider_account_id = $1 and h.hour = date_trunc('hour', $2::timestamptz)`;
-
-async function turn(isStopped: boolean, by: string, reason: string | null): Promise<void> {
-  await withConnection(async ({ client, now }) => {
-    await client.query(
-      `insert into renewal_switch (provider_account_id, is_stopped, reason, changed_by, changed_at) values ($1, $2, $3, $4, $5)
-       on conflict (provider_account_id) do update set is_stopped = excluded.is_stopped, reason = excluded.reason,
-         changed_by = excluded.changed_by, changed_at = excluded.changed_at`,
-      [STRIPE_ACCOUNT_ID, isStopped, reason, by, now],
-    );
-    console.log(isStopped ? 'Renewals are stopped.' : 'Renewals run.');
-  });
+function withRunner(work: (runner: Runner) => Promise<void>): Promise<void> {
+  return withConnection(({ client, now }) =>
+    work({ now, run: async (what, params) => (await client.query(what.text, [...params])).rows }),
+  );
 }
 
 loadDotEnv();

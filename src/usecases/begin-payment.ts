@@ -1,6 +1,5 @@
 /** The first unit of work of every payment: what is owed and the decision to collect it, written and committed before any call. */
 import {
-  publicId,
   type InvoiceId,
   type PaymentIntentId,
   type PaymentMethodId,
@@ -11,14 +10,13 @@ import {
 } from '../domain/ids.js';
 import { invoiceFinalized } from '../domain/ledger/journals.js';
 import { SAFETY_NET_MS } from '../domain/payment/schedule.js';
-import { canonicalJson, sha256 } from '../platform/json.js';
 import { insertInvoice, type NewInvoice } from '../store/invoices.store.js';
 import { postJournal } from '../store/ledger.store.js';
 import { insertFirstAttempt } from '../store/payments.store.js';
 import type { PaymentMethodRow } from '../store/payment-methods.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
-import type { ChargeRequest } from '../ports/provider.js';
 import type { Cashier } from './cashier.js';
+import { chargeKey, chargeRequest, fingerprintOf } from './charge-request.js';
 
 /** A payment about to be begun. */
 export interface PaymentPlan {
@@ -57,7 +55,7 @@ export async function beginPayment(uow: UnitOfWork, cashier: Cashier, plan: Paym
     effectiveAt: uow.now,
     providerAccountId: provider.accountId,
   });
-  const request: ChargeRequest = {
+  const request = chargeRequest({
     idempotencyKey: chargeKey(env, ids.transaction),
     amountMinor,
     currency,
@@ -65,10 +63,9 @@ export async function beginPayment(uow: UnitOfWork, cashier: Cashier, plan: Paym
     methodObjectId: plan.method.providerObjectId,
     isOffSession: false,
     returnUrl: plan.returnUrl,
-    intentRef: publicId('pin', ids.intent),
-    invoiceRef: publicId('inv', ids.invoice),
-    env,
-  };
+    intentId: ids.intent,
+    invoiceId: ids.invoice,
+  });
   await insertFirstAttempt(uow, {
     intentId: ids.intent,
     id: ids.transaction,
@@ -86,14 +83,4 @@ export async function beginPayment(uow: UnitOfWork, cashier: Cashier, plan: Paym
     requestFingerprint: fingerprintOf(request),
     nextActionAt: new Date(uow.now.getTime() + SAFETY_NET_MS),
   });
-}
-
-/** Key of a charge: of the attempt's id alone, never of time, card, token or user text. */
-export function chargeKey(env: string, attemptId: TransactionId): string {
-  return `att:${env}:${publicId('txn', attemptId)}`;
-}
-
-/** Hash of the exact request: a request that was rebuilt differently must not go out under the old key. */
-export function fingerprintOf(request: ChargeRequest): Buffer {
-  return sha256(canonicalJson({ ...request }));
 }

@@ -3,7 +3,7 @@
  * collect it. Collecting: attempts whose time has come are claimed, sent, and their successes written many at a time. Whatever is not a plain
  * success takes the road of every other payment, so there is one way for each outcome and a crash anywhere leaves rows that the resolver ends.
  */
-import { makeId, publicId, type PriceId } from '../domain/ids.js';
+import { makeId, type PriceId } from '../domain/ids.js';
 import { invoiceFinalized, paymentSucceeded, providerFee, type Movement } from '../domain/ledger/journals.js';
 import { CALL_TIMEOUT_MS, LEASE_MS } from '../domain/payment/schedule.js';
 import { decideRenewal, isRenewedBy, renewed, spreadOf, unpaid, type DuePeriod } from '../domain/subscription/renewal.js';
@@ -38,8 +38,8 @@ import {
 import { countCharged, slowCallsDown } from '../store/renewal-control.store.js';
 import { changeSubscription, loadSubscription } from '../store/subscriptions.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
-import { chargeKey, fingerprintOf } from './begin-payment.js';
 import { mayStillSend, newId, own, SYSTEM, type Cashier } from './cashier.js';
+import { chargeKey, fingerprintOf, renewalRequest } from './charge-request.js';
 import { retryRenewal } from './retry-renewal.js';
 import { readPayment, recordPayment, sendPayment } from './send-payment.js';
 
@@ -158,18 +158,15 @@ function billOf(uow: UnitOfWork, cashier: Cashier, options: RenewalOptions, row:
     attemptId: newId(cashier, 'txn', row.bucket),
   };
   const idempotencyKey = chargeKey(cashier.env, ids.attemptId);
-  const request: ChargeRequest = {
+  const request = renewalRequest({
     idempotencyKey,
     amountMinor: row.amount,
     currency: row.currency,
     customerObjectId: row.customerObjectId ?? '',
     methodObjectId: row.methodObjectId ?? '',
-    isOffSession: true,
-    returnUrl: null,
-    intentRef: publicId('pin', ids.intentId),
-    invoiceRef: publicId('inv', ids.invoiceId),
-    env: cashier.env,
-  };
+    intentId: ids.intentId,
+    invoiceId: ids.invoiceId,
+  });
   const sendAt = new Date(period.start.getTime() + spreadOf(row.id, options.spreadMs));
   return {
     bucket: row.bucket,
@@ -291,7 +288,7 @@ export function makeCollector(cashier: Cashier, forEach: ForEach): Collector {
   async function send(renewal: Claimed): Promise<void> {
     // Too late to send: the lease may be over when it arrives. The resolver finds the row.
     if (!mayStillSend(cashier, renewal.claimedAtMs)) return;
-    const called = await cashier.provider.charge(requestOf(cashier, renewal));
+    const called = await cashier.provider.charge(requestOf(renewal));
     cashier.events.providerCalled('charge', called.kind);
     if (called.kind === 'not_now' && called.reason === 'rate_limited') await goSlower(cashier, called.retryAfterMs);
     if (called.kind === 'fact' && isPlain(called.fact, renewal) && (await settle({ renewal, fact: called.fact }))) {
@@ -369,19 +366,9 @@ async function claim(
   };
 }
 
-function requestOf(cashier: Cashier, renewal: SentRenewal): ChargeRequest {
-  return {
-    idempotencyKey: renewal.idempotencyKey,
-    amountMinor: renewal.amount,
-    currency: renewal.currency,
-    customerObjectId: renewal.customerObjectId,
-    methodObjectId: renewal.methodObjectId,
-    isOffSession: true,
-    returnUrl: null,
-    intentRef: publicId('pin', renewal.intentId),
-    invoiceRef: publicId('inv', renewal.invoiceId),
-    env: cashier.env,
-  };
+function requestOf(renewal: SentRenewal): ChargeRequest {
+  const { idempotencyKey, amount, currency, customerObjectId, methodObjectId, intentId, invoiceId } = renewal;
+  return renewalRequest({ idempotencyKey, amountMinor: amount, currency, customerObjectId, methodObjectId, intentId, invoiceId });
 }
 
 /** A success as it should be, with its line of the provider's books in the same currency: it may be written with others. */

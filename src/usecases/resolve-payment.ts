@@ -10,8 +10,8 @@ import { changeAttempt, type TransactionCause } from '../store/payments.store.js
 import { isMentioned } from '../store/provider.store.js';
 import { inTx } from '../store/unit-of-work.js';
 import { endNotExecuted } from './apply-payment-fact.js';
-import { fingerprintOf } from './begin-payment.js';
 import { mayStillAsk, mayStillSend, own, type Cashier } from './cashier.js';
+import { fingerprintOf } from './charge-request.js';
 import {
   holdsClaim,
   readPayment,

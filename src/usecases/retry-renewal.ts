@@ -1,14 +1,13 @@
-import { publicId, type InvoiceId, type PaymentIntentId, type PaymentMethodId } from '../domain/ids.js';
+import { type InvoiceId, type PaymentIntentId, type PaymentMethodId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { isEnd, type AttemptStatus } from '../domain/payment/attempt.js';
 import { mayTryAgain, unpaid } from '../domain/subscription/renewal.js';
-import type { ChargeRequest } from '../ports/provider.js';
 import { insertAttempt, loadLatestAttempt, loadLiveIntent } from '../store/payments.store.js';
 import { putOffRenewals, type RenewalRow } from '../store/renewals.store.js';
 import { changeSubscription, loadSubscription } from '../store/subscriptions.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
-import { chargeKey, fingerprintOf } from './begin-payment.js';
 import { newId, type Cashier } from './cashier.js';
+import { chargeKey, fingerprintOf, renewalRequest } from './charge-request.js';
 
 /**
  * A further attempt for a period that is billed already, whose last attempt was surely not carried out: a new key for the same decision to
@@ -34,19 +33,15 @@ export async function retryRenewal(uow: UnitOfWork, cashier: Cashier, row: Renew
     return;
   }
   const id = newId(cashier, 'txn', row.bucket);
-  const request: ChargeRequest = {
+  const request = renewalRequest({
     idempotencyKey: chargeKey(cashier.env, id),
     amountMinor: intent.amount,
     currency: intent.currency,
     customerObjectId,
     methodObjectId,
-    isOffSession: true,
-    returnUrl: null,
-    // Ids of rows are ids of their kind.
-    intentRef: publicId('pin', intent.id as PaymentIntentId),
-    invoiceRef: publicId('inv', invoiceId),
-    env: cashier.env,
-  };
+    intentId: intent.id,
+    invoiceId,
+  });
   invariant(last.cause === 'renewal', 'only renewals are tried again', { id: last.id });
   await insertAttempt(uow, {
     id,

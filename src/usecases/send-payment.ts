@@ -27,6 +27,7 @@ import { loadSubscription } from '../store/subscriptions.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { applyPaymentFact, endNeverSent, endNotExecuted, type Applied, type OpenPayment } from './apply-payment-fact.js';
 import { findingId, mayStillSend, own, type Cashier } from './cashier.js';
+import { chargeRequest, envOfKey } from './charge-request.js';
 
 /** Which payment, and whose. */
 export interface PaymentRef {
@@ -129,7 +130,7 @@ export async function rebuildRequest(
   invariant(method !== null && customerObjectId !== null, 'an attempt has a method and a customer at the provider', {
     id: attempt.id,
   });
-  return {
+  return chargeRequest({
     idempotencyKey: attempt.idempotencyKey,
     amountMinor: attempt.amount,
     currency: attempt.currency,
@@ -137,17 +138,9 @@ export async function rebuildRequest(
     methodObjectId: method.providerObjectId,
     isOffSession: attempt.isOffSession,
     returnUrl: attempt.returnUrl,
-    intentRef: publicId('pin', intent.id),
-    invoiceRef: publicId('inv', intent.invoiceId),
-    env: envOfKey(attempt.idempotencyKey),
-  };
-}
-
-/** The cell that made an attempt stands in its key: another cell that takes over must send the same. */
-function envOfKey(key: string): string {
-  const env = key.split(':')[1];
-  invariant(env !== undefined, 'a key names its cell', { key });
-  return env;
+    intentId: intent.id,
+    invoiceId: intent.invoiceId,
+  });
 }
 
 /**

@@ -137,6 +137,18 @@ test('a renewal whose event comes before its own answer is recorded once', async
   await expectBooksOfProvider(world);
 });
 
+test('a renewal that another cell takes over goes out as it was billed, and again by whoever finds it', async () => {
+  await bill();
+  await world.fault({ operation: 'payment_intents.create', kind: 'error_after', count: 1 });
+  await collect({ ...world.worker, env: 'elsewhere' });
+  await world.clearFaults();
+  await settle();
+  expect(await kept()).toEqual([800, 800]);
+  const intents = await paymentsOf(world, actor);
+  expect(new Set(intents.map(({ metadata }) => metadata['env']))).toEqual(new Set([world.worker.env]));
+  expect(await world.query(`select kind from recon_finding where status = 'open'`)).toEqual([]);
+});
+
 test('a cancellation while the call is under way gives the money back in full', async () => {
   await bill();
   const { cashier, call } = holding(world.worker, 'charge');
