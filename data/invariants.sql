@@ -83,10 +83,10 @@ select bucket, id from payment_attempt where status = 'canceled' and sent_at is 
 
 -- name: i16_invoice_receivable -- Paid, void and uncollectible invoices owe nothing; open ones owe something, at most their total.
 with owed as (select e.bucket, e.invoice_id, sum(e.amount) v from ledger_entry e join ledger_account a on a.id = e.account_id where a.code = 'customer_receivable' and e.invoice_id is not null group by 1, 2)
-select i.bucket, i.id from invoice i left join owed r on r.bucket = i.bucket and r.invoice_id = i.id where (i.status in ('paid', 'void', 'uncollectible') and coalesce(r.v, 0) <> 0) or (i.status = 'open' and (coalesce(r.v, 0) <= 0 or r.v > i.total));
+select i.bucket, i.id from invoice i left join owed r on r.bucket = i.bucket and r.invoice_id = i.id where (i.status in ('paid', 'void', 'uncollectible') and coalesce(r.v, 0) <> 0) or (i.status = 'open' and (coalesce(r.v, 0) <= 0 or r.v > i.total + i.debit_collected));
 
--- name: i17_paid_has_reason -- A paid invoice has a succeeded intent or was settled by credit.
-select i.bucket, i.id from invoice i where i.status = 'paid' and i.credit_applied < i.total and not exists (select from payment_intent p where p.bucket = i.bucket and p.invoice_id = i.id and p.status = 'succeeded');
+-- name: i17_paid_has_reason -- A paid invoice has a succeeded intent or was settled by the balance.
+select i.bucket, i.id from invoice i where i.status = 'paid' and i.credit_applied + i.carried < i.total and not exists (select from payment_intent p where p.bucket = i.bucket and p.invoice_id = i.id and p.status = 'succeeded');
 
 -- name: i18_charge_posted_once -- Each charge that ever succeeded has one payment_succeeded movement of its amount.
 select t.bucket, t.id from transaction t join payment_attempt a on a.bucket = t.bucket and a.id = t.id and a.status in ('succeeded', 'late_failed')
@@ -111,7 +111,7 @@ select currency from (select e.currency, sum(e.amount) v from ledger_entry e joi
 select currency from (select e.currency, sum(e.amount) v from ledger_entry e join ledger_account a on a.id = e.account_id where a.code = 'disputes_held' group by 1
   union all select currency, -sum(amount) from dispute where is_withdrawn and status in ('open', 'under_review') group by 1) x group by 1 having sum(v) <> 0;
 
--- name: i24_credit_tie -- Each customer's credit balance equals the ledger's (never negative: CHECK).
+-- name: i24_credit_tie -- Each customer's credit balance equals the ledger's; below zero the customer owes it.
 select user_id, currency from (select e.bucket, e.user_id, e.currency, sum(e.amount) v from ledger_entry e join ledger_account a on a.id = e.account_id where a.code = 'customer_credit' group by 1, 2, 3
   union all select bucket, user_id, currency, balance from customer_credit) x group by bucket, user_id, currency having sum(v) <> 0;
 

@@ -5,7 +5,22 @@
 declare const brand: unique symbol;
 
 /** Prefixes of public ids; fixed for ever. `pin` (payment intent) appears in provider metadata only. */
-export const ID_PREFIXES = ['tier', 'price', 'prod', 'sub', 'txn', 'pur', 'inv', 'pm', 'set', 'whe', 'aud', 'pin'] as const;
+export const ID_PREFIXES = [
+  'tier',
+  'price',
+  'prod',
+  'sub',
+  'txn',
+  'pur',
+  'inv',
+  'pm',
+  'set',
+  'whe',
+  'aud',
+  'pin',
+  'gift',
+  'cpn',
+] as const;
 export type IdPrefix = (typeof ID_PREFIXES)[number];
 
 /** A UUID known to name an object of this kind. */
@@ -22,6 +37,8 @@ export type SetupId = Id<'set'>;
 export type WebhookEventId = Id<'whe'>;
 export type AuditEntryId = Id<'aud'>;
 export type PaymentIntentId = Id<'pin'>;
+export type GiftId = Id<'gift'>;
+export type CouponId = Id<'cpn'>;
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const [DASH, DIGIT_ZERO, LETTER_A] = [45, 48, 97]; // codes of -, 0 and a

@@ -6,11 +6,24 @@ import {
   ProductRow,
   PriceRow,
   LedgerAccountRow,
+  TaxRateRow,
+  CouponRow,
 } from './catalogue.entity.js';
 import { CustomerRow, ProviderCustomerRow, IdempotencyKeyRow, CustomerCreditRow } from './customer.entity.js';
 import { PaymentMethodRow, PaymentMethodSetupRow } from './payment-method.entity.js';
-import { SubscriptionRow, SubscriptionEventRow, PurchaseRow, EntitlementGrantRow } from './subscription.entity.js';
-import { InvoiceRow, InvoiceLineRow, RevenueScheduleRow } from './invoice.entity.js';
+import {
+  SubscriptionRow,
+  SubscriptionEventRow,
+  PurchaseRow,
+  EntitlementGrantRow,
+  CouponRedemptionRow,
+  CouponUsageRow,
+  TrialUseRow,
+  ConsentRow,
+  NoticeRow,
+} from './subscription.entity.js';
+import { GiftRow, GiftReceivedRow } from './gift.entity.js';
+import { InvoiceRow, InvoiceLineRow, RevenueScheduleRow, CreditNoteRow } from './invoice.entity.js';
 import {
   PaymentIntentRow,
   PaymentAttemptRow,
@@ -33,6 +46,8 @@ export const ENTITIES = [
   ProductRow,
   PriceRow,
   LedgerAccountRow,
+  TaxRateRow,
+  CouponRow,
   CustomerRow,
   ProviderCustomerRow,
   IdempotencyKeyRow,
@@ -43,9 +58,17 @@ export const ENTITIES = [
   SubscriptionEventRow,
   PurchaseRow,
   EntitlementGrantRow,
+  CouponRedemptionRow,
+  CouponUsageRow,
+  TrialUseRow,
+  ConsentRow,
+  NoticeRow,
+  GiftRow,
+  GiftReceivedRow,
   InvoiceRow,
   InvoiceLineRow,
   RevenueScheduleRow,
+  CreditNoteRow,
   PaymentIntentRow,
   PaymentAttemptRow,
   RefundRow,

@@ -76,3 +76,26 @@ export class LedgerAccountRow {
   @Column({ name: 'currency', type: 'text' }) currency!: string;
   @Column({ name: 'provider_account_id', type: 'smallint', nullable: true }) providerAccountId!: number | null;
 }
+
+/** A row of tax_rate: the rate from a day on. */
+@Entity({ name: 'tax_rate' })
+export class TaxRateRow {
+  @PrimaryColumn({ name: 'country', type: 'text' }) country!: string;
+  @PrimaryColumn({ name: 'region', type: 'text' }) region!: string;
+  @PrimaryColumn({ name: 'tax_code', type: 'text' }) taxCode!: string;
+  @PrimaryColumn({ name: 'valid_from', type: 'text' }) validFrom!: string;
+  @Column({ name: 'rate_ppm', type: 'integer' }) ratePpm!: number;
+}
+
+/** A row of coupon. */
+@Entity({ name: 'coupon' })
+export class CouponRow {
+  @PrimaryColumn({ name: 'id', type: 'uuid' }) id!: string;
+  @Column({ name: 'code', type: 'text' }) code!: string;
+  @Column({ name: 'percent_off_bps', type: 'integer', nullable: true }) percentOffBps!: number | null;
+  @Column({ name: 'amounts_off', type: 'jsonb', nullable: true }) amountsOff!: Record<string, number> | null;
+  @Column({ name: 'duration_periods', type: 'smallint', nullable: true }) durationPeriods!: number | null;
+  @Column({ name: 'interval_units', type: 'text', array: true }) intervalUnits!: string[];
+  @Column({ name: 'redeem_by', type: 'timestamptz', nullable: true }) redeemBy!: Date | null;
+  @Column({ name: 'max_redemptions', type: 'integer', nullable: true }) maxRedemptions!: number | null;
+}

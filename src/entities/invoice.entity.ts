@@ -19,6 +19,8 @@ export class InvoiceRow {
   @Column({ name: 'tax', type: 'bigint' }) tax!: bigint;
   @Column({ name: 'total', type: 'bigint', nullable: true, insert: false, update: false }) total!: bigint | null;
   @Column({ name: 'credit_applied', type: 'bigint' }) creditApplied!: bigint;
+  @Column({ name: 'carried', type: 'bigint' }) carried!: bigint;
+  @Column({ name: 'debit_collected', type: 'bigint' }) debitCollected!: bigint;
   @Column({ name: 'status', type: 'text' }) status!: string;
   @Column({ name: 'number', type: 'text', nullable: true }) number!: string | null;
   @Column({ name: 'finalized_at', type: 'timestamptz', nullable: true }) finalizedAt!: Date | null;
@@ -40,6 +42,7 @@ export class InvoiceLineRow {
   @Column({ name: 'tax', type: 'bigint' }) tax!: bigint;
   @Column({ name: 'tax_rate_ppm', type: 'integer' }) taxRatePpm!: number;
   @Column({ name: 'credited', type: 'bigint' }) credited!: bigint;
+  @Column({ name: 'credited_tax', type: 'bigint' }) creditedTax!: bigint;
   @Column({ name: 'period_start', type: 'timestamptz', nullable: true }) periodStart!: Date | null;
   @Column({ name: 'period_end', type: 'timestamptz', nullable: true }) periodEnd!: Date | null;
   @Column({ name: 'is_proration', type: 'boolean' }) isProration!: boolean;
@@ -58,4 +61,19 @@ export class RevenueScheduleRow {
   @Column({ name: 'ends_on', type: 'text' }) endsOn!: string;
   @Column({ name: 'stopped_on', type: 'text', nullable: true }) stoppedOn!: string | null;
   @Column({ name: 'reversed', type: 'bigint' }) reversed!: bigint;
+}
+
+/** A row of credit_note. */
+@Entity({ name: 'credit_note' })
+export class CreditNoteRow {
+  @PrimaryColumn({ name: 'bucket', type: 'smallint' }) bucket!: number;
+  @PrimaryColumn({ name: 'id', type: 'uuid' }) id!: string;
+  @Column({ name: 'user_id', type: 'text' }) userId!: string;
+  @Column({ name: 'invoice_id', type: 'uuid' }) invoiceId!: string;
+  @Column({ name: 'position', type: 'smallint' }) position!: number;
+  @Column({ name: 'number', type: 'text', nullable: true }) number!: string | null;
+  @Column({ name: 'net', type: 'bigint' }) net!: bigint;
+  @Column({ name: 'tax', type: 'bigint' }) tax!: bigint;
+  @Column({ name: 'reason', type: 'text' }) reason!: string;
+  @Column({ name: 'refund_id', type: 'uuid', nullable: true }) refundId!: string | null;
 }

@@ -76,3 +76,58 @@ export class EntitlementGrantRow {
   @Column({ name: 'expires_at', type: 'timestamptz', nullable: true }) expiresAt!: Date | null;
   @Column({ name: 'revoked_at', type: 'timestamptz', nullable: true }) revokedAt!: Date | null;
 }
+
+/** A row of coupon_redemption: a coupon at work on a subscription, or one that was. */
+@Entity({ name: 'coupon_redemption' })
+export class CouponRedemptionRow {
+  @PrimaryColumn({ name: 'bucket', type: 'smallint' }) bucket!: number;
+  @PrimaryColumn({ name: 'id', type: 'uuid' }) id!: string;
+  @Column({ name: 'user_id', type: 'text' }) userId!: string;
+  @Column({ name: 'coupon_id', type: 'uuid' }) couponId!: string;
+  @Column({ name: 'subscription_id', type: 'uuid' }) subscriptionId!: string;
+  @Column({ name: 'periods_left', type: 'smallint', nullable: true }) periodsLeft!: number | null;
+  @Column({ name: 'ended_at', type: 'timestamptz', nullable: true }) endedAt!: Date | null;
+}
+
+/** A row of coupon_usage: how often a limited coupon was claimed, by everybody. */
+@Entity({ name: 'coupon_usage' })
+export class CouponUsageRow {
+  @PrimaryColumn({ name: 'bucket', type: 'smallint' }) bucket!: number;
+  @PrimaryColumn({ name: 'coupon_id', type: 'uuid' }) couponId!: string;
+  @Column({ name: 'redeemed', type: 'integer' }) redeemed!: number;
+  @Column({ name: 'max_redemptions', type: 'integer' }) maxRedemptions!: number;
+}
+
+/** A row of trial_use: a mark of a person that has had its trial in a group of tiers. */
+@Entity({ name: 'trial_use' })
+export class TrialUseRow {
+  @PrimaryColumn({ name: 'bucket', type: 'smallint' }) bucket!: number;
+  @PrimaryColumn({ name: 'identity', type: 'text' }) identity!: string;
+  @PrimaryColumn({ name: 'tier_group', type: 'text' }) tierGroup!: string;
+  @Column({ name: 'subscription_id', type: 'uuid' }) subscriptionId!: string;
+}
+
+/** A row of consent. */
+@Entity({ name: 'consent' })
+export class ConsentRow {
+  @PrimaryColumn({ name: 'bucket', type: 'smallint' }) bucket!: number;
+  @PrimaryColumn({ name: 'id', type: 'uuid' }) id!: string;
+  @Column({ name: 'user_id', type: 'text' }) userId!: string;
+  @Column({ name: 'subscription_id', type: 'uuid' }) subscriptionId!: string;
+  @Column({ name: 'text_version', type: 'text' }) textVersion!: string;
+  @Column({ name: 'ip_hash', type: 'bytea', nullable: true }) ipHash!: Buffer | null;
+}
+
+/** A row of notice. */
+@Entity({ name: 'notice' })
+export class NoticeRow {
+  @PrimaryColumn({ name: 'bucket', type: 'smallint' }) bucket!: number;
+  @PrimaryColumn({ name: 'id', type: 'uuid' }) id!: string;
+  @Column({ name: 'user_id', type: 'text' }) userId!: string;
+  @Column({ name: 'subscription_id', type: 'uuid', nullable: true }) subscriptionId!: string | null;
+  @Column({ name: 'kind', type: 'text' }) kind!: string;
+  @Column({ name: 'due_at', type: 'timestamptz' }) dueAt!: Date;
+  @Column({ name: 'sent_at', type: 'timestamptz', nullable: true }) sentAt!: Date | null;
+  @Column({ name: 'message_id', type: 'text', nullable: true }) messageId!: string | null;
+  @Column({ name: 'next_action_at', type: 'timestamptz', nullable: true }) nextActionAt!: Date | null;
+}

@@ -1,4 +1,4 @@
-import { bucketOf, type InvoiceId, type PriceId, type PurchaseId, type SubscriptionId } from '../domain/ids.js';
+import { bucketOf, type GiftId, type InvoiceId, type PurchaseId, type SubscriptionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { InvoiceRow, RevenueScheduleRow } from '../entities/invoice.entity.js';
 import { entityStatement, statement } from './statement.js';
@@ -6,26 +6,52 @@ import type { UnitOfWork } from './unit-of-work.js';
 
 export type { InvoiceRow, RevenueScheduleRow };
 
-/** What is owed, with its one line. */
+/** A line of a new invoice. Amounts in minor units; those of what is given back are negative. */
+export interface NewInvoiceLine {
+  priceId: string;
+  description: string;
+  /** Net of coupon and tax. */
+  netMinor: bigint;
+  discountMinor: bigint;
+  taxMinor: bigint;
+  /** Parts per million. */
+  ratePpm: number;
+  /** The time it covers; null for what is bought once. */
+  covers: { start: Date; end: Date } | null;
+  isProration: boolean;
+}
+
+/** What an invoice is for. */
+export type InvoicePurpose =
+  | {
+      kind: 'period';
+      subscriptionId: SubscriptionId;
+      epoch: number;
+      periodNumber: number;
+      periodStart: Date;
+      periodEnd: Date;
+    }
+  /** A change of tier: the rest of the period, or the first period of a new epoch. */
+  | { kind: 'change'; subscriptionId: SubscriptionId; epoch: number; periodStart: Date; periodEnd: Date }
+  | { kind: 'purchase'; purchaseId: PurchaseId }
+  | { kind: 'gift'; giftId: GiftId };
+
+/** What is owed, with its lines; their sums are the invoice. Amounts in minor units. */
 export interface NewInvoice {
   id: InvoiceId;
   userId: string;
   currency: string;
-  netMinor: bigint;
-  priceId: PriceId;
-  description: string;
-  for:
-    | {
-        kind: 'period';
-        subscriptionId: SubscriptionId;
-        epoch: number;
-        periodNumber: number;
-        periodStart: Date;
-        periodEnd: Date;
-        startsOn: string;
-        endsOn: string;
-      }
-    | { kind: 'purchase'; purchaseId: PurchaseId };
+  lines: readonly NewInvoiceLine[];
+  /** Of the total, paid from the balance. */
+  creditAppliedMinor: bigint;
+  /** Of the total, too small to be charged: waits in the balance. */
+  carriedMinor: bigint;
+  /** Owed from before and collected beside the total. */
+  debitCollectedMinor: bigint;
+  status: 'open' | 'paid';
+  for: InvoicePurpose;
+  /** Days that earn the net: the first, and the one after the last; null: earned at once. */
+  earned: { startsOn: string; endsOn: string } | null;
 }
 
 const ADD_INVOICE = statement<
@@ -36,25 +62,34 @@ const ADD_INVOICE = statement<
     kind: string,
     subscriptionId: string | null,
     purchaseId: string | null,
+    giftId: string | null,
     epoch: number | null,
     periodNumber: number | null,
     periodStart: Date | null,
     periodEnd: Date | null,
     currency: string,
-    net: bigint,
+    creditApplied: bigint,
+    carried: bigint,
+    debitCollected: bigint,
+    status: string,
     at: Date,
-    description: string,
-    priceId: string,
+    lines: string,
   ],
   never
 >(
   'add_invoice',
-  `with invoice as (
-     insert into invoice (bucket, id, user_id, kind, subscription_id, purchase_id, epoch, period_number, period_start, period_end,
-       currency, net, tax, status, finalized_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 'open', $13))
-   insert into invoice_line (bucket, invoice_id, position, user_id, description, price_id, amount, period_start, period_end)
-   values ($1, $2, 1, $3, $14, $15, $12, $9, $10)`,
+  `with l as materialized (
+     select * from rows from (jsonb_to_recordset($18::jsonb) as ("priceId" uuid, description text, net bigint, discount bigint, tax bigint, rate int,
+       "periodStart" timestamptz, "periodEnd" timestamptz, "isProration" boolean)) with ordinality as l ("priceId", description, net, discount,
+       tax, rate, "periodStart", "periodEnd", "isProration", position))
+   , invoice as (
+     insert into invoice (bucket, id, user_id, kind, subscription_id, purchase_id, gift_id, epoch, period_number, period_start, period_end,
+       currency, net, tax, credit_applied, carried, debit_collected, status, finalized_at, paid_at)
+     select $1, $2, $3, $4::text, $5::uuid, $6::uuid, $7::uuid, $8::int, $9::int, $10::timestamptz, $11::timestamptz, $12, coalesce(sum(net), 0),
+       coalesce(sum(tax), 0), $13, $14, $15, $16::text, $17::timestamptz, case when $16::text = 'paid' then $17::timestamptz end from l)
+   insert into invoice_line (bucket, invoice_id, position, user_id, description, price_id, amount, discount, tax, tax_rate_ppm, period_start,
+     period_end, is_proration)
+   select $1, $2, position, $3, description, "priceId", net, discount, tax, rate, "periodStart", "periodEnd", "isProration" from l`,
 );
 const LOAD_INVOICE = entityStatement<[number, string], InvoiceRow>(
   'load_invoice',
@@ -65,38 +100,53 @@ const CLOSE_INVOICE = statement<[number, string, string, Date | null], never>(
   `update invoice set status = $3, paid_at = $4 where bucket = $1 and id = $2 and status = 'open'`,
 );
 
-/** Writes an open invoice and its line and, for a period with something to earn, its revenue schedule. Tax is 0: no rates are known yet. */
+/** Writes an invoice with its lines and, where its net is earned over days, its revenue schedule. */
 export async function insertInvoice(uow: UnitOfWork, invoice: NewInvoice): Promise<void> {
   const bucket = bucketOf(invoice.id);
-  const { userId, currency } = invoice;
-  const period = invoice.for.kind === 'period' ? invoice.for : null;
+  const { userId, currency, earned } = invoice;
+  const purpose = invoice.for;
+  const period = 'subscriptionId' in purpose ? purpose : null;
+  const lines = invoice.lines.map((line) => ({
+    priceId: line.priceId,
+    description: line.description,
+    net: line.netMinor.toString(),
+    discount: line.discountMinor.toString(),
+    tax: line.taxMinor.toString(),
+    rate: line.ratePpm,
+    periodStart: line.covers?.start ?? null,
+    periodEnd: line.covers?.end ?? null,
+    isProration: line.isProration,
+  }));
   await uow.run(ADD_INVOICE, [
     bucket,
     invoice.id,
     userId,
-    invoice.for.kind,
+    purpose.kind,
     period?.subscriptionId ?? null,
-    invoice.for.kind === 'purchase' ? invoice.for.purchaseId : null,
+    purpose.kind === 'purchase' ? purpose.purchaseId : null,
+    purpose.kind === 'gift' ? purpose.giftId : null,
     period?.epoch ?? null,
-    period?.periodNumber ?? null,
+    purpose.kind === 'period' ? purpose.periodNumber : null,
     period?.periodStart ?? null,
     period?.periodEnd ?? null,
     currency,
-    invoice.netMinor,
+    invoice.creditAppliedMinor,
+    invoice.carriedMinor,
+    invoice.debitCollectedMinor,
+    invoice.status,
     uow.now,
-    invoice.description,
-    invoice.priceId,
+    JSON.stringify(lines),
   ]);
-  if (period) {
+  const netMinor = invoice.lines.reduce((sum, line) => sum + line.netMinor, 0n);
+  if (earned !== null && netMinor > 0n) {
     await uow.manager.insert(RevenueScheduleRow, {
       bucket,
       invoiceId: invoice.id,
       seq: 1,
       userId,
       currency,
-      net: invoice.netMinor,
-      startsOn: period.startsOn,
-      endsOn: period.endsOn,
+      net: netMinor,
+      ...earned,
     });
   }
 }

@@ -5,6 +5,7 @@ import { Absence1700000000002 } from '../../migrations/0002-absence.js';
 import { ListingCursor1700000000003 } from '../../migrations/0003-listing-cursor.js';
 import { LateAppearances1700000000004 } from '../../migrations/0004-late-appearances.js';
 import { Renewals1700000000005 } from '../../migrations/0005-renewals.js';
+import { Lifecycle1700000000006 } from '../../migrations/0006-lifecycle.js';
 import { pgConfig, type DatabaseOptions } from '../platform/database-options.js';
 import { keepPartitions } from './partitions.js';
 
@@ -64,6 +65,7 @@ async function runMigrations(options: DatabaseOptions): Promise<string[]> {
       ListingCursor1700000000003,
       LateAppearances1700000000004,
       Renewals1700000000005,
+      Lifecycle1700000000006,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

@@ -62,6 +62,7 @@ export interface RenewalRow {
   amount: bigint;
   currency: string;
   intervalUnit: string;
+  taxBehavior: string;
   intervalCount: number;
   /** The usable method that is charged, and its token; null without one. */
   methodId: string | null;
@@ -76,7 +77,7 @@ const LOAD_RENEWALS = statement<[number[], string[], number], RenewalRow>(
   `select s.bucket, s.id, s.user_id as "userId", s.status, s.hold, s.cancel_at_period_end as "cancelAtPeriodEnd",
      s.pause_at_period_end as "pauseAtPeriodEnd", s.epoch, s.period_number as "periodNumber", s.period_end as "periodEnd",
      s.anchor_local as "anchorLocal", s.zone, t.name as "tierName", p.id as "priceId", p.amount, p.currency,
-     p.interval_unit as "intervalUnit", p.interval_count as "intervalCount",
+     p.interval_unit as "intervalUnit", p.tax_behavior as "taxBehavior", p.interval_count as "intervalCount",
      coalesce(own.id, usual.id) as "methodId", coalesce(own.provider_object_id, usual.provider_object_id) as "methodObjectId",
      pc.object_id as "customerObjectId", i.id as "openInvoiceId"
    from unnest($1::smallint[], $2::uuid[]) k (bucket, id)

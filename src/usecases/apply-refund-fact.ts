@@ -15,7 +15,7 @@ import {
 } from '../domain/refund/refund.js';
 import { isoDay } from '../domain/time/periods.js';
 import type { RefundFact, RefundRequest } from '../ports/provider.js';
-import { addCredit } from '../store/credit.store.js';
+import { changeCredit } from '../store/credit.store.js';
 import { listSchedules, openSchedule, requireInvoice, stopSchedule } from '../store/invoices.store.js';
 import { listJournal, postJournal } from '../store/ledger.store.js';
 import {
@@ -108,7 +108,7 @@ export async function applyRefundFact(
       movements: refundFailed(refund.amount, refund.currency),
       effectiveAt: back?.occurredAt ?? uow.now,
     });
-    await addCredit(uow, { userId, currency: refund.currency, amountMinor: refund.amount });
+    await changeCredit(uow, { userId, currency: refund.currency, byMinor: refund.amount });
     await finding(uow, cashier, refund, 'refund_failed_late', 0n, 2);
   } else {
     await endWhatWasPaidBack(uow, cashier, charge, refund, cause);

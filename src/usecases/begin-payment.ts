@@ -1,78 +1,49 @@
 /** The first unit of work of every payment: what is owed and the decision to collect it, written and committed before any call. */
-import {
-  type InvoiceId,
-  type PaymentIntentId,
-  type PaymentMethodId,
-  type PriceId,
-  type PurchaseId,
-  type SubscriptionId,
-  type TransactionId,
-} from '../domain/ids.js';
-import { invoiceFinalized } from '../domain/ledger/journals.js';
+import type { PaymentIntentId, PaymentMethodId, TransactionId } from '../domain/ids.js';
+import { invariant } from '../domain/invariant.js';
 import { SAFETY_NET_MS } from '../domain/payment/schedule.js';
-import { insertInvoice, type NewInvoice } from '../store/invoices.store.js';
-import { postJournal } from '../store/ledger.store.js';
 import { insertFirstAttempt } from '../store/payments.store.js';
 import type { PaymentMethodRow } from '../store/payment-methods.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import type { Cashier } from './cashier.js';
 import { chargeKey, chargeRequest, fingerprintOf } from './charge-request.js';
+import { issueInvoice, type InvoicePlan } from './issue-invoice.js';
 
-/** A payment about to be begun. */
-export interface PaymentPlan {
-  ids: { invoice: InvoiceId; intent: PaymentIntentId; transaction: TransactionId };
-  userId: string;
-  amountMinor: bigint;
-  currency: string;
-  priceId: PriceId;
-  description: string;
+/** A payment about to be begun: the invoice, of which something is due, and how it is collected. */
+export interface PaymentPlan extends InvoicePlan {
+  intentId: PaymentIntentId;
+  /** Id of the attempt and of its line of the user's history. */
+  transactionId: TransactionId;
   method: PaymentMethodRow;
   customerObjectId: string;
   returnUrl: string;
-  for: NewInvoice['for'];
-  subscriptionId: SubscriptionId | null;
-  purchaseId: PurchaseId | null;
 }
 
-/** Writes the invoice with its posting, the intent, the attempt and the pending transaction. */
+/** Writes the invoice with its postings, the intent, the attempt and the pending transaction. */
 export async function beginPayment(uow: UnitOfWork, cashier: Cashier, plan: PaymentPlan): Promise<void> {
-  const { ids, userId, currency, amountMinor } = plan;
+  const { id, transactionId, userId, currency } = plan;
   const { provider, env } = cashier;
-  await insertInvoice(uow, {
-    id: ids.invoice,
-    userId,
-    currency,
-    netMinor: amountMinor,
-    priceId: plan.priceId,
-    description: plan.description,
-    for: plan.for,
-  });
-  await postJournal(uow, {
-    sourceId: ids.invoice,
-    movements: invoiceFinalized({ kind: plan.for.kind, netMinor: amountMinor, taxMinor: 0n, currency }),
-    userId,
-    invoiceId: ids.invoice,
-    effectiveAt: uow.now,
-    providerAccountId: provider.accountId,
-  });
+  const amountMinor = plan.sums.dueMinor;
+  invariant(amountMinor > 0n, 'a payment collects something', { id });
+  await issueInvoice(uow, cashier, plan);
   const request = chargeRequest({
-    idempotencyKey: chargeKey(env, ids.transaction),
+    idempotencyKey: chargeKey(env, transactionId),
     amountMinor,
     currency,
     customerObjectId: plan.customerObjectId,
     methodObjectId: plan.method.providerObjectId,
     isOffSession: false,
     returnUrl: plan.returnUrl,
-    intentId: ids.intent,
-    invoiceId: ids.invoice,
+    intentId: plan.intentId,
+    invoiceId: id,
   });
   await insertFirstAttempt(uow, {
-    intentId: ids.intent,
-    id: ids.transaction,
+    intentId: plan.intentId,
+    id: transactionId,
     userId,
-    invoiceId: ids.invoice,
-    subscriptionId: plan.subscriptionId,
-    purchaseId: plan.purchaseId,
+    invoiceId: id,
+    subscriptionId: 'subscriptionId' in plan.for ? plan.for.subscriptionId : null,
+    purchaseId: plan.for.kind === 'purchase' ? plan.for.purchaseId : null,
     amountMinor,
     currency,
     providerAccountId: provider.accountId,

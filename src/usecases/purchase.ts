@@ -1,5 +1,8 @@
 import { decidePurchase } from '../domain/catalogue/purchase.js';
 import type { PriceId, PurchaseId } from '../domain/ids.js';
+import { composeInvoice } from '../domain/invoice/invoice.js';
+import { lineOf } from '../domain/invoice/line.js';
+import type { TaxBehavior } from '../domain/tax/tax.js';
 import { keyBucket } from '../platform/json.js';
 import { loadProviderCustomer, lockCustomer } from '../store/customers.store.js';
 import { loadFirstCharge } from '../store/payments.store.js';
@@ -9,6 +12,7 @@ import { payAndAnswer } from './answer-payment.js';
 import { beginPayment } from './begin-payment.js';
 import { newId, own, refusal, returnUrlOf, type Cashier } from './cashier.js';
 import type { Actor, PurchaseAnswer, PurchaseCommand } from './contract.js';
+import { describedLine } from './issue-invoice.js';
 import { runCommand } from './run-command.js';
 import { methodFor, offered, unusable } from './subscribe.js';
 
@@ -51,19 +55,31 @@ export const purchase =
         if (!found || !method || customerObjectId === null) return [unusable()];
         const { price, product } = found;
         await insertPurchase(uow, { id: ids.purchase, userId, priceId: price.id as PriceId, quantity: command.quantity });
+        const line = lineOf({
+          priceId: price.id,
+          start: uow.now,
+          end: uow.now,
+          listMinor: decision.amount.minor,
+          discountMinor: 0n,
+          currency: price.currency,
+          ratePpm: 0,
+          // Column check: one of these words.
+          taxBehavior: price.taxBehavior as TaxBehavior,
+          isProration: false,
+        });
         await beginPayment(uow, cashier, {
-          ids,
+          id: ids.invoice,
+          intentId: ids.intent,
+          transactionId: ids.transaction,
           userId,
-          amountMinor: decision.amount.minor,
-          currency: decision.amount.currency,
-          priceId: price.id as PriceId,
-          description: product.name,
+          currency: price.currency,
+          lines: [{ ...describedLine(line, product.name), covers: null }],
+          sums: composeInvoice([line], price.currency, 0n),
+          for: { kind: 'purchase', purchaseId: ids.purchase },
+          earnedOver: null,
           method,
           customerObjectId,
           returnUrl,
-          for: { kind: 'purchase', purchaseId: ids.purchase },
-          subscriptionId: null,
-          purchaseId: ids.purchase,
         });
         return [];
       },

@@ -3,9 +3,11 @@
  * collect it. Collecting: attempts whose time has come are claimed, sent, and their successes written many at a time. Whatever is not a plain
  * success takes the road of every other payment, so there is one way for each outcome and a crash anywhere leaves rows that the resolver ends.
  */
-import { makeId, type PriceId } from '../domain/ids.js';
+import { makeId } from '../domain/ids.js';
+import { composeInvoice } from '../domain/invoice/invoice.js';
 import { invoiceFinalized, paymentSucceeded, providerFee, type Movement } from '../domain/ledger/journals.js';
 import { CALL_TIMEOUT_MS, LEASE_MS } from '../domain/payment/schedule.js';
+import { periodLine, type BilledPrice } from '../domain/subscription/proration.js';
 import { decideRenewal, isRenewedBy, renewed, spreadOf, unpaid, type DuePeriod } from '../domain/subscription/renewal.js';
 import type { SubscriptionStatus } from '../domain/subscription/subscription.js';
 import { isoDay, type PeriodUnit } from '../domain/time/periods.js';
@@ -13,8 +15,6 @@ import { gather } from '../platform/gather.js';
 import { keyBucket, sha256 } from '../platform/json.js';
 import type { ForEach } from '../platform/repeat.js';
 import type { ChargeRequest, PaymentFact } from '../ports/provider.js';
-import { insertInvoice } from '../store/invoices.store.js';
-import { postJournal } from '../store/ledger.store.js';
 import {
   countDueAttempts,
   isAnyRenewalDue,
@@ -40,6 +40,7 @@ import { changeSubscription, loadSubscription } from '../store/subscriptions.sto
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { mayStillSend, newId, own, SYSTEM, type Cashier } from './cashier.js';
 import { chargeKey, fingerprintOf, renewalRequest } from './charge-request.js';
+import { describedLine, issueInvoice } from './issue-invoice.js';
 import { retryRenewal } from './retry-renewal.js';
 import { readPayment, recordPayment, sendPayment } from './send-payment.js';
 
@@ -217,17 +218,27 @@ function sourced(
   }));
 }
 
+/** The pinned price as a line needs it. */
+function billedOf(row: RenewalRow): BilledPrice {
+  return {
+    id: row.priceId,
+    amountMinor: row.amount,
+    currency: row.currency,
+    // Column checks: one of these words.
+    intervalUnit: row.intervalUnit as BilledPrice['intervalUnit'],
+    taxBehavior: row.taxBehavior as BilledPrice['taxBehavior'],
+  };
+}
+
 /** Owed, and nothing to charge: the customer is past due until a method is there. */
 async function billWithoutMethod(uow: UnitOfWork, cashier: Cashier, row: RenewalRow, period: DuePeriod): Promise<void> {
-  const invoiceId = newId(cashier, 'inv', row.bucket);
-  await insertInvoice(uow, {
-    id: invoiceId,
+  const line = periodLine(billedOf(row), period, null, 0);
+  await issueInvoice(uow, cashier, {
+    id: newId(cashier, 'inv', row.bucket),
     userId: row.userId,
     currency: row.currency,
-    netMinor: row.amount,
-    // The id of a price's row names nothing else.
-    priceId: row.priceId as PriceId,
-    description: row.tierName,
+    lines: [describedLine(line, row.tierName)],
+    sums: composeInvoice([line], row.currency, 0n),
     for: {
       kind: 'period',
       subscriptionId: row.id,
@@ -235,17 +246,8 @@ async function billWithoutMethod(uow: UnitOfWork, cashier: Cashier, row: Renewal
       periodNumber: period.number,
       periodStart: period.start,
       periodEnd: period.end,
-      startsOn: isoDay(period.start),
-      endsOn: isoDay(period.end),
     },
-  });
-  await postJournal(uow, {
-    sourceId: invoiceId,
-    movements: invoiced(row),
-    userId: row.userId,
-    invoiceId,
-    effectiveAt: uow.now,
-    providerAccountId: cashier.provider.accountId,
+    earnedOver: period,
   });
   const subscription = await loadSubscription(uow, row.id);
   if (!subscription) return;

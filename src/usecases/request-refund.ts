@@ -89,7 +89,8 @@ async function bookRequest(uow: UnitOfWork, refundId: TransactionId, charge: Tra
   const source = {
     amountMinor: amount.minor,
     currency: amount.currency,
-    invoiceNetMinor: invoice.net,
+    // A debit from before that was collected with it is part of what the charge took.
+    invoiceNetMinor: invoice.net + invoice.debitCollected,
     invoiceTaxMinor: invoice.tax,
     unearnedMinor: running ? unearnedOn(scheduleOf(running), today) : 0n,
   };

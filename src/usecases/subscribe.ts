@@ -1,7 +1,9 @@
 import type { OfferedPrice } from '../domain/catalogue/price.js';
 import type { PaymentMethodId, PriceId, SubscriptionId, TierId } from '../domain/ids.js';
+import { composeInvoice } from '../domain/invoice/invoice.js';
+import { periodLine } from '../domain/subscription/proration.js';
 import { decideSubscribe } from '../domain/subscription/subscription.js';
-import { anchorLocalOf, isoDay, periodOf, type PeriodUnit } from '../domain/time/periods.js';
+import { anchorLocalOf, periodOf, type PeriodUnit } from '../domain/time/periods.js';
 import { keyBucket } from '../platform/json.js';
 import { loadProviderCustomer, lockCustomer, type CustomerRow } from '../store/customers.store.js';
 import { loadMethod, type PaymentMethodRow } from '../store/payment-methods.store.js';
@@ -12,6 +14,7 @@ import { payAndAnswer } from './answer-payment.js';
 import { beginPayment } from './begin-payment.js';
 import { newId, own, refusal, returnUrlOf, type Cashier } from './cashier.js';
 import type { Actor, Refusal, SubscribeAnswer, SubscribeCommand } from './contract.js';
+import { describedLine } from './issue-invoice.js';
 import { runCommand } from './run-command.js';
 
 /** Starts a subscription and charges its first period. Refusals: those of decideSubscribe, and INVALID_INPUT for a return address not allowed. */
@@ -81,16 +84,22 @@ export const subscribe =
           periodStart: period.start,
           periodEnd: period.end,
         });
+        const billed = {
+          id: price.id,
+          amountMinor: price.amount,
+          currency: price.currency,
+          intervalUnit: price.intervalUnit as 'month',
+          taxBehavior: price.taxBehavior as 'inclusive',
+        };
+        const line = periodLine(billed, period, null, 0);
         await beginPayment(uow, cashier, {
-          ids,
+          id: ids.invoice,
+          intentId: ids.intent,
+          transactionId: ids.transaction,
           userId,
-          amountMinor: decision.amount.minor,
-          currency: decision.amount.currency,
-          priceId: price.id as PriceId,
-          description: tier.name,
-          method,
-          customerObjectId,
-          returnUrl,
+          currency: price.currency,
+          lines: [describedLine(line, tier.name)],
+          sums: composeInvoice([line], price.currency, 0n),
           for: {
             kind: 'period',
             subscriptionId: ids.subscription,
@@ -98,11 +107,11 @@ export const subscribe =
             periodNumber: 0,
             periodStart: period.start,
             periodEnd: period.end,
-            startsOn: isoDay(period.start),
-            endsOn: isoDay(period.end),
           },
-          subscriptionId: ids.subscription,
-          purchaseId: null,
+          earnedOver: period,
+          method,
+          customerObjectId,
+          returnUrl,
         });
         return [];
       },

@@ -1,13 +1,16 @@
-import { invoiceVoided } from '../domain/ledger/journals.js';
+import { balanceReleased, invoiceVoided } from '../domain/ledger/journals.js';
 import { stopSchedule as decideStop } from '../domain/ledger/revenue.js';
 import { isoDay } from '../domain/time/periods.js';
+import { changeCredit } from '../store/credit.store.js';
 import { closeInvoice, listSchedules, stopSchedule, type InvoiceRow } from '../store/invoices.store.js';
 import { postJournal } from '../store/ledger.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import { scheduleOf } from './revenue.js';
 
-/** Voids an unpaid invoice: the receivable is undone, and its schedule earns no more. */
+/** Voids an unpaid invoice: the receivable is undone, its schedule earns no more, and the balance is as it was (rules P7). */
 export async function voidInvoice(uow: UnitOfWork, invoice: InvoiceRow, providerAccountId: number): Promise<void> {
+  const { userId, currency, net: netMinor, tax: taxMinor } = invoice;
+  const { creditApplied: creditAppliedMinor, carried: carriedMinor, debitCollected: debitCollectedMinor } = invoice;
   const today = isoDay(uow.now);
   let unearned = 0n;
   for (const row of await listSchedules(uow, invoice.id)) {
@@ -19,18 +22,14 @@ export async function voidInvoice(uow: UnitOfWork, invoice: InvoiceRow, provider
   await closeInvoice(uow, invoice.id, 'void');
   await postJournal(uow, {
     sourceId: invoice.id,
-    movements: invoiceVoided(
-      {
-        kind: invoice.kind === 'purchase' ? 'purchase' : 'period',
-        netMinor: invoice.net,
-        taxMinor: invoice.tax,
-        currency: invoice.currency,
-      },
-      unearned,
-    ),
-    userId: invoice.userId,
+    movements: [
+      ...invoiceVoided({ kind: invoice.kind === 'purchase' ? 'purchase' : 'period', netMinor, taxMinor, currency }, unearned),
+      ...balanceReleased({ creditAppliedMinor, carriedMinor, debitCollectedMinor }, currency),
+    ],
+    userId,
     invoiceId: invoice.id,
     effectiveAt: uow.now,
     providerAccountId,
   });
+  await changeCredit(uow, { userId, currency, byMinor: creditAppliedMinor + carriedMinor - debitCollectedMinor });
 }

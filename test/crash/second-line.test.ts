@@ -230,10 +230,6 @@ test.each([
     'a movement goes from an account to itself',
     `insert into ledger_movement select bucket, source_id, event, 'x', debit_account_id, debit_account_id, currency, 1, user_id, invoice_id, effective_at, posted_at from ledger_movement limit 1`,
   ],
-  [
-    'a customer owes us credit',
-    `insert into customer_credit (bucket, user_id, currency, balance) select bucket, user_id, 'USD', -1 from customer limit 1`,
-  ],
   ['a charge of nothing', `update payment_attempt set amount = 0`],
 ])('that %s can not be written', async (_, statement) => {
   const [code] = await refusalOf(world, statement);

@@ -18,6 +18,12 @@ export interface RevenueSchedule {
   reversedMinor: bigint;
 }
 
+/** The days that earn what a stretch of time costs, one at least: the first, and the one after the last. */
+export function daysOf(span: { start: Date; end: Date }): { startsOn: string; endsOn: string } {
+  const [startsOn, endsOn] = [span.start.toISOString().slice(0, 10), span.end.toISOString().slice(0, 10)];
+  return { startsOn, endsOn: endsOn > startsOn ? endsOn : dayAfter(startsOn) };
+}
+
 /** Earned from the start through the end of `day`: net * k / n, rounded down, the last day completing it. */
 export function earnedThrough(
   schedule: Pick<RevenueSchedule, 'netMinor' | 'startsOn' | 'endsOn' | 'stoppedOn'>,
