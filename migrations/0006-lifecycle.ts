@@ -42,6 +42,7 @@ alter table invoice
   add constraint invoice_balance_use check (credit_applied + carried <= net + tax);
 alter table invoice_line add column credited_tax bigint not null default 0, add constraint invoice_line_credited_tax check (credited_tax between 0 and credited);
 create index on invoice (bucket, subscription_id, id);
+alter table subscription add column renews_after_gift boolean not null default false;   -- its recipient wants to go on, and pay, when the gift is used up (rules V11)
 
 select place(t, 'bucket') from unnest(array['gift_received', 'coupon_redemption', 'coupon_usage', 'trial_use', 'consent', 'notice', 'credit_note']) t;
 grant select on tax_rate, coupon, gift_received, coupon_redemption, coupon_usage, trial_use, consent, notice, credit_note to pay_app, pay_worker, pay_reader;

@@ -9,6 +9,7 @@ export class SubscriptionRow {
   @Column({ name: 'payer_id', type: 'text', nullable: true }) payerId!: string | null;
   @Column({ name: 'gift_id', type: 'uuid', nullable: true }) giftId!: string | null;
   @Column({ name: 'prepaid_periods', type: 'smallint' }) prepaidPeriods!: number;
+  @Column({ name: 'renews_after_gift', type: 'boolean' }) renewsAfterGift!: boolean;
   @Column({ name: 'tier_group', type: 'text' }) tierGroup!: string;
   @Column({ name: 'tier_id', type: 'uuid' }) tierId!: string;
   @Column({ name: 'price_id', type: 'uuid' }) priceId!: string;
