@@ -93,6 +93,10 @@ export interface SubscriptionChange {
   kind:
     | 'activated'
     | 'renewed'
+    | 'converted'
+    | 'paused'
+    | 'trial_extended'
+    | 'change_dropped'
     | 'renewal_put_off'
     | 'periods_skipped'
     | 'past_due'
@@ -128,24 +132,6 @@ export async function changeSubscription(uow: UnitOfWork, row: SubscriptionRow, 
     at: uow.now,
     ...(change.data === undefined ? {} : { data: change.data }),
   });
-}
-
-/** Subscriptions whose end is due: flagged ones past their period. */
-const DUE_SUBSCRIPTIONS = statement<[number[], Date, number], { bucket: number; id: SubscriptionId; user_id: string }>(
-  'due_subscriptions',
-  `select bucket, id, user_id from subscription
-   where bucket = any($1) and next_action_at <= $2 and cancel_at_period_end and (lease_until is null or lease_until < $2)
-   order by next_action_at limit $3`,
-);
-
-/** Up to `limit` subscriptions of these buckets that wait for their end. They are looked at again under the customer's lock. */
-export async function listDueSubscriptions(
-  uow: UnitOfWork,
-  buckets: number[],
-  limit: number,
-): Promise<{ id: SubscriptionId; userId: string }[]> {
-  const rows = await uow.run(DUE_SUBSCRIPTIONS, [buckets, uow.now, limit]);
-  return rows.map((row) => ({ id: row.id, userId: row.user_id }));
 }
 
 const ADD_PURCHASE = statement<[number, string, string, string, number], never>(

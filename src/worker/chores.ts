@@ -2,12 +2,12 @@
 import { eachAtMost, type ForEach } from '../platform/repeat.js';
 import { applyWebhooks, fetchMissedEvents } from '../usecases/apply-webhooks.js';
 import type { Cashier } from '../usecases/cashier.js';
-import { endDueSubscriptions } from '../usecases/end-due-subscriptions.js';
 import { giveBackOrphans } from '../usecases/give-back-orphan.js';
 import { keepHouse } from '../usecases/keep-house.js';
 import { relayChanges } from '../usecases/relay-changes.js';
 import { admitRenewals, type AdmissionOptions } from '../usecases/admit-renewals.js';
-import { billDueRenewals, isRenewalWaiting, makeCollector, type RenewalOptions } from '../usecases/renew.js';
+import { doDue, isAnythingDue, type RenewalOptions } from '../usecases/do-due.js';
+import { isAnyToSend, makeCollector } from '../usecases/renew.js';
 import { resolveDuePayments, resolveDueRefunds } from '../usecases/resolve-due.js';
 
 /** A piece of work that comes again and again. */
@@ -25,8 +25,8 @@ const ROWS_A_TURN = 64;
 /** All buckets in one statement: on one machine the due indexes are partial and small. On a distributed database a list per shard. */
 const BUCKETS = Array.from({ length: 4096 }, (_, bucket) => bucket);
 
-/** Renewals billed by one unit of work: a batch is cheaper by the row, and holds its customers' locks longer. */
-const BILLED_A_TURN = 500;
+/** Subscriptions done by one unit of work: a batch is cheaper by the row, and holds its customers' locks longer. */
+const DONE_A_TURN = 500;
 /** Renewals claimed at once: as many as a worker sends well within the send guard of the claim. */
 const SENT_A_TURN = 128;
 /** Renewals in flight at once in each of the two lanes. */
@@ -49,8 +49,8 @@ export interface ChoreOptions {
 export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
   const forEach: ForEach = (items, work) => eachAtMost(items, CALLS_AT_ONCE, work);
   const collector = makeCollector(cashier, (items, work) => eachAtMost(items, RENEWALS_AT_ONCE, work));
-  const bill = inSlots(cashier, 'toBill', async (buckets) => {
-    const { looked, failures } = await billDueRenewals(cashier, options.renewals, buckets, BILLED_A_TURN);
+  const due = inSlots(cashier, isAnythingDue, async (buckets) => {
+    const { looked, failures } = await doDue(cashier, options.renewals, buckets, DONE_A_TURN);
     failures.forEach((error) => options.report(error));
     return looked;
   });
@@ -87,15 +87,10 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
       everyMs: 2_000,
       run: () => giveBackOrphans(cashier, BUCKETS, ROWS_A_TURN, forEach),
     },
-    { name: 'billing', everyMs: 1_000, run: bill },
+    { name: 'due', everyMs: 1_000, run: due },
     // Two lanes: while one waits for the last answers of its batch the other is in the middle of its own.
-    { name: 'renewals 1', everyMs: 500, run: inSlots(cashier, 'toSend', send) },
-    { name: 'renewals 2', everyMs: 500, run: inSlots(cashier, 'toSend', send) },
-    {
-      name: 'subscriptions',
-      everyMs: 2_000,
-      run: async () => (await endDueSubscriptions(cashier, BUCKETS, ROWS_A_TURN)) === ROWS_A_TURN,
-    },
+    { name: 'renewals 1', everyMs: 500, run: inSlots(cashier, isAnyToSend, send) },
+    { name: 'renewals 2', everyMs: 500, run: inSlots(cashier, isAnyToSend, send) },
     {
       name: 'listing',
       everyMs: 5 * 60_000,
@@ -129,13 +124,13 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
  */
 function inSlots(
   cashier: Cashier,
-  what: 'toBill' | 'toSend',
+  isAny: (cashier: Cashier, buckets: number[]) => Promise<boolean>,
   work: (buckets: number[]) => Promise<number>,
 ): () => Promise<boolean> {
   let slot = Math.floor(cashier.tx.random.fraction() * SLOTS);
   const bucketsOf = Array.from({ length: SLOTS }, (_, nth) => BUCKETS.filter((bucket) => bucket % SLOTS === nth));
   return async () => {
-    if (!(await isRenewalWaiting(cashier, what, BUCKETS))) return false;
+    if (!(await isAny(cashier, BUCKETS))) return false;
     for (let looked = 0; looked < SLOTS; looked++) {
       if ((await work(bucketsOf[slot] ?? [])) > 0) return true;
       slot = (slot + 1) % SLOTS;

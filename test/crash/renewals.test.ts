@@ -4,7 +4,8 @@ import type { PriceId, SubscriptionId } from '../../src/domain/ids.js';
 import { LEASE_MS, SEND_GUARD_MS } from '../../src/domain/payment/schedule.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
 import type { Actor } from '../../src/usecases/contract.js';
-import { billDueRenewals, makeCollector } from '../../src/usecases/renew.js';
+import { doDue } from '../../src/usecases/do-due.js';
+import { makeCollector } from '../../src/usecases/renew.js';
 import { expectBooksOfProvider, expectSoundBooks } from '../support/book-checks.js';
 import { letSleep, paymentsOf, subscription } from '../support/lives.js';
 import { ALL_BUCKETS, newKey, oneByOne, priceId, someUser, startWorld, withCard, type World } from '../support/world.js';
@@ -37,7 +38,7 @@ async function begin(): Promise<void> {
   await world.advance(MONTH);
 }
 
-const bill = (cashier = world.worker) => billDueRenewals(cashier, { spreadMs: 0 }, ALL_BUCKETS, LIMIT);
+const bill = (cashier = world.worker) => doDue(cashier, { spreadMs: 0 }, ALL_BUCKETS, LIMIT);
 const collect = (cashier: Cashier = world.worker) =>
   makeCollector(cashier, oneByOne).collect(ALL_BUCKETS, LIMIT, async (wanted) => wanted);
 const cancelNow = () =>
