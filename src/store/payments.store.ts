@@ -347,7 +347,7 @@ const DUE_ATTEMPTS = statement<[number[], Date, number], { id: TransactionId; us
   'due_attempts',
   `select id, user_id from payment_attempt
    where bucket = any($1) and next_action_at <= $2 and (lease_until is null or lease_until < $2)
-     and not (status = 'created' and cause = 'renewal')
+     and not (cause = 'renewal' and (status = 'created' or status = 'sent' and probes = 0 and lease_until > $2::timestamptz - interval '10 s'))
    order by next_action_at limit $3`,
 );
 const DUE_REFUNDS = statement<[number[], Date, number], { id: TransactionId; user_id: string }>(
@@ -357,7 +357,10 @@ const DUE_REFUNDS = statement<[number[], Date, number], { id: TransactionId; use
    order by next_action_at limit $3`,
 );
 
-/** Up to `limit` attempts of these buckets that are due, but for renewals not sent yet; each is claimed by its version before anything is done. */
+/**
+ * Up to `limit` attempts of these buckets that are due; each is claimed by its version before anything is done. Renewals not sent yet, or whose
+ * worker has just gone, are for the collector, which does many at a time.
+ */
 export async function listDueAttempts(
   uow: UnitOfWork,
   buckets: number[],

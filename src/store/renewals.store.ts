@@ -400,6 +400,51 @@ export async function sendRenewals(uow: UnitOfWork, refs: RenewalAttemptRef[], c
   ]);
 }
 
+const LOCK_LOST = statement<[number[], Date, number], { bucket: number; id: TransactionId; user_id: string }>(
+  'lock_lost_renewals',
+  `with due as materialized (
+     select bucket, id, user_id from payment_attempt
+     where bucket = any($1) and next_action_at <= $2 and status = 'sent' and cause = 'renewal' and probes = 0 and lease_until < $2
+     limit $3 for update skip locked)
+   select d.bucket, d.id, d.user_id from due d join customer c on c.bucket = d.bucket and c.user_id = d.user_id
+   for update of c skip locked`,
+);
+
+/** Locks up to `limit` sent renewals whose worker is gone, and their customers. */
+export async function lockLostRenewals(uow: UnitOfWork, buckets: number[], limit: number): Promise<RenewalAttemptRef[]> {
+  const rows = await uow.run(LOCK_LOST, [buckets, uow.now, limit]);
+  return rows.map(({ bucket, id, user_id }) => ({ bucket, id, userId: user_id }));
+}
+
+const RESEND = statement<[number[], string[], Date, Date], SentRenewal>(
+  'resend_renewals',
+  `with k as materialized (
+     select a.bucket, a.id, i.id as intent_id, i.invoice_id, m.provider_object_id, pc.object_id
+     from unnest($1::smallint[], $2::uuid[]) d (bucket, id)
+     join payment_attempt a on a.bucket = d.bucket and a.id = d.id
+     join payment_intent i on i.bucket = a.bucket and i.id = a.payment_intent_id
+     join payment_method m on m.bucket = a.bucket and m.id = a.payment_method_id
+     join provider_customer pc on pc.bucket = a.bucket and pc.user_id = a.user_id and pc.provider_account_id = a.provider_account_id
+     where a.status = 'sent' and a.provider_object_id is null and i.status = 'in_flight' and i.cancel_requested_at is null
+       and a.key_valid_until > $3)
+   , sent as (
+     update payment_attempt a set lease_until = $4, probes = a.probes + 1, version = a.version + 1
+     from k where a.bucket = k.bucket and a.id = k.id
+     returning a.bucket, a.id, a.user_id, a.version, a.amount, a.currency, a.idempotency_key, a.request_fingerprint)
+   select t.bucket, t.id, t.user_id as "userId", t.version, k.intent_id as "intentId", k.invoice_id as "invoiceId", t.amount, t.currency,
+     t.idempotency_key as "idempotencyKey", k.provider_object_id as "methodObjectId", k.object_id as "customerObjectId",
+     t.request_fingerprint as fingerprint
+   from sent t join k on k.bucket = t.bucket and k.id = t.id`,
+);
+
+/**
+ * Claims sent renewals again, to ask how they ended by the very same request. Whatever is missing in the answer is for the resolver: its key is
+ * too old, or nobody wants it any more.
+ */
+export async function resendRenewals(uow: UnitOfWork, refs: RenewalAttemptRef[], leaseUntil: Date): Promise<SentRenewal[]> {
+  return uow.run(RESEND, [refs.map(({ bucket }) => bucket), refs.map(({ id }) => id), uow.now, leaseUntil]);
+}
+
 const LOCK_CUSTOMERS = statement<[number[], string[]], { user_id: string }>(
   'lock_customers',
   `select c.user_id from unnest($1::smallint[], $2::text[]) k (bucket, user_id)

@@ -14,8 +14,10 @@ import type { ForEach } from '../platform/repeat.js';
 import type { ChargeRequest, PaymentFact } from '../ports/provider.js';
 import {
   countDueAttempts,
+  lockLostRenewals,
   lockRenewalAttempts,
   lockStanding,
+  resendRenewals,
   sendRenewals,
   writePaidRenewals,
   type PaidRenewal,
@@ -27,7 +29,7 @@ import {
 import { countCharged, slowCallsDown } from '../store/renewal-control.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { mayStillSend, newId, own, SYSTEM, type Cashier } from './cashier.js';
-import { renewalRequest } from './charge-request.js';
+import { fingerprintOf, renewalRequest } from './charge-request.js';
 import { readPayment, recordPayment, sendPayment } from './send-payment.js';
 
 /** Whether any renewal waits to go out in these buckets: one look, so that an idle worker asks for little. */
@@ -63,13 +65,16 @@ interface Claimed extends SentRenewal {
 export interface Collector {
   /**
    * Claims and sends up to `limit` attempts of these buckets, as many of them as are admitted, and writes how they ended.
-   * @returns how many were claimed, and what was thrown about single ones
    */
-  collect(
-    buckets: number[],
-    limit: number,
-    admit: (wanted: number) => Promise<number>,
-  ): Promise<{ claimed: number; failures: unknown[] }>;
+  collect(buckets: number[], limit: number, admit: (wanted: number) => Promise<number>): Promise<Collected>;
+  /** Claims up to `limit` sent ones whose worker is gone, asks by the same request how they ended, and writes it. They were admitted before. */
+  recover(buckets: number[], limit: number): Promise<Collected>;
+}
+
+/** How many were claimed, and what was thrown about single ones. */
+export interface Collected {
+  claimed: number;
+  failures: unknown[];
 }
 
 /** Successes written by one statement at most. */
@@ -104,26 +109,47 @@ export function makeCollector(cashier: Cashier, forEach: ForEach): Collector {
     await recordPayment(cashier, claimed, called, 'renewal');
   }
 
+  /** Each by itself: what is thrown about one is told, and stops no other. */
+  async function each<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<unknown[]> {
+    const failures: unknown[] = [];
+    await forEach(items, async (item) => {
+      try {
+        await work(item);
+      } catch (error) {
+        failures.push(error);
+      }
+    });
+    return failures;
+  }
+
   return {
     collect: async (buckets, limit, admit) => {
       const due = await inTx(cashier.tx, SYSTEM, (uow) => countDueAttempts(uow, buckets, limit));
       const admitted = due === 0 ? 0 : await admit(due);
       if (admitted === 0) return { claimed: 0, failures: [] };
       const { claimed, unwanted } = await claim(cashier, buckets, admitted);
-      const failures: unknown[] = [];
-      const guarded = async (work: () => Promise<unknown>): Promise<void> => {
-        try {
-          await work();
-        } catch (error) {
-          failures.push(error);
-        }
-      };
-      await forEach(claimed, (renewal) => guarded(() => send(renewal)));
+      const failed = await each(claimed, send);
       // Those that are not wanted any more end here; those that can not be charged as they stand are looked at one by one.
-      await forEach(unwanted, (ref) => guarded(() => sendPayment(cashier, ref)));
-      return { claimed: claimed.length + unwanted.length, failures };
+      const failedToo = await each(unwanted, (ref) => sendPayment(cashier, ref));
+      return { claimed: claimed.length + unwanted.length, failures: [...failed, ...failedToo] };
+    },
+    recover: async (buckets, limit) => {
+      const claimed = await claimLost(cashier, buckets, limit);
+      return { claimed: claimed.length, failures: await each(claimed, send) };
     },
   };
+}
+
+/** Sent renewals whose lease is over are claimed again. One that would now be asked for differently is left to the resolver. */
+async function claimLost(cashier: Cashier, buckets: number[], limit: number): Promise<Claimed[]> {
+  const { sent, claimedAtMs } = await inTx(cashier.tx, SYSTEM, async (uow) => {
+    const locked = await lockLostRenewals(uow, buckets, limit);
+    const claimed = locked.length === 0 ? [] : await resendRenewals(uow, locked, new Date(uow.now.getTime() + LEASE_MS));
+    return { sent: claimed, claimedAtMs: cashier.monotonicMs() };
+  });
+  return sent
+    .filter((renewal) => fingerprintOf(requestOf(renewal)).equals(renewal.fingerprint))
+    .map((renewal) => ({ ...renewal, claimedAtMs }));
 }
 
 /** What a provider that is asked too much is spared for, at least. */

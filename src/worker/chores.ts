@@ -92,6 +92,15 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
     { name: 'renewals 1', everyMs: 500, run: inSlots(cashier, isAnyToSend, send) },
     { name: 'renewals 2', everyMs: 500, run: inSlots(cashier, isAnyToSend, send) },
     {
+      name: 'lost renewals',
+      everyMs: 1_000,
+      run: async () => {
+        const { claimed, failures } = await collector.recover(BUCKETS, SENT_A_TURN);
+        failures.forEach((error) => options.report(error));
+        return claimed > 0;
+      },
+    },
+    {
       name: 'listing',
       everyMs: 5 * 60_000,
       run: async () => {
