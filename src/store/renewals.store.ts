@@ -2,15 +2,7 @@
  * What falls due by itself, and renewals above all, many at a time: each step is a few statements over a whole batch. Locks: due rows and their customers are taken with `skip locked`
  * and never waited for, so any number of workers share the work and none can wait for another in a circle.
  */
-import type { KeptNotice } from '../domain/consent/notices.js';
-import {
-  bucketOf,
-  type InvoiceId,
-  type PaymentIntentId,
-  type PriceId,
-  type SubscriptionId,
-  type TransactionId,
-} from '../domain/ids.js';
+import { type InvoiceId, type PaymentIntentId, type PriceId, type SubscriptionId, type TransactionId } from '../domain/ids.js';
 import type { Movement } from '../domain/ledger/journals.js';
 import { invariant } from '../domain/invariant.js';
 import type { TaxRate } from '../domain/tax/tax.js';
@@ -154,18 +146,6 @@ const TAX_RATES = statement<[string[]], { country: string; region: string; taxCo
 export async function loadTaxRates(uow: UnitOfWork, countries: string[]): Promise<TaxRate[]> {
   if (countries.length === 0) return [];
   return (await uow.run(TAX_RATES, [countries])).map((row) => ({ ...row, region: row.region === '' ? null : row.region }));
-}
-
-const NOTICES = statement<[number, string], { kind: string; dueAt: Date; sentAt: Date | null; messageId: string | null }>(
-  'load_notices',
-  `select kind, due_at as "dueAt", sent_at as "sentAt", message_id as "messageId" from notice where bucket = $1 and subscription_id = $2`,
-);
-
-/** What a customer was told, or is to be, of a subscription. */
-export async function listNotices(uow: UnitOfWork, subscriptionId: string): Promise<KeptNotice[]> {
-  const rows = await uow.run(NOTICES, [bucketOf(subscriptionId), subscriptionId]);
-  // Written from plans of these kinds alone.
-  return rows.map((row) => ({ ...row, kind: row.kind as KeptNotice['kind'] }));
 }
 
 /** What is owed for one period, and the attempt to collect it: everything a renewal writes before any call. */

@@ -29,10 +29,10 @@ import { decideTrialEnd } from '../domain/subscription/trial.js';
 import { rateAt, type TaxRate } from '../domain/tax/tax.js';
 import type { PeriodUnit } from '../domain/time/periods.js';
 import { usePrepaidPeriod } from '../store/gifts.store.js';
+import { listNotices, planNotices } from '../store/notices.store.js';
 import { recordFinding } from '../store/provider.store.js';
 import {
   isAnySubscriptionDue,
-  listNotices,
   loadDueSubscriptions,
   loadTaxRates,
   lockDueSubscriptions,
@@ -249,6 +249,12 @@ async function endTrial(batch: Batch, row: DueRow): Promise<void> {
       return beginPause(uow, row);
     case 'postpone':
       await openFinding(batch, row, 'trial_untold');
+      await planNotices(
+        uow,
+        cashier.tx.random,
+        { userId: row.userId, subscriptionId: row.id },
+        trialNotices(row.periodStart, decision.trialEndsAt),
+      );
       return change(uow, row, {
         kind: 'trial_extended',
         set: {

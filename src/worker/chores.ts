@@ -1,5 +1,6 @@
 /** What the worker does, how often, and how much at a time. Each chore may run on many workers at once: rows are claimed, never shared. */
 import { eachAtMost, type ForEach } from '../platform/repeat.js';
+import type { Messenger } from '../ports/messenger.js';
 import { applyWebhooks, fetchMissedEvents } from '../usecases/apply-webhooks.js';
 import type { Cashier } from '../usecases/cashier.js';
 import { giveBackOrphans } from '../usecases/give-back-orphan.js';
@@ -8,6 +9,7 @@ import { relayChanges } from '../usecases/relay-changes.js';
 import { admitRenewals, type AdmissionOptions } from '../usecases/admit-renewals.js';
 import { doDue, isAnythingDue, type RenewalOptions } from '../usecases/do-due.js';
 import { isAnyToSend, makeCollector } from '../usecases/renew.js';
+import { sendNotices } from '../usecases/send-notices.js';
 import { resolveDuePayments, resolveDueRefunds } from '../usecases/resolve-due.js';
 
 /** A piece of work that comes again and again. */
@@ -37,6 +39,8 @@ const SLOTS = 16;
 /** What chores need besides the cashier. */
 export interface ChoreOptions {
   renewals: RenewalOptions & AdmissionOptions;
+  /** Who tells customers things; null: nobody does, and what may only follow a notice does not happen. */
+  messenger: Messenger | null;
   /** Name of the channel that tells gateways of changes. */
   channel: string;
   /** Partitions and what else only the owner of the tables may do. */
@@ -60,6 +64,12 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
     );
     failures.forEach((error) => options.report(error));
     return claimed;
+  };
+  const { messenger } = options;
+  const tell = async (carrier: Messenger): Promise<boolean> => {
+    const { claimed, failures } = await sendNotices(cashier, carrier, BUCKETS, ROWS_A_TURN, forEach);
+    failures.forEach((error) => options.report(error));
+    return claimed === ROWS_A_TURN;
   };
   return [
     { name: 'relay', everyMs: 200, run: () => relayChanges(cashier, options.channel) },
@@ -91,6 +101,7 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
     // Two lanes: while one waits for the last answers of its batch the other is in the middle of its own.
     { name: 'renewals 1', everyMs: 500, run: inSlots(cashier, isAnyToSend, send) },
     { name: 'renewals 2', everyMs: 500, run: inSlots(cashier, isAnyToSend, send) },
+    ...(messenger === null ? [] : [{ name: 'notices', everyMs: 5_000, run: () => tell(messenger) }]),
     {
       name: 'lost renewals',
       everyMs: 1_000,

@@ -335,7 +335,7 @@ test('a gift that is used up is charged to a recipient who wants to go on (V11)'
 });
 
 /** Makes a subscription one that is in its trial, to end in ten days. */
-async function inTrial(id: SubscriptionId, isTold: boolean): Promise<Date> {
+async function inTrial(id: SubscriptionId, told: 'told' | 'planned' | 'not planned'): Promise<Date> {
   const now = world.clock.now();
   const endsAt = new Date(Math.floor(now.getTime() / 1_000) * 1_000 + 10 * DAY);
   await put(id, {
@@ -345,19 +345,20 @@ async function inTrial(id: SubscriptionId, isTold: boolean): Promise<Date> {
     trial_ends_at: endsAt,
     next_action_at: endsAt,
   });
-  if (isTold)
+  if (told !== 'not planned')
     for (const days of [8, 4])
       await world.query(
-        `insert into notice (bucket, id, user_id, subscription_id, kind, due_at, sent_at, message_id)
-         select bucket, derive_id(id, $3, now()), user_id, id, 'trial_ending', $2, $2, 'mail-' || $3 from subscription where id = $1`,
-        [id, new Date(endsAt.getTime() - days * DAY), String(days)],
+        `insert into notice (bucket, id, user_id, subscription_id, kind, due_at, sent_at, message_id, next_action_at)
+         select bucket, derive_id(id, $3, now()), user_id, id, 'trial_ending', $2::timestamptz, case when $4 then $2::timestamptz end, case when $4 then 'mail-' || $3 end,
+           case when not $4 then $2::timestamptz end from subscription where id = $1`,
+        [id, new Date(endsAt.getTime() - days * DAY), String(days), told === 'told'],
       );
   return endsAt;
 }
 
 test('a trial whose end was told is charged, and its first paid period has an anchor of its own (V3, B5)', async () => {
   const { actor, id } = await subscriber('nia');
-  const endsAt = await inTrial(id, true);
+  const endsAt = await inTrial(id, 'told');
   await toJustAfter(endsAt);
   await work();
   expect(await rowOf(id)).toMatchObject({
@@ -377,7 +378,7 @@ test('a trial whose end was told is charged, and its first paid period has an an
 
 test('a trial of whose end nobody was told goes on for eight days, and a person is told (C2)', async () => {
   const { actor, id } = await subscriber('ole');
-  const endsAt = await inTrial(id, false);
+  const endsAt = await inTrial(id, 'not planned');
   await toJustAfter(endsAt);
   await work();
   const after = await rowOf(id);
@@ -385,13 +386,42 @@ test('a trial of whose end nobody was told goes on for eight days, and a person 
   expect((after.trial_ends_at ?? endsAt).getTime() - endsAt.getTime()).toBeGreaterThanOrEqual(8 * DAY);
   expect(await taken(actor)).toEqual([800]);
   expect(await world.query('select kind from recon_finding where subject_id = $1', [id])).toEqual([{ kind: 'trial_untold' }]);
+  await world.work('notices');
+  await toJustAfter(new Date((after.trial_ends_at ?? endsAt).getTime() - 4 * DAY));
+  await world.work('notices');
+  await toJustAfter(after.trial_ends_at ?? endsAt);
+  await work();
+  expect(await rowOf(id)).toMatchObject({ status: 'active', epoch: 1 });
+});
+
+test('notices go out when they are due, once each, and none to whoever has ended; told of its end, the trial is charged', async () => {
+  const [ria, sam] = [await subscriber('ria'), await subscriber('sam')];
+  const endsAt = await inTrial(ria.id, 'planned');
+  await inTrial(sam.id, 'planned');
+  const sent = async (id: SubscriptionId): Promise<number> =>
+    (await world.query('select from notice where subscription_id = $1 and message_id is not null and sent_at >= due_at', [id]))
+      .length;
+  await world.work('notices');
+  expect(await sent(ria.id)).toBe(0);
+  await toJustAfter(new Date(endsAt.getTime() - 8 * DAY));
+  await world.work('notices');
+  await world.work('notices');
+  expect([await sent(ria.id), await sent(sam.id)]).toEqual([1, 1]);
+  await put(sam.id, { status: 'canceled', next_action_at: null });
+  await toJustAfter(new Date(endsAt.getTime() - 4 * DAY));
+  await world.work('notices');
+  expect([await sent(ria.id), await sent(sam.id)]).toEqual([2, 1]);
+  await toJustAfter(endsAt);
+  await work();
+  expect((await rowOf(ria.id)).status).toBe('active');
+  expect(await taken(ria.actor)).toEqual([800, 800]);
 });
 
 test('a declined trial is past due, and a trial without a method ends (V3, S4)', async () => {
   const pat = await subscriber('pat', { token: 'pm_card_chargeCustomerFail' });
   const quinn = await subscriber('quinn');
-  const endsAt = await inTrial(pat.id, true);
-  await inTrial(quinn.id, true);
+  const endsAt = await inTrial(pat.id, 'told');
+  await inTrial(quinn.id, 'told');
   await world.query(`update payment_method set status = 'removed' where user_id = $1`, [quinn.actor.userId]);
   await toJustAfter(endsAt);
   await work();
