@@ -3,7 +3,7 @@
  * older news does nothing, and writes attempt, intent, invoice, subscription or purchase, transaction, ledger and feed in one unit of work.
  * The customer's lock is held by the caller.
  */
-import { bucketOf, publicId } from '../domain/ids.js';
+import { publicId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { orphanReceipt, paymentSucceeded } from '../domain/ledger/journals.js';
 import {
@@ -19,6 +19,7 @@ import { CANCEL_AFTER_MS, nextProbeAt } from '../domain/payment/schedule.js';
 import { isRenewedBy, renewalEnd, renewed, unpaid } from '../domain/subscription/renewal.js';
 import { entitledUntilFor, hasEnded, type SubscriptionStatus } from '../domain/subscription/subscription.js';
 import type { PaymentFact } from '../ports/provider.js';
+import { releaseCoupon } from '../store/coupons.store.js';
 import { closeInvoice, requireInvoice, type InvoiceRow } from '../store/invoices.store.js';
 import { postJournal } from '../store/ledger.store.js';
 import {
@@ -33,16 +34,11 @@ import {
 } from '../store/payments.store.js';
 import { ORPHAN } from '../store/orphans.store.js';
 import { recordFinding, recordRef } from '../store/provider.store.js';
-import {
-  changeSubscription,
-  completePurchase,
-  insertGrant,
-  loadSubscription,
-  setPurchaseStatus,
-} from '../store/subscriptions.store.js';
+import { changeSubscription, loadSubscription, setPurchaseStatus } from '../store/subscriptions.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import { bookRecord } from './book-record.js';
-import { findingId, newId, type Cashier } from './cashier.js';
+import { findingId, type Cashier } from './cashier.js';
+import { deliverPurchase } from './deliver-purchase.js';
 import { requestRefund } from './request-refund.js';
 import { voidInvoice } from './void-invoice.js';
 
@@ -217,15 +213,7 @@ async function deliver(uow: UnitOfWork, cashier: Cashier, invoice: InvoiceRow, c
     if (!isRenewedBy({ status, epoch: subscription.epoch, periodNumber: subscription.periodNumber }, period)) return false;
     await changeSubscription(uow, subscription, { kind: 'renewed', cause, set: renewed(period) });
   } else if (invoice.purchaseId !== null) {
-    const unlocks = await completePurchase(uow, invoice.purchaseId);
-    if (unlocks !== null) {
-      await insertGrant(uow, {
-        id: newId(cashier, 'txn', bucketOf(invoice.purchaseId)),
-        userId: invoice.userId,
-        featureKey: unlocks,
-        purchaseId: invoice.purchaseId,
-      });
-    }
+    await deliverPurchase(uow, cashier, { id: invoice.purchaseId, userId: invoice.userId });
   }
   return true;
 }
@@ -332,6 +320,7 @@ async function finishFirstPayment(
     const subscription = await loadSubscription(uow, invoice.subscriptionId);
     invariant(subscription !== null, 'an invoice of a subscription has it', { id: invoice.id });
     if (subscription.status === 'incomplete') {
+      await releaseCoupon(uow, subscription.id);
       await changeSubscription(uow, subscription, {
         kind: intent.cancelRequestedAt === null ? 'payment_failed' : 'gave_up',
         cause,
