@@ -304,10 +304,12 @@ export async function loadLatestAttempt(uow: UnitOfWork, intentId: string): Prom
 /** The first attempt's id of a subscription or purchase: what a repeated request answers with. */
 const FIRST_TRANSACTION = statement<[number, string], { id: TransactionId }>(
   'first_transaction',
-  `select t.id from transaction t where t.bucket = $1 and (t.subscription_id = $2 or t.purchase_id = $2) and t.kind = 'charge' order by t.id limit 1`,
+  `select t.id from transaction t left join invoice i on i.bucket = t.bucket and i.id = t.invoice_id
+   where t.bucket = $1 and t.kind = 'charge' and (t.purchase_id = $2 or (t.subscription_id = $2 and i.epoch = 0 and i.period_number = 0))
+   order by t.id limit 1`,
 );
 
-/** The first charge of a subscription or purchase; null when nothing was due. */
+/** The first charge of a purchase, or of the period with which a subscription began; null when nothing was due then. */
 export async function loadFirstCharge(uow: UnitOfWork, ownerId: string): Promise<TransactionId | null> {
   const [row] = await uow.run(FIRST_TRANSACTION, [bucketOf(ownerId), ownerId]);
   return row?.id ?? null;

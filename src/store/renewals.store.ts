@@ -5,8 +5,7 @@
 import { type InvoiceId, type PaymentIntentId, type PriceId, type SubscriptionId, type TransactionId } from '../domain/ids.js';
 import type { Movement } from '../domain/ledger/journals.js';
 import { invariant } from '../domain/invariant.js';
-import type { TaxRate } from '../domain/tax/tax.js';
-import type { CouponRow } from '../entities/catalogue.entity.js';
+import type { CouponColumns } from './catalogue.store.js';
 import { statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
@@ -78,8 +77,8 @@ export interface DueRow {
   country: string | null;
   /** What we owe the customer in the currency; negative: what the customer owes us. */
   balance: bigint;
-  /** The coupon at work; null: none. */
-  coupon: CouponColumns | null;
+  /** The coupon at work, its instant as text; null: none. */
+  coupon: (Omit<CouponColumns, 'redeemBy'> & { redeemBy: string | null }) | null;
   couponPeriodsLeft: number | null;
   /** The usable method that is charged, and its token; null without one. */
   methodId: string | null;
@@ -90,12 +89,6 @@ export interface DueRow {
   /** A change of tier waits for its payment. */
   hasOpenChange: boolean;
 }
-
-/** A coupon as it is read beside something else: its row, with instants as text. */
-export type CouponColumns = Pick<
-  CouponRow,
-  'id' | 'code' | 'percentOffBps' | 'amountsOff' | 'durationPeriods' | 'intervalUnits' | 'maxRedemptions'
-> & { redeemBy: string | null };
 
 const LOAD_DUE = statement<[number[], string[], number], DueRow>(
   'load_due_subscriptions',
@@ -134,18 +127,6 @@ export async function loadDueSubscriptions(
   providerAccountId: number,
 ): Promise<DueRow[]> {
   return uow.run(LOAD_DUE, [refs.map(({ bucket }) => bucket), refs.map(({ id }) => id), providerAccountId]);
-}
-
-const TAX_RATES = statement<[string[]], { country: string; region: string; taxCode: string; validFrom: string; ratePpm: number }>(
-  'load_tax_rates',
-  `select country, region, tax_code as "taxCode", to_char(valid_from, 'YYYY-MM-DD') as "validFrom", rate_ppm as "ratePpm"
-   from tax_rate where country = any($1)`,
-);
-
-/** Every rate that was published for these countries, of all days. */
-export async function loadTaxRates(uow: UnitOfWork, countries: string[]): Promise<TaxRate[]> {
-  if (countries.length === 0) return [];
-  return (await uow.run(TAX_RATES, [countries])).map((row) => ({ ...row, region: row.region === '' ? null : row.region }));
 }
 
 /** What is owed for one period, and the attempt to collect it: everything a renewal writes before any call. */

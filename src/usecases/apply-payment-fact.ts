@@ -3,7 +3,7 @@
  * older news does nothing, and writes attempt, intent, invoice, subscription or purchase, transaction, ledger and feed in one unit of work.
  * The customer's lock is held by the caller.
  */
-import { bucketOf, publicId } from '../domain/ids.js';
+import { publicId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { orphanReceipt, paymentSucceeded } from '../domain/ledger/journals.js';
 import {
@@ -20,6 +20,7 @@ import { renewalEnd, unpaid } from '../domain/subscription/renewal.js';
 import { entitledUntilFor, hasEnded, type SubscriptionStatus } from '../domain/subscription/subscription.js';
 import type { OpenedPeriod } from '../domain/time/periods.js';
 import type { PaymentFact } from '../ports/provider.js';
+import { releaseCoupon } from '../store/coupons.store.js';
 import { closeInvoice, countVoidPeriods, requireFirstLine, requireInvoice, type InvoiceRow } from '../store/invoices.store.js';
 import { postJournal } from '../store/ledger.store.js';
 import {
@@ -34,16 +35,11 @@ import {
 } from '../store/payments.store.js';
 import { ORPHAN } from '../store/orphans.store.js';
 import { recordFinding, recordRef } from '../store/provider.store.js';
-import {
-  changeSubscription,
-  completePurchase,
-  insertGrant,
-  loadSubscription,
-  setPurchaseStatus,
-} from '../store/subscriptions.store.js';
+import { changeSubscription, loadSubscription, setPurchaseStatus } from '../store/subscriptions.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import { bookRecord } from './book-record.js';
-import { findingId, newId, type Cashier } from './cashier.js';
+import { findingId, type Cashier } from './cashier.js';
+import { deliverPurchase } from './deliver-purchase.js';
 import { openPeriod } from './open-period.js';
 import { requestRefund } from './request-refund.js';
 import { voidInvoice } from './void-invoice.js';
@@ -216,15 +212,7 @@ async function deliver(uow: UnitOfWork, cashier: Cashier, invoice: InvoiceRow, c
     const { priceId, couponId } = await requireFirstLine(uow, invoice.id);
     return openPeriod(uow, subscription, { period: periodOf(invoice), priceId, couponId }, cause);
   } else if (invoice.purchaseId !== null) {
-    const unlocks = await completePurchase(uow, invoice.purchaseId);
-    if (unlocks !== null) {
-      await insertGrant(uow, {
-        id: newId(cashier, 'txn', bucketOf(invoice.purchaseId)),
-        userId: invoice.userId,
-        featureKey: unlocks,
-        purchaseId: invoice.purchaseId,
-      });
-    }
+    await deliverPurchase(uow, cashier, { id: invoice.purchaseId, userId: invoice.userId });
   }
   return true;
 }
@@ -331,6 +319,7 @@ async function finishFirstPayment(
     const subscription = await loadSubscription(uow, invoice.subscriptionId);
     invariant(subscription !== null, 'an invoice of a subscription has it', { id: invoice.id });
     if (subscription.status === 'incomplete') {
+      await releaseCoupon(uow, subscription.id);
       await changeSubscription(uow, subscription, {
         kind: intent.cancelRequestedAt === null ? 'payment_failed' : 'gave_up',
         cause,

@@ -3,7 +3,6 @@
  * customers; what is billed at the moment the last period ends is written set-based with the attempt that will collect it (see renew.ts),
  * everything else one by one, as it is rare.
  */
-import type { Coupon } from '../domain/catalogue/coupon.js';
 import { areProvenSent, trialNotices } from '../domain/consent/notices.js';
 import { makeId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
@@ -25,16 +24,17 @@ import {
   type RenewalQuote,
 } from '../domain/subscription/renewal.js';
 import { entitledUntilFor, type SubscriptionStatus } from '../domain/subscription/subscription.js';
-import { decideTrialEnd } from '../domain/subscription/trial.js';
-import { rateAt, type TaxRate } from '../domain/tax/tax.js';
+import { decideTrialEnd, TRIAL_WITHOUT_METHOD } from '../domain/subscription/trial.js';
+import { DIGITAL, rateAt, type TaxRate } from '../domain/tax/tax.js';
 import type { PeriodUnit } from '../domain/time/periods.js';
+import { couponOf } from '../store/catalogue.store.js';
+import { listTaxRates } from '../store/tax.store.js';
 import { usePrepaidPeriod } from '../store/gifts.store.js';
 import { listNotices, planNotices } from '../store/notices.store.js';
 import { recordFinding } from '../store/provider.store.js';
 import {
   isAnySubscriptionDue,
   loadDueSubscriptions,
-  loadTaxRates,
   lockDueSubscriptions,
   putOffRenewals,
   writeRenewalBills,
@@ -65,8 +65,6 @@ import { retryRenewal } from './retry-renewal.js';
 const TROUBLE_MS = 15 * 60_000;
 /** A change that was given up is looked at again after this: by then the provider has said how its payment ended. */
 const SETTLING_MS = 60_000;
-/** The kind of goods of which everything sold here is, as tax rates name it. */
-const TAX_CODE = 'digital';
 
 /** How renewals are run. */
 export interface RenewalOptions {
@@ -133,7 +131,7 @@ async function doBatch(
     if (refs.length === 0) return 0;
     const rows = await loadDueSubscriptions(uow, refs, cashier.provider.accountId);
     const countries = new Set(rows.flatMap(({ country }) => country ?? []));
-    const batch: Batch = { uow, cashier, options, rates: await loadTaxRates(uow, [...countries]), bills: [], movements: [] };
+    const batch: Batch = { uow, cashier, options, rates: await listTaxRates(uow, [...countries]), bills: [], movements: [] };
     for (const row of rows) await doOne(batch, row);
     if (batch.bills.length > 0) await writeRenewalBills(uow, batch.bills, batch.movements, cashier.provider.accountId);
     return refs.length;
@@ -235,7 +233,7 @@ async function endTrial(batch: Batch, row: DueRow): Promise<void> {
       trialEndsAt,
       cancelAtPeriodEnd: row.cancelAtPeriodEnd,
       hasMethod: hasMethod(row),
-      withoutMethod: 'end',
+      withoutMethod: TRIAL_WITHOUT_METHOD,
       isNoticeSent: areProvenSent(planned, await listNotices(uow, row.id), trialEndsAt, 0),
     },
     uow.now,
@@ -328,8 +326,11 @@ async function bill(batch: Batch, row: DueRow, sold: Sold, period: DuePeriod): P
   const quote = quoteRenewal({
     price: sold.price,
     period,
-    running: row.coupon && { coupon: couponOf(row.coupon), periodsLeft: row.couponPeriodsLeft },
-    ratePpm: rateAt(batch.rates, { country, region: null, taxCode: TAX_CODE }, period.start),
+    running: row.coupon && {
+      coupon: couponOf({ ...row.coupon, redeemBy: row.coupon.redeemBy === null ? null : new Date(row.coupon.redeemBy) }),
+      periodsLeft: row.couponPeriodsLeft,
+    },
+    ratePpm: rateAt(batch.rates, { country, region: null, taxCode: DIGITAL }, period.start),
     balanceMinor: row.balance,
   });
   if (quote.sums.settlement !== 'charge') return enterUncharged(batch, row, sold, period, quote);
@@ -482,14 +483,5 @@ function billedOf(row: DueRow): BilledPrice {
     // Column checks: one of these words.
     intervalUnit: row.intervalUnit as BilledPrice['intervalUnit'],
     taxBehavior: row.taxBehavior as BilledPrice['taxBehavior'],
-  };
-}
-
-function couponOf(row: NonNullable<DueRow['coupon']>): Coupon {
-  const amounts = row.amountsOff && Object.entries(row.amountsOff).map(([currency, minor]) => [currency, BigInt(minor)] as const);
-  return {
-    ...row,
-    amountsOff: amounts && Object.fromEntries(amounts),
-    redeemBy: row.redeemBy === null ? null : new Date(row.redeemBy),
   };
 }
