@@ -188,3 +188,6 @@ union all select 'line', c.bucket, c.invoice_id from invoice_line c join invoice
 
 -- name: i42_lines_make_the_invoice -- An issued invoice is the sum of its lines.
 select i.bucket, i.id from invoice i left join (select bucket, invoice_id, sum(amount) n, sum(tax) t from invoice_line group by 1, 2) l on l.bucket = i.bucket and l.invoice_id = i.id where i.status <> 'draft' and (coalesce(l.n, 0), coalesce(l.t, 0)) <> (i.net, i.tax);
+
+-- name: i46_coupon_counted -- A limited coupon was counted once for each subscription that has it or had it.
+select u.bucket, u.coupon_id from coupon_usage u left join (select coupon_id, count(distinct subscription_id) n from coupon_use group by 1) s on s.coupon_id = u.coupon_id where u.redeemed <> coalesce(s.n, 0);

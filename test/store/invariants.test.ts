@@ -182,6 +182,7 @@ const PLANTS: Record<string, () => Promise<unknown>> = {
     }),
   i41_one_owner: () => books.set('payment_intent', sales.paid.intent, { user_id: 'bob' }),
   i42_lines_make_the_invoice: () => books.set('invoice', sales.bought.invoice, { net: 801 }),
+  i46_coupon_counted: () => client.query('update coupon_usage set redeemed = redeemed + 1'),
 };
 
 test('there is a way to break each invariant that this release can check', async () => {
