@@ -8,6 +8,12 @@ import { ProductPriceResolver, ProductResolver, TierPriceResolver, TierResolver 
 import type { GraphContext } from '../resolvers/context.js';
 import { EntitlementResolver } from '../resolvers/entitlement.resolver.js';
 import { badUserInput, tooMany } from '../resolvers/errors.js';
+import {
+  InvoiceResolver,
+  SubscriptionInvoicesResolver,
+  TransactionInvoiceResolver,
+  UserInvoicesResolver,
+} from '../resolvers/invoice.resolver.js';
 import { NodeResolver } from '../resolvers/node.resolver.js';
 import { PaymentMethodVerbsResolver } from '../resolvers/payment-method-verbs.resolver.js';
 import { PaymentVerbsResolver } from '../resolvers/payment-verbs.resolver.js';
@@ -75,6 +81,10 @@ const RESOLVERS = [
   UserSubscriptionResolver,
   TransactionResolver,
   PurchaseResolver,
+  InvoiceResolver,
+  UserInvoicesResolver,
+  SubscriptionInvoicesResolver,
+  TransactionInvoiceResolver,
   NodeResolver,
   SubscriptionVerbsResolver,
   PaymentVerbsResolver,
