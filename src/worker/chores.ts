@@ -5,6 +5,7 @@ import type { Cashier } from '../usecases/cashier.js';
 import { endDueSubscriptions } from '../usecases/end-due-subscriptions.js';
 import { giveBackOrphans } from '../usecases/give-back-orphan.js';
 import { keepHouse } from '../usecases/keep-house.js';
+import { numberDocuments } from '../usecases/number-documents.js';
 import { relayChanges } from '../usecases/relay-changes.js';
 import { admitRenewals, type AdmissionOptions } from '../usecases/admit-renewals.js';
 import { billDueRenewals, isRenewalWaiting, makeCollector, type RenewalOptions } from '../usecases/renew.js';
@@ -31,6 +32,8 @@ const BILLED_A_TURN = 500;
 const SENT_A_TURN = 128;
 /** Renewals in flight at once in each of the two lanes. */
 const RENEWALS_AT_ONCE = 48;
+/** Documents of a kind numbered by one unit of work. */
+const NUMBERED_A_TURN = 500;
 /** Due renewals are looked for in one part of the buckets at a time, so that a backlog of a million is never sorted. */
 const SLOTS = 16;
 
@@ -96,6 +99,7 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
       everyMs: 2_000,
       run: async () => (await endDueSubscriptions(cashier, BUCKETS, ROWS_A_TURN)) === ROWS_A_TURN,
     },
+    { name: 'documents', everyMs: 2_000, run: () => numberDocuments(cashier, NUMBERED_A_TURN) },
     {
       name: 'listing',
       everyMs: 5 * 60_000,
