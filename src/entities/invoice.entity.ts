@@ -76,4 +76,5 @@ export class CreditNoteRow {
   @Column({ name: 'tax', type: 'bigint' }) tax!: bigint;
   @Column({ name: 'reason', type: 'text' }) reason!: string;
   @Column({ name: 'refund_id', type: 'uuid', nullable: true }) refundId!: string | null;
+  @Column({ name: 'voided_at', type: 'timestamptz', nullable: true }) voidedAt!: Date | null;
 }

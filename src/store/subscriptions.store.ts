@@ -102,7 +102,10 @@ export interface SubscriptionChange {
     | 'resumed'
     | 'held'
     | 'released'
-    | 'gave_up';
+    | 'gave_up'
+    | 'tier_changed'
+    | 'change_planned'
+    | 'change_dropped';
   cause: string;
   set: Partial<Omit<SubscriptionRow, 'bucket' | 'id' | 'version' | 'userId'>>;
   data?: Record<string, unknown>;

@@ -1,9 +1,9 @@
 /** What the next regular invoice of a subscription will be (the contract's `upcomingInvoice` and `nextInvoice`; rules V5). */
-import { couponForNextPeriod, type RunningCoupon } from '../catalogue/coupon.js';
+import { afterInvoicedPeriod, couponForNextPeriod, type RunningCoupon } from '../catalogue/coupon.js';
 import { composeInvoice, type InvoiceSums } from '../invoice/invoice.js';
 import type { InvoiceLine } from '../invoice/line.js';
 import { nextPeriod, reanchored, type OpenedPeriod } from '../time/periods.js';
-import { decidePendingChange, type RankedPrice, type TargetPrice } from './change-tier.js';
+import { decidePendingChange, type ChangeQuote, type ChangeRefused, type RankedPrice, type TargetPrice } from './change-tier.js';
 import { periodLine } from './proration.js';
 import type { SubscriptionStatus } from './subscription.js';
 
@@ -51,6 +51,32 @@ export function upcomingInvoice(facts: UpcomingFacts): UpcomingInvoice | null {
   const line = periodLine(price, period, couponForNextPeriod(facts.running), facts.ratePpm);
   const sums = composeInvoice([line], price.currency, facts.balanceMinor);
   return { chargeAt: period.start, price, period, line, sums };
+}
+
+/**
+ * What will be looked at once a change has been made: for the next invoice in its preview. What a change does not tell is taken for the
+ * best: a method will be there at the end of a trial, a pause without an end is over at `now`.
+ */
+export function afterChange(
+  facts: UpcomingFacts,
+  quote: Exclude<ChangeQuote, ChangeRefused>,
+  target: TargetPrice,
+  now: Date,
+): UpcomingFacts {
+  const known = { ...facts, hasMethod: true, resumesAt: facts.resumesAt ?? (facts.status === 'paused' ? now : facts.period.end) };
+  switch (quote.kind) {
+    case 'at_period_end':
+    case 'at_resume':
+      return { ...known, pending: target };
+    case 'in_trial':
+      return { ...known, current: target, pending: null };
+    case 'now': {
+      const changed = { ...known, current: target, pending: null, balanceMinor: quote.sums.balanceAfterMinor };
+      if (quote.anchor === null) return changed;
+      const { anchorLocal, period } = quote.anchor;
+      return { ...changed, anchorLocal, period, running: facts.running && afterInvoicedPeriod(facts.running) };
+    }
+  }
 }
 
 /** The next period that is charged, and at which price. */
