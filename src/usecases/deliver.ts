@@ -75,8 +75,12 @@ async function deliverChange(uow: UnitOfWork, invoice: InvoiceRow, cause: string
   const lines = (await readLines(uow, subscription)).filter((line) => line.invoiceId !== invoice.id);
   const old = given === undefined ? null : coveringLine(lines, periodStart);
   const decision = decidePaidChange({
-    // Column check: one of these words.
-    subscription: { ...subscription, status: subscription.status as SubscriptionStatus },
+    subscription: {
+      // Column check: one of these words.
+      status: subscription.status as SubscriptionStatus,
+      epoch: subscription.epoch,
+      periodEnd: subscription.periodEnd,
+    },
     invoice: { epoch, periodEnd },
     old,
     credit,

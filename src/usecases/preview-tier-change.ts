@@ -1,13 +1,13 @@
 import { invariant } from '../domain/invariant.js';
 import { QUOTE_HOLDS_MS, quoteChange, quoteKey, type ChangeQuote } from '../domain/subscription/change-tier.js';
-import { afterChange, upcomingInvoice, type UpcomingFacts, type UpcomingInvoice } from '../domain/subscription/upcoming.js';
+import { afterChange, upcomingInvoiceTaxed, type UpcomingInvoice } from '../domain/subscription/upcoming.js';
 import { lockExistingCustomer, type CustomerRow } from '../store/customers.store.js';
 import { loadSubscription, type SubscriptionRow } from '../store/subscriptions.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { own, type Cashier } from './cashier.js';
 import type { Actor, PreviewTierChangeQuery, TierChangePreview } from './contract.js';
 import { digestOf } from './quotes.js';
-import { rateOf, readChange, type ChangeRead } from './read-change.js';
+import { readChange, type ChangeRead } from './read-change.js';
 
 /**
  * What a change of tier would cost now, by the function that the change itself is decided by, with the id of that quote. null when there is
@@ -63,7 +63,7 @@ function nextInvoice(
 ): UpcomingInvoice {
   const { target } = facts;
   invariant(target !== null, 'a quote is for a price that is there', { id: subscription.id });
-  const before: UpcomingFacts = {
+  const before = {
     status: facts.subscription.status,
     cancelAtPeriodEnd: subscription.cancelAtPeriodEnd,
     pauseAtPeriodEnd: subscription.pauseAtPeriodEnd,
@@ -84,13 +84,10 @@ function nextInvoice(
     anchorLocal: subscription.anchorLocal,
     zone: subscription.zone,
     running: facts.running,
-    ratePpm: 0,
     balanceMinor: facts.balanceMinor,
   };
   const after = afterChange(before, quote, target, uow.now);
-  // The rate is that of the day on which the period begins (rules T4).
-  const day = upcomingInvoice(after)?.chargeAt ?? uow.now;
-  const next = upcomingInvoice({ ...after, ratePpm: rateOf(customer, taxRates, day) });
+  const next = upcomingInvoiceTaxed(after, { country: customer.country, rates: taxRates });
   invariant(next !== null, 'what goes on is invoiced again', { id: subscription.id });
   return next;
 }

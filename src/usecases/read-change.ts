@@ -5,7 +5,7 @@ import { invariant } from '../domain/invariant.js';
 import { isService } from '../domain/invoice/line.js';
 import type { ChangeFacts, TargetPrice } from '../domain/subscription/change-tier.js';
 import type { SubscriptionStatus } from '../domain/subscription/subscription.js';
-import { rateAt, type TaxRate } from '../domain/tax/tax.js';
+import { DIGITAL, rateAt, type TaxRate } from '../domain/tax/tax.js';
 import { loadCredit } from '../store/credit.store.js';
 import type { CustomerRow } from '../store/customers.store.js';
 import type { PaymentMethodRow } from '../store/payment-methods.store.js';
@@ -26,9 +26,6 @@ export interface ChangeRead {
   /** Rates of the customer's country, past and to come. */
   taxRates: readonly TaxRate[];
 }
-
-/** The one tax code there is: what is sold is a service by wire. */
-const TAX_CODE = 'digital';
 
 /** Reads what a change to a price looks at. The customer's lock is held. */
 export async function readChange(
@@ -76,8 +73,8 @@ export async function readChange(
 }
 
 /** The rate that rules for a customer at an instant, parts per million; 0 where no country is known, or no rate of it. */
-export function rateOf(customer: Pick<CustomerRow, 'country'>, rates: readonly TaxRate[], at: Date): number {
-  return customer.country === null ? 0 : rateAt(rates, { country: customer.country, region: null, taxCode: TAX_CODE }, at);
+function rateOf(customer: Pick<CustomerRow, 'country'>, rates: readonly TaxRate[], at: Date): number {
+  return customer.country === null ? 0 : rateAt(rates, { country: customer.country, region: null, taxCode: DIGITAL }, at);
 }
 
 /** The coupon that works on a subscription now. */
