@@ -6,6 +6,7 @@ import { buildSchemaSync, createResolversMap } from 'type-graphql';
 import { checkAuthority } from '../resolvers/authorization.js';
 import { ProductPriceResolver, ProductResolver, TierPriceResolver, TierResolver } from '../resolvers/catalogue.resolver.js';
 import type { GraphContext } from '../resolvers/context.js';
+import { CouponResolver } from '../resolvers/coupon.resolver.js';
 import { EntitlementResolver } from '../resolvers/entitlement.resolver.js';
 import { badUserInput, tooMany } from '../resolvers/errors.js';
 import { NodeResolver } from '../resolvers/node.resolver.js';
@@ -81,6 +82,7 @@ const RESOLVERS = [
   SubscriptionVerbsResolver,
   SubscriptionPlansResolver,
   TierChangeResolver,
+  CouponResolver,
   PaymentVerbsResolver,
   PaymentMethodVerbsResolver,
   PaymentStatusResolver,

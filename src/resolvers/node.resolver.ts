@@ -4,7 +4,7 @@ import { Authenticated, requireActor } from './authorization.js';
 import { shownTier } from './catalogue.resolver.js';
 import type { GraphContext } from './context.js';
 import { presentPaymentMethod, presentPurchase } from './present-account.js';
-import { presentProduct, presentProductPrice, presentTierPrice } from './present-catalogue.js';
+import { presentCoupon, presentProduct, presentProductPrice, presentTierPrice } from './present-catalogue.js';
 import { ownSubscription } from './subscription.resolver.js';
 import { ownTransaction } from './transaction.resolver.js';
 import { Node } from './types/node.js';
@@ -34,6 +34,10 @@ export class NodeResolver {
       case 'prod': {
         const product = reads.catalogue.product(named.id);
         return product && presentProduct(product);
+      }
+      case 'cpn': {
+        const coupon = reads.catalogue.coupon(named.id);
+        return coupon && presentCoupon(coupon, null);
       }
       case 'sub':
         return ownSubscription(userId, publicId, context);

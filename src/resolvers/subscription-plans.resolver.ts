@@ -1,4 +1,5 @@
 import { Ctx, FieldResolver, Resolver, Root } from 'type-graphql';
+import type { RunningCoupon } from '../domain/catalogue/coupon.js';
 import { invariant } from '../domain/invariant.js';
 import type { RankedPrice, TargetPrice } from '../domain/subscription/change-tier.js';
 import { upcomingInvoiceTaxed } from '../domain/subscription/upcoming.js';
@@ -41,7 +42,7 @@ export class SubscriptionPlansResolver {
         current,
         pending: plan.pendingPriceId === null ? null : await priceOf(plan, plan.pendingPriceId, context),
         period: { epoch: plan.epoch, n: plan.periodNumber, start: plan.periodStart, end: plan.periodEnd },
-        running: runningOf(plan),
+        running: await runningOf(plan, context),
         balanceMinor: plan.balance,
       },
       { country: plan.country, rates: plan.taxRates },
@@ -79,21 +80,9 @@ async function priceOf(plan: SubscriptionPlanRow, id: string, { reads }: GraphCo
   };
 }
 
-function runningOf(plan: SubscriptionPlanRow) {
-  const { couponId, code, percentOffBps, amountsOff, durationPeriods, intervalUnits, periodsLeft } = plan;
-  if (couponId === null || code === null || intervalUnits === null) return null;
-  const amounts =
-    amountsOff && Object.fromEntries(Object.entries(amountsOff).map(([currency, minor]) => [currency, BigInt(minor)]));
-  // When it can be claimed, and how often, does not matter to one that was.
-  const coupon = {
-    id: couponId,
-    code,
-    percentOffBps,
-    amountsOff: amounts,
-    durationPeriods,
-    intervalUnits,
-    redeemBy: null,
-    maxRedemptions: null,
-  };
+async function runningOf({ couponId, periodsLeft }: SubscriptionPlanRow, { reads }: GraphContext): Promise<RunningCoupon | null> {
+  if (couponId === null) return null;
+  const coupon = await reads.fromCatalogue((catalogue) => catalogue.coupon(couponId));
+  invariant(coupon !== null, 'a coupon at work exists', { couponId });
   return { coupon, periodsLeft };
 }

@@ -31,11 +31,7 @@ export interface SubscriptionPlanRow {
   taxRates: { country: string; region: string | null; taxCode: string; validFrom: string; ratePpm: number }[];
   /** The coupon at work; null when none is. */
   couponId: string | null;
-  code: string | null;
-  percentOffBps: number | null;
-  amountsOff: Record<string, number> | null;
-  durationPeriods: number | null;
-  intervalUnits: string[] | null;
+  /** Periods still to be invoiced with it; null for all. */
   periodsLeft: number | null;
 }
 
@@ -47,8 +43,7 @@ export const subscriptionPlans = keyedStatement<OwnedKey, SubscriptionPlanRow>(
      s.resumes_at as "resumesAt", s.prepaid_periods as "prepaidPeriods", s.gift_id is not null as "isGift", s.renews_after_gift as "isOptedIn",
      s.epoch, s.period_number as "periodNumber", s.period_start as "periodStart", s.period_end as "periodEnd",
      s.anchor_local::text as "anchorLocal", s.zone, m.id is not null as "hasMethod", coalesce(b.balance, 0) as balance, c.country,
-     coalesce(t.rates, '[]') as "taxRates", o.id as "couponId", o.code, o.percent_off_bps as "percentOffBps", o.amounts_off as "amountsOff",
-     o.duration_periods as "durationPeriods", o.interval_units as "intervalUnits", r.periods_left as "periodsLeft"
+     coalesce(t.rates, '[]') as "taxRates", r.coupon_id as "couponId", r.periods_left as "periodsLeft"
    from unnest($1::smallint[], $2::uuid[], $3::text[]) with ordinality as k(bucket, id, user_id, o)
    join subscription s on s.bucket = k.bucket and s.id = k.id
    join customer c on c.bucket = s.bucket and c.user_id = s.user_id
@@ -61,7 +56,6 @@ export const subscriptionPlans = keyedStatement<OwnedKey, SubscriptionPlanRow>(
      select jsonb_agg(jsonb_build_object('country', x.country, 'region', nullif(x.region, ''), 'taxCode', x.tax_code, 'validFrom', x.valid_from,
        'ratePpm', x.rate_ppm)) as rates from tax_rate x where x.country = c.country) t on true
    left join coupon_redemption r on r.bucket = s.bucket and r.subscription_id = s.id and r.ended_at is null
-   left join coupon o on o.id = r.coupon_id
    where s.user_id = k.user_id`,
   ownedColumns,
 );

@@ -1,6 +1,5 @@
-/** What a change of tier looks at and writes: lines of the present period, coupons at work, credit notes of what was not used. */
-import { bucketOf, type CouponId, type InvoiceId } from '../domain/ids.js';
-import type { Coupon } from '../domain/catalogue/coupon.js';
+/** What a change of tier looks at and writes: lines of the present period, credit notes of what was not used. */
+import { bucketOf, type InvoiceId } from '../domain/ids.js';
 import { CreditNoteRow, InvoiceLineRow, InvoiceRow } from '../entities/invoice.entity.js';
 import { statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
@@ -14,13 +13,13 @@ export interface PeriodLineRow {
   /** Of its invoice. */
   kind: string;
   isPaid: boolean;
-  finalizedAt: Date;
   currency: string;
   priceId: string;
   tierName: string;
   taxBehavior: string;
   amount: bigint;
   discount: bigint;
+  couponId: string | null;
   tax: bigint;
   taxRatePpm: number;
   credited: bigint;
@@ -34,8 +33,8 @@ export interface PeriodLineRow {
 
 const PERIOD_LINES = statement<[number, string, number, Date, Date], PeriodLineRow>(
   'period_lines',
-  `select i.id as "invoiceId", l.position, i.kind, i.status = 'paid' as "isPaid", i.finalized_at as "finalizedAt", i.currency,
-     l.price_id as "priceId", t.name as "tierName", p.tax_behavior as "taxBehavior", l.amount, l.discount, l.tax,
+  `select i.id as "invoiceId", l.position, i.kind, i.status = 'paid' as "isPaid", i.currency,
+     l.price_id as "priceId", t.name as "tierName", p.tax_behavior as "taxBehavior", l.amount, l.discount, l.coupon_id as "couponId", l.tax,
      l.tax_rate_ppm as "taxRatePpm", l.credited, l.credited_tax as "creditedTax", l.period_start as "periodStart",
      l.period_end as "periodEnd", l.is_proration as "isProration", coalesce(b.returned, 0)::bigint as returned
    from invoice i
@@ -131,61 +130,4 @@ const VOID_NOTE = statement<[number, string, Date], never>(
 /** Marks a note as taken back. */
 export async function voidCreditNote(uow: UnitOfWork, id: string): Promise<void> {
   await uow.run(VOID_NOTE, [bucketOf(id), id, uow.now]);
-}
-
-/** A coupon as it is or was at work on a subscription. */
-export interface RedemptionRow {
-  id: string;
-  periodsLeft: number | null;
-  endedAt: Date | null;
-  couponId: CouponId;
-  code: string;
-  percentOffBps: number | null;
-  /** By currency, minor units. */
-  amountsOff: Record<string, number> | null;
-  durationPeriods: number | null;
-  intervalUnits: string[];
-  redeemBy: Date | null;
-  maxRedemptions: number | null;
-}
-
-const REDEMPTIONS = statement<[number, string], RedemptionRow>(
-  'subscription_redemptions',
-  `select r.id, r.periods_left as "periodsLeft", r.ended_at as "endedAt", c.id as "couponId", c.code, c.percent_off_bps as "percentOffBps",
-     c.amounts_off as "amountsOff", c.duration_periods as "durationPeriods", c.interval_units as "intervalUnits", c.redeem_by as "redeemBy",
-     c.max_redemptions as "maxRedemptions"
-   from coupon_redemption r join coupon c on c.id = r.coupon_id
-   where r.bucket = $1 and r.subscription_id = $2 order by r.id desc`,
-);
-
-/** Every coupon that a subscription has or had, newest first. */
-export async function listRedemptions(uow: UnitOfWork, subscriptionId: string): Promise<RedemptionRow[]> {
-  return uow.run(REDEMPTIONS, [bucketOf(subscriptionId), subscriptionId]);
-}
-
-/** The coupon of a redemption's row. */
-export function couponOf(row: Omit<RedemptionRow, 'id' | 'periodsLeft' | 'endedAt'>): Coupon {
-  const { couponId, code, percentOffBps, amountsOff, durationPeriods, intervalUnits, redeemBy, maxRedemptions } = row;
-  return {
-    id: couponId,
-    code,
-    percentOffBps,
-    amountsOff:
-      amountsOff && Object.fromEntries(Object.entries(amountsOff).map(([currency, minor]) => [currency, BigInt(minor)])),
-    durationPeriods,
-    intervalUnits,
-    redeemBy,
-    maxRedemptions,
-  };
-}
-
-const USE_PERIOD = statement<[number, string, Date], never>(
-  'use_coupon_period',
-  `update coupon_redemption set periods_left = periods_left - 1, ended_at = case when periods_left = 1 then coalesce(ended_at, $3) else ended_at end
-   where bucket = $1 and id = $2 and periods_left > 0`,
-);
-
-/** A period was invoiced with a coupon: it works for one less, and has ended after its last. */
-export async function useCouponPeriod(uow: UnitOfWork, redemptionId: string): Promise<void> {
-  await uow.run(USE_PERIOD, [bucketOf(redemptionId), redemptionId, uow.now]);
 }

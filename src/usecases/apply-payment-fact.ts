@@ -19,7 +19,8 @@ import { CANCEL_AFTER_MS, nextProbeAt } from '../domain/payment/schedule.js';
 import { renewalEnd, unpaid } from '../domain/subscription/renewal.js';
 import { hasEnded, type SubscriptionStatus } from '../domain/subscription/subscription.js';
 import type { PaymentFact } from '../ports/provider.js';
-import { closeInvoice, requireInvoice } from '../store/invoices.store.js';
+import { releaseCoupon } from '../store/coupons.store.js';
+import { closeInvoice, countVoidPeriods, requireInvoice } from '../store/invoices.store.js';
 import { postJournal } from '../store/ledger.store.js';
 import {
   changeAttempt,
@@ -285,6 +286,7 @@ async function finishFirstPayment(
     const subscription = await loadSubscription(uow, invoice.subscriptionId);
     invariant(subscription !== null, 'an invoice of a subscription has it', { id: invoice.id });
     if (subscription.status === 'incomplete') {
+      await releaseCoupon(uow, subscription.id);
       await changeSubscription(uow, subscription, {
         kind: intent.cancelRequestedAt === null ? 'payment_failed' : 'gave_up',
         cause,
@@ -311,7 +313,14 @@ async function finishRenewal(
   const invoice = await requireInvoice(uow, intent.invoiceId);
   const subscription = invoice.subscriptionId === null ? null : await loadSubscription(uow, invoice.subscriptionId);
   invariant(subscription !== null, 'a renewal is of a subscription', { id: attempt.id });
-  const end = renewalEnd(to, { isOver: hasEnded(subscription.status as SubscriptionStatus), now: uow.now });
+  const { resumesAt } = subscription;
+  const pausedUntil = subscription.status === 'paused' ? resumesAt : null;
+  const failedCount = pausedUntil === null ? 0 : (await countVoidPeriods(uow, subscription.id, subscription.epoch + 1)) + 1;
+  const end = renewalEnd(to, {
+    isOver: hasEnded(subscription.status as SubscriptionStatus),
+    pause: pausedUntil && { resumesAt: pausedUntil, failedCount },
+    now: uow.now,
+  });
   await changeIntent(uow, intent, { status: end.intent });
   if (end.isVoid) await voidInvoice(uow, invoice, attempt.providerAccountId);
   if (end.subscription === 'past_due')

@@ -8,7 +8,8 @@ import { beginInTx } from '../store/unit-of-work.js';
 import { notFound } from './cancel-subscription.js';
 import { own, refusal, type Cashier } from './cashier.js';
 import type { Actor, ChangeTierAnswer, Refusal } from './contract.js';
-import { giveUpOpenChange, settleOpenChange } from './open-change.js';
+import { giveUpChange } from './drop-renewal.js';
+import { paymentOfChange, settleOpenChange } from './open-change.js';
 
 /**
  * Drops a change that waits: for the end of the period, or for its payment, which the provider cancels first. It has no key: dropping twice is
@@ -40,7 +41,8 @@ export const cancelPendingChange =
           data: { to: subscription.pendingPriceId, reason: 'customer' },
         });
       }
-      return { refusals: [], transactionId: await giveUpOpenChange(uow, cashier, subscriptionId) };
+      await giveUpChange(uow, cashier, subscriptionId);
+      return { refusals: [], transactionId: await paymentOfChange(uow, subscriptionId) };
     });
     if (transactionId !== null) await settleOpenChange(cashier, { id: subscriptionId, userId });
     return { subscriptionId: refusals.length > 0 ? null : subscriptionId, transactionId, refusals, isReplay: false };

@@ -8,8 +8,9 @@ import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { endNeverSent } from './apply-payment-fact.js';
 import { own, refusal, type Cashier } from './cashier.js';
 import type { Actor, CancelSubscriptionCommand, Refusal, SubscriptionAnswer } from './contract.js';
+import { giveUpChange } from './drop-renewal.js';
 import { endSubscription } from './end-subscription.js';
-import { giveUpOpenChange, settleOpenChange } from './open-change.js';
+import { settleOpenChange } from './open-change.js';
 import { resolvePayment } from './resolve-payment.js';
 import { runCommand } from './run-command.js';
 import { readPayment } from './send-payment.js';
@@ -59,7 +60,7 @@ export const cancelSubscription =
               },
               data,
             });
-            await giveUpOpenChange(uow, cashier, subscriptionId);
+            await giveUpChange(uow, cashier, subscriptionId);
             return [];
           case 'now':
             await endSubscription(uow, cashier, subscriptionId, 'customer', 'user', data);

@@ -1,6 +1,7 @@
+import { couponForNextPeriod } from '../domain/catalogue/coupon.js';
 import type { SubscriptionId, TierId, TransactionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
-import type { InvoiceLine } from '../domain/invoice/line.js';
+import { isService, type InvoiceLine } from '../domain/invoice/line.js';
 import { confirmChange, quoteChange, type ChangeNow, type ChangeQuote } from '../domain/subscription/change-tier.js';
 import { coveringLine } from '../domain/subscription/proration.js';
 import { keyBucket } from '../platform/json.js';
@@ -93,7 +94,7 @@ interface Change {
 /** Writes what was decided. */
 async function carryOut(uow: UnitOfWork, cashier: Cashier, change: Change): Promise<Refusal[]> {
   const { subscription, quote, read } = change;
-  const data = { from: subscription.priceId, to: quote.priceId };
+  const data = { fromPriceId: subscription.priceId, toPriceId: quote.priceId };
   switch (quote.kind) {
     case 'now':
       return changeNow(uow, cashier, change, quote);
@@ -147,11 +148,14 @@ async function changeNow(uow: UnitOfWork, cashier: Cashier, change: Change, quot
     start: quote.prorationAt,
     end: subscription.periodEnd,
   };
+  // The rest of a period is reduced as the period was; a new one by the coupon at work.
+  const coupon = quote.anchor === null ? read.facts.periodCoupon : couponForNextPeriod(read.facts.running);
+  const couponId = coupon?.id ?? null;
   const plan = {
     id: ids.invoice,
     userId,
     currency,
-    lines: quote.lines.map((line) => described(line, target.tier.name, old?.tierName ?? '')),
+    lines: quote.lines.map((line) => described(line, target.tier.name, old?.tierName ?? '', couponId)),
     sums: quote.sums,
     for: {
       kind: 'change' as const,
@@ -180,6 +184,6 @@ async function changeNow(uow: UnitOfWork, cashier: Cashier, change: Change, quot
   return [];
 }
 
-function described(line: InvoiceLine, newTier: string, oldTier: string) {
-  return describedLine(line, line.netMinor < 0n || line.taxMinor < 0n ? `Unused time of ${oldTier}` : newTier);
+function described(line: InvoiceLine, newTier: string, oldTier: string, couponId: string | null) {
+  return isService(line) ? describedLine(line, newTier, couponId) : describedLine(line, `Unused time of ${oldTier}`);
 }

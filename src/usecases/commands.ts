@@ -1,3 +1,4 @@
+import { applyCoupon } from './apply-coupon.js';
 import { cancelPendingChange } from './cancel-pending-change.js';
 import { cancelSubscription } from './cancel-subscription.js';
 import type { Cashier } from './cashier.js';
@@ -6,6 +7,7 @@ import { changeTier } from './change-tier.js';
 import { completeSetup } from './complete-setup.js';
 import { confirmPayment } from './confirm-payment.js';
 import type { Commands } from './contract.js';
+import { couponPreview } from './coupon-preview.js';
 import { openCustomerAccount } from './open-customer-account.js';
 import { previewTierChange } from './preview-tier-change.js';
 import { purchase } from './purchase.js';
@@ -30,6 +32,8 @@ export function makeCommands(cashier: Cashier): Commands {
     setDefaultPaymentMethod: setDefaultPaymentMethod(cashier),
     removePaymentMethod: removePaymentMethod(cashier),
     refund: refundTransaction(cashier),
+    applyCoupon: applyCoupon(cashier),
+    couponPreview: couponPreview(cashier),
     openCustomerAccount: openCustomerAccount(cashier),
   };
 }

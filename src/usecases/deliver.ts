@@ -1,25 +1,20 @@
 /** What was paid for is given: a period opens, a tier changes, a product is handed over. One way for each kind of invoice. */
-import { bucketOf, type PriceId, type TierId } from '../domain/ids.js';
+import type { PriceId, TierId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { isService, type LineCredit } from '../domain/invoice/line.js';
-import { decidePaidChange, type RankedPrice } from '../domain/subscription/change-tier.js';
+import { decidePaidChange } from '../domain/subscription/change-tier.js';
 import { coveringLine } from '../domain/subscription/proration.js';
-import { isRenewedBy, renewed } from '../domain/subscription/renewal.js';
 import { entitledUntilFor, type SubscriptionStatus } from '../domain/subscription/subscription.js';
-import { anchorLocalOf } from '../domain/time/periods.js';
-import type { InvoiceRow } from '../store/invoices.store.js';
-import {
-  changeSubscription,
-  completePurchase,
-  insertGrant,
-  loadSubscription,
-  loadTierPrice,
-  type SubscriptionRow,
-} from '../store/subscriptions.store.js';
-import { creditLine, listLines, listRedemptions, useCouponPeriod } from '../store/tier-changes.store.js';
+import { anchorLocalOf, type OpenedPeriod } from '../domain/time/periods.js';
+import { useCouponPeriod } from '../store/coupons.store.js';
+import { requireFirstLine, type InvoiceRow } from '../store/invoices.store.js';
+import { changeSubscription, loadSubscription, loadTierPrice, type SubscriptionRow } from '../store/subscriptions.store.js';
+import { creditLine, listLines } from '../store/tier-changes.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
-import { newId, type Cashier } from './cashier.js';
-import { periodRedemption, rankedPrice, readLines } from './period-lines.js';
+import type { Cashier } from './cashier.js';
+import { deliverPurchase } from './deliver-purchase.js';
+import { openPeriod } from './open-period.js';
+import { readLines } from './period-lines.js';
 
 /**
  * Gives what a paid invoice is for. The customer's lock is held.
@@ -32,7 +27,8 @@ export async function deliver(uow: UnitOfWork, cashier: Cashier, invoice: Invoic
     case 'change':
       return deliverChange(uow, invoice, cause);
     case 'purchase':
-      await deliverPurchase(uow, cashier, invoice);
+      invariant(invoice.purchaseId !== null, 'an invoice of a purchase has it', { id: invoice.id });
+      await deliverPurchase(uow, cashier, { id: invoice.purchaseId, userId: invoice.userId });
       return true;
     default:
       invariant(false, 'there is something that an invoice is for', { id: invoice.id, kind: invoice.kind });
@@ -54,12 +50,8 @@ async function deliverPeriod(uow: UnitOfWork, invoice: InvoiceRow, cause: string
     });
     return true;
   }
-  const period = periodOf(invoice);
-  // Column check: one of these words.
-  const status = subscription.status as SubscriptionStatus;
-  if (!isRenewedBy({ status, epoch: subscription.epoch, periodNumber: subscription.periodNumber }, period)) return false;
-  await changeSubscription(uow, subscription, { kind: 'renewed', cause, set: renewed(period) });
-  return true;
+  const { priceId, couponId } = await requireFirstLine(uow, invoice.id);
+  return openPeriod(uow, subscription, { period: periodOf(invoice), priceId, couponId }, cause);
 }
 
 /** Another tier: the price moves, what was given back of the old line is kept with it, and a longer interval opens its first period. */
@@ -98,16 +90,11 @@ async function deliverChange(uow: UnitOfWork, invoice: InvoiceRow, cause: string
       pendingPriceId: null,
       ...(decision.opensPeriod ? openedBy(subscription, { epoch, periodStart, periodEnd }) : {}),
     },
-    data: { from: subscription.priceId, to: target.price.id, invoiceId: invoice.id },
+    data: { fromPriceId: subscription.priceId, toPriceId: target.price.id, invoiceId: invoice.id },
   });
-  if (decision.opensPeriod) await useCoupon(uow, await requireSubscription(uow, invoice), rankedPrice(target));
+  // The period that a change opened was invoiced: one less of the coupon that it was invoiced with (rules V10).
+  if (decision.opensPeriod && service?.couponId) await useCouponPeriod(uow, subscription.id, service.couponId);
   return true;
-}
-
-/** The period that a change opened was invoiced: one less of the coupon that it was invoiced with (rules V10). */
-async function useCoupon(uow: UnitOfWork, opened: SubscriptionRow, price: RankedPrice): Promise<void> {
-  const used = periodRedemption(await readLines(uow, opened), await listRedemptions(uow, opened.id), price);
-  if (used !== null) await useCouponPeriod(uow, used.id);
 }
 
 const NOTHING: LineCredit = { netMinor: 0n, taxMinor: 0n };
@@ -132,18 +119,6 @@ function openedBy(
   };
 }
 
-async function deliverPurchase(uow: UnitOfWork, cashier: Cashier, invoice: InvoiceRow): Promise<void> {
-  invariant(invoice.purchaseId !== null, 'an invoice of a purchase has it', { id: invoice.id });
-  const unlocks = await completePurchase(uow, invoice.purchaseId);
-  if (unlocks === null) return;
-  await insertGrant(uow, {
-    id: newId(cashier, 'txn', bucketOf(invoice.purchaseId)),
-    userId: invoice.userId,
-    featureKey: unlocks,
-    purchaseId: invoice.purchaseId,
-  });
-}
-
 async function requireSubscription(uow: UnitOfWork, invoice: InvoiceRow): Promise<SubscriptionRow> {
   const subscription = invoice.subscriptionId === null ? null : await loadSubscription(uow, invoice.subscriptionId);
   invariant(subscription !== null, 'an invoice of a subscription has it', { id: invoice.id });
@@ -151,10 +126,10 @@ async function requireSubscription(uow: UnitOfWork, invoice: InvoiceRow): Promis
 }
 
 /** The period that an invoice is for. */
-function periodOf(invoice: InvoiceRow): { epoch: number; number: number; start: Date; end: Date } {
+function periodOf(invoice: InvoiceRow): OpenedPeriod {
   const { epoch, periodNumber, periodStart, periodEnd } = invoice;
   invariant(epoch !== null && periodNumber !== null && periodStart !== null && periodEnd !== null, 'a period has its bounds', {
     id: invoice.id,
   });
-  return { epoch, number: periodNumber, start: periodStart, end: periodEnd };
+  return { epoch, n: periodNumber, start: periodStart, end: periodEnd };
 }

@@ -1,11 +1,8 @@
 /** What was invoiced for a subscription's present period, with what went back of it: what changes and their ends look at. */
-import { discountOf, type Coupon } from '../domain/catalogue/coupon.js';
-import { idTimeMs } from '../domain/ids.js';
 import { creditableOf, isService, partOf, type LineCredit, type PastLine } from '../domain/invoice/line.js';
-import type { RankedPrice } from '../domain/subscription/change-tier.js';
 import type { TaxBehavior } from '../domain/tax/tax.js';
-import type { PriceRow, SubscriptionRow, TierRow } from '../store/subscriptions.store.js';
-import { couponOf, listPeriodLines, type PeriodLineRow, type RedemptionRow } from '../store/tier-changes.store.js';
+import type { SubscriptionRow } from '../store/subscriptions.store.js';
+import { listPeriodLines, type PeriodLineRow } from '../store/tier-changes.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
 
 /** A line of the present period with where it stands. */
@@ -15,7 +12,8 @@ export interface StandingLine extends PastLine {
   tierName: string;
   /** Of its invoice. */
   kind: string;
-  finalizedAt: Date;
+  /** The coupon that reduced it. */
+  couponId: string | null;
 }
 
 /** The lines of a subscription's present period, with what went back of each, in the order in which they were invoiced. */
@@ -51,7 +49,7 @@ function standingLine(row: PeriodLineRow): StandingLine {
     position: row.position,
     tierName: row.tierName,
     kind: row.kind,
-    finalizedAt: row.finalizedAt,
+    couponId: row.couponId,
     priceId: row.priceId,
     start: row.periodStart,
     end: row.periodEnd,
@@ -68,42 +66,7 @@ function standingLine(row: PeriodLineRow): StandingLine {
   };
 }
 
-/** Redemptions are dated by their ids, which are made a moment before or after the unit of work that invoices. */
-const CLAIMED_WITH_MS = 60_000;
-
-/**
- * The coupon that the present period was invoiced with: of those that were at work then the newest that explains the discount of the line
- * that opened the period. Replaced or used up since, it still goes for the rest of that period.
- */
-export function periodRedemption(
-  lines: readonly StandingLine[],
-  redemptions: readonly RedemptionRow[],
-  price: { currency: string; intervalUnit: string },
-): { id: string; coupon: Coupon } | null {
-  const opening = lines.find((line) => isService(line) && !line.isProration);
-  if (opening === undefined) return null;
-  const list = opening.netMinor + opening.discountMinor + (opening.taxBehavior === 'inclusive' ? opening.taxMinor : 0n);
-  const invoicedAt = opening.finalizedAt.getTime();
-  for (const row of redemptions) {
-    const coupon = couponOf(row);
-    const wasAtWork =
-      idTimeMs(row.id) <= invoicedAt + CLAIMED_WITH_MS && (row.endedAt === null || row.endedAt.getTime() >= invoicedAt);
-    if (wasAtWork && discountOf(coupon, price, list) === opening.discountMinor) return { id: row.id, coupon };
-  }
-  return null;
-}
-
-/** A price's row with its tier, as a change compares it. */
-export function rankedPrice({ price, tier }: { price: PriceRow; tier: TierRow }): RankedPrice {
-  return {
-    id: price.id,
-    amountMinor: price.amount,
-    currency: price.currency,
-    // Column checks: a tier's price has a unit, a count and one of these words.
-    intervalUnit: price.intervalUnit as RankedPrice['intervalUnit'],
-    intervalCount: price.intervalCount ?? 1,
-    taxBehavior: price.taxBehavior as TaxBehavior,
-    tierGroup: tier.tierGroup,
-    rank: tier.rank,
-  };
+/** The coupon that the present period was invoiced with: that of the line that opened it. It goes for the rest of the period, whatever became of it. */
+export function couponOfPeriod(lines: readonly StandingLine[]): string | null {
+  return lines.find((line) => isService(line) && !line.isProration)?.couponId ?? null;
 }

@@ -1,19 +1,20 @@
 /** The facts of a change of tier, read under the customer's lock: for its preview as for itself, so that the two cannot differ. */
-import type { RunningCoupon } from '../domain/catalogue/coupon.js';
 import type { PaymentMethodId, PriceId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { isService } from '../domain/invoice/line.js';
-import type { ChangeFacts, TargetPrice } from '../domain/subscription/change-tier.js';
+import type { ChangeFacts } from '../domain/subscription/change-tier.js';
 import type { SubscriptionStatus } from '../domain/subscription/subscription.js';
 import { DIGITAL, rateAt, type TaxRate } from '../domain/tax/tax.js';
+import { loadCouponById, loadRunningCoupon } from '../store/coupons.store.js';
 import { loadCredit } from '../store/credit.store.js';
 import type { CustomerRow } from '../store/customers.store.js';
 import type { PaymentMethodRow } from '../store/payment-methods.store.js';
 import { loadTierPrice, type PriceRow, type SubscriptionRow, type TierRow } from '../store/subscriptions.store.js';
 import { listTaxRates } from '../store/tax.store.js';
-import { couponOf, listRedemptions, loadOpenChange, type RedemptionRow } from '../store/tier-changes.store.js';
+import { loadOpenChange } from '../store/tier-changes.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
-import { periodRedemption, rankedPrice, readLines, type StandingLine } from './period-lines.js';
+import { rankedPrice, targetPrice } from './billed-price.js';
+import { couponOfPeriod, readLines, type StandingLine } from './period-lines.js';
 import { methodFor } from './subscribe.js';
 
 /** What is known of a change: the facts of its decision, and the rows behind them that are written by. */
@@ -40,8 +41,8 @@ export async function readChange(
   invariant(current !== null, 'a subscription has its price', { id: subscription.id });
   const { currency } = current.price;
   const lines = await readLines(uow, subscription);
-  const redemptions = await listRedemptions(uow, subscription.id);
-  const taxRates = customer.country === null ? [] : await listTaxRates(uow, customer.country);
+  const couponId = couponOfPeriod(lines);
+  const taxRates = customer.country === null ? [] : await listTaxRates(uow, [customer.country]);
   const method = await usableMethod(uow, customer, subscription);
   const facts: ChangeFacts = {
     subscription: {
@@ -60,8 +61,8 @@ export async function readChange(
     current: rankedPrice(current),
     target: target && targetPrice(target),
     lines,
-    periodCoupon: periodRedemption(lines, redemptions, rankedPrice(current))?.coupon ?? null,
-    running: runningCoupon(redemptions),
+    periodCoupon: couponId === null ? null : await loadCouponById(uow, couponId),
+    running: await loadRunningCoupon(uow, subscription.id),
     ratePpm: rateOf(customer, taxRates, uow.now),
     balanceMinor: await loadCredit(uow, subscription.userId, currency),
     hasOpenChange: (await loadOpenChange(uow, subscription.id)) !== null,
@@ -77,12 +78,6 @@ function rateOf(customer: Pick<CustomerRow, 'country'>, rates: readonly TaxRate[
   return customer.country === null ? 0 : rateAt(rates, { country: customer.country, region: null, taxCode: DIGITAL }, at);
 }
 
-/** The coupon that works on a subscription now. */
-function runningCoupon(redemptions: readonly RedemptionRow[]): RunningCoupon | null {
-  const row = redemptions.find(({ endedAt }) => endedAt === null);
-  return row === undefined ? null : { coupon: couponOf(row), periodsLeft: row.periodsLeft };
-}
-
 /** What is charged for a subscription: its own method while that can be charged, else the customer's default (rules N5). */
 async function usableMethod(
   uow: UnitOfWork,
@@ -93,17 +88,4 @@ async function usableMethod(
   // Ids of rows are ids of their kind.
   const own = paymentMethodId === null ? null : await methodFor(uow, customer, paymentMethodId as PaymentMethodId);
   return own?.status === 'active' ? own : methodFor(uow, customer, null);
-}
-
-/** The same as something to go to. */
-export function targetPrice(found: { price: PriceRow; tier: TierRow }): TargetPrice {
-  const { price, tier } = found;
-  return {
-    ...rankedPrice(found),
-    // Column check: one of these words.
-    status: tier.status as TargetPrice['status'],
-    acceptedKinds: price.acceptedKinds,
-    validFrom: price.validFrom,
-    validTo: price.validTo,
-  };
 }
