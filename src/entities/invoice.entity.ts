@@ -23,6 +23,7 @@ export class InvoiceRow {
   @Column({ name: 'debit_collected', type: 'bigint' }) debitCollected!: bigint;
   @Column({ name: 'status', type: 'text' }) status!: string;
   @Column({ name: 'number', type: 'text', nullable: true }) number!: string | null;
+  @Column({ name: 'legal_entity', type: 'text', nullable: true }) legalEntity!: string | null;
   @Column({ name: 'finalized_at', type: 'timestamptz', nullable: true }) finalizedAt!: Date | null;
   @Column({ name: 'paid_at', type: 'timestamptz', nullable: true }) paidAt!: Date | null;
   @Column({ name: 'next_action_at', type: 'timestamptz', nullable: true }) nextActionAt!: Date | null;
@@ -78,4 +79,6 @@ export class CreditNoteRow {
   @Column({ name: 'reason', type: 'text' }) reason!: string;
   @Column({ name: 'refund_id', type: 'uuid', nullable: true }) refundId!: string | null;
   @Column({ name: 'voided_at', type: 'timestamptz', nullable: true }) voidedAt!: Date | null;
+  @Column({ name: 'legal_entity', type: 'text', nullable: true }) legalEntity!: string | null;
+  @Column({ name: 'canceled_at', type: 'timestamptz', nullable: true }) canceledAt!: Date | null;
 }

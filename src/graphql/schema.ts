@@ -9,6 +9,12 @@ import type { GraphContext } from '../resolvers/context.js';
 import { CouponResolver } from '../resolvers/coupon.resolver.js';
 import { EntitlementResolver } from '../resolvers/entitlement.resolver.js';
 import { badUserInput, tooMany } from '../resolvers/errors.js';
+import {
+  InvoiceResolver,
+  SubscriptionInvoicesResolver,
+  TransactionInvoiceResolver,
+  UserInvoicesResolver,
+} from '../resolvers/invoice.resolver.js';
 import { NodeResolver } from '../resolvers/node.resolver.js';
 import { PaymentMethodVerbsResolver } from '../resolvers/payment-method-verbs.resolver.js';
 import { PaymentVerbsResolver } from '../resolvers/payment-verbs.resolver.js';
@@ -78,6 +84,10 @@ const RESOLVERS = [
   UserSubscriptionResolver,
   TransactionResolver,
   PurchaseResolver,
+  InvoiceResolver,
+  UserInvoicesResolver,
+  SubscriptionInvoicesResolver,
+  TransactionInvoiceResolver,
   NodeResolver,
   SubscriptionVerbsResolver,
   SubscriptionPlansResolver,

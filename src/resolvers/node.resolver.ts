@@ -3,6 +3,7 @@ import { parseAnyPublicId } from '../domain/ids.js';
 import { Authenticated, requireActor } from './authorization.js';
 import { shownTier } from './catalogue.resolver.js';
 import type { GraphContext } from './context.js';
+import { ownInvoice } from './invoice.resolver.js';
 import { presentPaymentMethod, presentPurchase } from './present-account.js';
 import { presentCoupon, presentProduct, presentProductPrice, presentTierPrice } from './present-catalogue.js';
 import { ownSubscription } from './subscription.resolver.js';
@@ -43,6 +44,8 @@ export class NodeResolver {
         return ownSubscription(userId, publicId, context);
       case 'txn':
         return ownTransaction(userId, publicId, context);
+      case 'inv':
+        return ownInvoice(userId, publicId, context);
       case 'pur': {
         const purchase = await reads.purchaseOf(userId, named.id);
         return purchase && presentPurchase(purchase);

@@ -5,6 +5,7 @@ import { applyWebhooks, fetchMissedEvents } from '../usecases/apply-webhooks.js'
 import type { Cashier } from '../usecases/cashier.js';
 import { giveBackOrphans } from '../usecases/give-back-orphan.js';
 import { keepHouse } from '../usecases/keep-house.js';
+import { numberDocuments } from '../usecases/number-documents.js';
 import { relayChanges } from '../usecases/relay-changes.js';
 import { admitRenewals, type AdmissionOptions } from '../usecases/admit-renewals.js';
 import { doDue, isAnythingDue, type RenewalOptions } from '../usecases/do-due.js';
@@ -33,6 +34,8 @@ const DONE_A_TURN = 500;
 const SENT_A_TURN = 128;
 /** Renewals in flight at once in each of the two lanes. */
 const RENEWALS_AT_ONCE = 48;
+/** Documents of a kind numbered by one unit of work. */
+const NUMBERED_A_TURN = 500;
 /** Due renewals are looked for in one part of the buckets at a time, so that a backlog of a million is never sorted. */
 const SLOTS = 16;
 
@@ -111,6 +114,7 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
         return claimed > 0;
       },
     },
+    { name: 'documents', everyMs: 2_000, run: () => numberDocuments(cashier, NUMBERED_A_TURN) },
     {
       name: 'listing',
       everyMs: 5 * 60_000,

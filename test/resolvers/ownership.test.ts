@@ -24,6 +24,7 @@ const POLICIES: Record<string, Policy> = {
   'Query.products': 'anybody',
   'Query.userSubscription': 'owner',
   'Query.transaction': 'owner',
+  'Query.invoice': 'owner',
   'Query.monetizationNode': 'owner',
   'Query.entitlementChecks': 'entitlement service',
   'Query.couponPreview': 'signed in',
@@ -47,6 +48,7 @@ const POLICIES: Record<string, Policy> = {
   'User.paymentMethods': 'open account',
   'User.transactions': 'open account',
   'User.purchases': 'open account',
+  'User.invoices': 'open account',
   'User.hasFeature': 'open account, or entitlement service',
   'User.featureKeys': 'open account, or entitlement service',
   'User.entitlements': 'open account, or entitlement service',
@@ -71,6 +73,10 @@ const WITH_ITS_OBJECT = [
   'Purchase',
   'PurchaseConnection',
   'PurchaseEdge',
+  'Invoice',
+  'InvoiceConnection',
+  'InvoiceEdge',
+  'InvoiceLine',
   'CardPaymentMethod',
   'Entitlement',
   'EntitlementCheckResult',
@@ -133,7 +139,7 @@ function all(outcome: Outcome): Record<Role, Outcome> {
 }
 
 let graph: TestGraph;
-let ids: { sub: string; txn: string; pur: string; pm: string; gift: string };
+let ids: { sub: string; txn: string; inv: string; pur: string; pm: string; gift: string };
 
 beforeAll(async () => {
   graph = await startGraph();
@@ -145,6 +151,7 @@ beforeAll(async () => {
   ids = {
     sub: publicId('sub', subscriptionId),
     txn: publicId('txn', await rows.charge('ana', { subscriptionId }, { transaction: { payment_method_id: methodId } })),
+    inv: publicId('inv', await rows.invoice('ana', { subscriptionId })),
     pur: publicId('pur', purchaseId),
     pm: publicId('pm', methodId),
     gift: publicId('sub', await rows.subscription('gus', PLUS, { payer_id: 'ana' })),
@@ -274,8 +281,9 @@ test.each(ROLE_NAMES)('%s, asking for objects of ana by id: each gives what its 
   const doors: Record<string, string> = {
     userSubscription: `{ userSubscription(id: "${ids.sub}") { id } }`,
     transaction: `{ transaction(id: "${ids.txn}") { id } }`,
+    invoice: `{ invoice(id: "${ids.inv}") { id } }`,
     ...Object.fromEntries(
-      [ids.sub, ids.txn, ids.pur, ids.pm].map((id) => [
+      [ids.sub, ids.txn, ids.inv, ids.pur, ids.pm].map((id) => [
         `monetizationNode ${id}`,
         `{ monetizationNode(id: "${id}") { __typename id } }`,
       ]),

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as catalogueReads from '../../src/store/catalogue.reads.js';
 import * as customerReads from '../../src/store/customers.reads.js';
 import * as entitlementReads from '../../src/store/entitlements.reads.js';
+import * as invoiceReads from '../../src/store/invoices.reads.js';
 import * as paymentMethodReads from '../../src/store/payment-methods.reads.js';
 import * as purchaseReads from '../../src/store/purchases.reads.js';
 import { keyedStatement, type KeyedStatement } from '../../src/store/reader.js';
@@ -19,6 +20,7 @@ interface Account {
   method: string;
   purchase: string;
   charge: string;
+  invoice: string;
 }
 
 let graph: TestGraph;
@@ -35,11 +37,12 @@ async function account(user: User): Promise<Account> {
   await rows.customer(user);
   const subscription = await rows.subscription(user, PLUS);
   const purchase = await rows.purchase(user, CATALOGUE.prices.badge);
-  const charge = await rows.charge(user, { subscriptionId: subscription });
+  const invoice = await rows.invoice(user, { subscriptionId: subscription });
+  const charge = await rows.charge(user, { subscriptionId: subscription }, { transaction: { invoice_id: invoice } });
   await rows.refund(user, charge, 100);
   await rows.dispute(user, charge, 100);
   await rows.grant(user, 'badge');
-  return { subscription, method: await rows.method(user), purchase, charge };
+  return { subscription, method: await rows.method(user), purchase, charge, invoice };
 }
 
 /** Statements for objects by id: each is asked for ana's and ben's object, by ana and by ben. */
@@ -54,6 +57,9 @@ const BY_ID: Record<string, keyof Account> = {
   attemptsById: 'charge',
   paymentMethodsById: 'method',
   purchasesById: 'purchase',
+  invoicesById: 'invoice',
+  invoiceLines: 'invoice',
+  chargesOfInvoices: 'invoice',
 };
 
 const stretch = (userId: string): object => ({
@@ -77,6 +83,7 @@ const BY_USER: Record<string, (userId: string) => unknown> = {
   transactionsDown: stretch,
   transactionsUp: stretch,
   purchasesDown: stretch,
+  invoicesDown: stretch,
   entitledSubscriptions: (userId) => ({ userId, at: NOW }),
   grantsInForce: (userId) => ({ userId, at: NOW }),
   displayTiers: (userId) => ({ userId, at: NOW }),
@@ -92,6 +99,7 @@ for (const module of [
   catalogueReads,
   customerReads,
   entitlementReads,
+  invoiceReads,
   paymentMethodReads,
   purchaseReads,
   planReads,
