@@ -136,7 +136,7 @@ test.each([
     expect(await rowOf(world, ana.id)).toMatchObject({ status, price_id: month.basic });
     expect(await takenFrom(world, ana)).toEqual(['1000', '750 -750']);
     // What was not made is no line of the period: nothing of it is given back again.
-    expect(await invoicesOf(world, ana)).toEqual(['period paid: 1000', 'change paid: -500, 1250']);
+    expect(await invoicesOf(world, ana)).toEqual(['period paid: 1000', 'change paid: -500, 1250(750 back)']);
     await expectSoundBooks(world);
     await expectBooksOfProvider(world);
   },
@@ -154,7 +154,7 @@ test('a change that was given up and paid all the same stands in the way of none
   await changed(world, ana, month.premium);
   expect(await invoicesOf(world, ana)).toEqual([
     'period paid: 1000(500 back)',
-    'change paid: -500, 1250',
+    'change paid: -500, 1250(750 back)',
     'change paid: -500, 1250',
   ]);
   expect(await takenFrom(world, ana)).toEqual(['1000', '750 -750', '750']);
@@ -191,7 +191,7 @@ test('all of the period given back ends the subscription, and the change that wa
   await world.advance(20 * 60_000);
   await settle();
   expect(await rowOf(world, ana.id)).toMatchObject({ status: 'canceled', price_id: month.basic });
-  expect(await invoicesOf(world, ana)).toEqual(['period paid: 1000', 'change void: -500, 1250']);
+  expect(await invoicesOf(world, ana)).toEqual(['period paid: 1000(1000 back)', 'change void: -500, 1250']);
   await expectSoundBooks(world);
 });
 
@@ -229,7 +229,7 @@ test('a change that waits at the end of its period is settled first, and then th
   expect((await invoicesOf(world, ana)).map((text) => text.split(':')[0])).toEqual(['period paid', 'change void']);
   await withCard(world, ana.actor);
   await world.query('update subscription set next_action_at = period_end where id = $1', [ana.id]);
-  await world.work('billing', 'renewals 1');
+  await world.work('due', 'renewals 1');
   expect(await rowOf(world, ana.id)).toMatchObject({ price_id: month.basic, period_number: 1, period_start: end });
   await expectSoundBooks(world);
 });
