@@ -6,6 +6,7 @@ import { endDueSubscriptions } from '../usecases/end-due-subscriptions.js';
 import { giveBackOrphans } from '../usecases/give-back-orphan.js';
 import { keepHouse } from '../usecases/keep-house.js';
 import { numberDocuments } from '../usecases/number-documents.js';
+import { recognizeRevenue } from '../usecases/recognize-revenue.js';
 import { relayChanges } from '../usecases/relay-changes.js';
 import { admitRenewals, type AdmissionOptions } from '../usecases/admit-renewals.js';
 import { billDueRenewals, isRenewalWaiting, makeCollector, type RenewalOptions } from '../usecases/renew.js';
@@ -34,6 +35,8 @@ const SENT_A_TURN = 128;
 const RENEWALS_AT_ONCE = 48;
 /** Documents of a kind numbered by one unit of work. */
 const NUMBERED_A_TURN = 500;
+/** Days of a currency closed by one unit of work: with a million schedules a day is about a second of its statement's time. */
+const DAYS_A_TURN = 7;
 /** Due renewals are looked for in one part of the buckets at a time, so that a backlog of a million is never sorted. */
 const SLOTS = 16;
 
@@ -116,6 +119,7 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
         return false;
       },
     },
+    { name: 'revenue', everyMs: 5_000, run: () => recognizeRevenue(cashier, DAYS_A_TURN) },
     {
       name: 'partitions',
       everyMs: 3_600_000,
