@@ -38,6 +38,7 @@ export class InvoiceLineRow {
   @Column({ name: 'user_id', type: 'text' }) userId!: string;
   @Column({ name: 'description', type: 'text' }) description!: string;
   @Column({ name: 'price_id', type: 'uuid', nullable: true }) priceId!: string | null;
+  @Column({ name: 'coupon_id', type: 'uuid', nullable: true }) couponId!: string | null;
   @Column({ name: 'amount', type: 'bigint' }) amount!: bigint;
   @Column({ name: 'discount', type: 'bigint' }) discount!: bigint;
   @Column({ name: 'tax', type: 'bigint' }) tax!: bigint;

@@ -6,6 +6,7 @@ import { buildSchemaSync, createResolversMap } from 'type-graphql';
 import { checkAuthority } from '../resolvers/authorization.js';
 import { ProductPriceResolver, ProductResolver, TierPriceResolver, TierResolver } from '../resolvers/catalogue.resolver.js';
 import type { GraphContext } from '../resolvers/context.js';
+import { CouponResolver } from '../resolvers/coupon.resolver.js';
 import { EntitlementResolver } from '../resolvers/entitlement.resolver.js';
 import { badUserInput, tooMany } from '../resolvers/errors.js';
 import {
@@ -87,6 +88,7 @@ const RESOLVERS = [
   TransactionInvoiceResolver,
   NodeResolver,
   SubscriptionVerbsResolver,
+  CouponResolver,
   PaymentVerbsResolver,
   PaymentMethodVerbsResolver,
   PaymentStatusResolver,

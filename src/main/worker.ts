@@ -8,6 +8,7 @@ import { repeat } from '../platform/repeat.js';
 import { runProcess } from '../platform/run-process.js';
 import { databaseOptions, readSettings } from '../platform/settings.js';
 import { SteadyClient } from '../platform/steady-client.js';
+import { sandboxMailbox } from '../sandbox/mailbox.js';
 import { openDatabase, ping } from '../store/database.js';
 import { FEED_WAKE_CHANNEL } from '../store/feed.reads.js';
 import { dropOldPartitions, keepPartitions } from '../store/partitions.js';
@@ -61,6 +62,7 @@ runProcess(async (shutdown) => {
     log.error({ err: error }, what);
   };
   const chores = makeChores(cashier, {
+    messenger: settings.isSandbox ? sandboxMailbox(settings.dataDir, () => clock.now()) : null,
     channel: FEED_WAKE_CHANNEL,
     maintain,
     report: report('a piece of work failed and was put off'),

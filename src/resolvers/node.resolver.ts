@@ -5,7 +5,7 @@ import { shownTier } from './catalogue.resolver.js';
 import type { GraphContext } from './context.js';
 import { ownInvoice } from './invoice.resolver.js';
 import { presentPaymentMethod, presentPurchase } from './present-account.js';
-import { presentProduct, presentProductPrice, presentTierPrice } from './present-catalogue.js';
+import { presentCoupon, presentProduct, presentProductPrice, presentTierPrice } from './present-catalogue.js';
 import { ownSubscription } from './subscription.resolver.js';
 import { ownTransaction } from './transaction.resolver.js';
 import { Node } from './types/node.js';
@@ -35,6 +35,10 @@ export class NodeResolver {
       case 'prod': {
         const product = reads.catalogue.product(named.id);
         return product && presentProduct(product);
+      }
+      case 'cpn': {
+        const coupon = reads.catalogue.coupon(named.id);
+        return coupon && presentCoupon(coupon, null);
       }
       case 'sub':
         return ownSubscription(userId, publicId, context);

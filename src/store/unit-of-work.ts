@@ -93,6 +93,20 @@ class ConnectionLost extends Error {
   }
 }
 
+/**
+ * Another unit of work took meanwhile what this one had decided to take: the last of something, or what a person has once. The unit is
+ * rolled back and runs again, so that it decides by what is there now.
+ */
+export class TakenMeanwhile extends Error {
+  /** PostgreSQL's code of a serialization failure, which this is. */
+  readonly code = '40001';
+
+  constructor(what: string) {
+    super(`taken meanwhile: ${what}`);
+    this.name = 'TakenMeanwhile';
+  }
+}
+
 /** Failures after which the whole unit may simply run again: serialization failure, deadlock. */
 const REPEATABLE = new Set(['40001', '40P01']);
 const ATTEMPTS = 4;

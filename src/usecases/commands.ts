@@ -1,9 +1,11 @@
+import { applyCoupon } from './apply-coupon.js';
 import { cancelSubscription } from './cancel-subscription.js';
 import type { Cashier } from './cashier.js';
 import { removePaymentMethod, setDefaultPaymentMethod } from './change-methods.js';
 import { completeSetup } from './complete-setup.js';
 import { confirmPayment } from './confirm-payment.js';
 import type { Commands } from './contract.js';
+import { couponPreview } from './coupon-preview.js';
 import { openCustomerAccount } from './open-customer-account.js';
 import { purchase } from './purchase.js';
 import { refundTransaction } from './refund-transaction.js';
@@ -24,6 +26,8 @@ export function makeCommands(cashier: Cashier): Commands {
     setDefaultPaymentMethod: setDefaultPaymentMethod(cashier),
     removePaymentMethod: removePaymentMethod(cashier),
     refund: refundTransaction(cashier),
+    applyCoupon: applyCoupon(cashier),
+    couponPreview: couponPreview(cashier),
     openCustomerAccount: openCustomerAccount(cashier),
   };
 }

@@ -8,10 +8,10 @@ import { applyWebhooks, fetchMissedEvents } from '../../src/usecases/apply-webho
 import type { Cashier } from '../../src/usecases/cashier.js';
 import { makeCommands } from '../../src/usecases/commands.js';
 import type { Actor, Answered, Commands } from '../../src/usecases/contract.js';
-import { endDueSubscriptions } from '../../src/usecases/end-due-subscriptions.js';
 import { giveBackOrphans } from '../../src/usecases/give-back-orphan.js';
 import { relayChanges } from '../../src/usecases/relay-changes.js';
-import { billDueRenewals, makeCollector } from '../../src/usecases/renew.js';
+import { doDue } from '../../src/usecases/do-due.js';
+import { makeCollector } from '../../src/usecases/renew.js';
 import { resolveDuePayments, resolveDueRefunds } from '../../src/usecases/resolve-due.js';
 import { Killed, mortal } from '../support/mortal.js';
 import { ALL_BUCKETS, finishStep, newKey, oneByOne, someStaff, someUser, withCard, type World } from '../support/world.js';
@@ -99,7 +99,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     };
   };
   const billing = async (cashier: Cashier): Promise<void> => {
-    const { failures } = await billDueRenewals(cashier, { spreadMs: 0 }, ALL_BUCKETS, LIMIT);
+    const { failures } = await doDue(cashier, { spreadMs: 0 }, ALL_BUCKETS, LIMIT);
     if (failures.length > 0) throw new AggregateError(failures);
   };
   const charging = async (cashier: Cashier): Promise<void> => {
@@ -473,7 +473,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
         const { actor, subscriptionId } = await subscribed();
         await cancelling(actor, subscriptionId, false)(world.commands);
         await world.advance(32 * 24 * HOUR);
-        return { actor, run: (cashier) => endDueSubscriptions(cashier, ALL_BUCKETS, LIMIT) };
+        return { actor, run: billing };
       },
     },
     {
@@ -491,7 +491,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
       prepare: async () => {
         const { actor } = await subscribed();
         await world.advance(32 * 24 * HOUR);
-        await world.work('billing');
+        await world.work('due');
         return { actor, run: charging };
       },
     },
@@ -502,7 +502,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
         const { actor } = await subscribed();
         await withCard(world, actor, 'pm_card_chargeCustomerFail');
         await world.advance(32 * 24 * HOUR);
-        await world.work('billing');
+        await world.work('due');
         return { actor, run: charging };
       },
     },

@@ -32,7 +32,7 @@ async function someProduct(): Promise<string> {
 async function recover(): Promise<void> {
   for (let minutes = 0; minutes < 4; minutes += 2) {
     await world.advance(2 * 60_000);
-    await world.work('payments', 'refunds', 'orphans', 'webhooks', 'billing', 'renewals 1', 'subscriptions', 'relay');
+    await world.work('payments', 'refunds', 'orphans', 'webhooks', 'due', 'renewals 1', 'relay');
   }
 }
 

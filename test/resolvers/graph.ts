@@ -47,6 +47,8 @@ const NO_COMMANDS: Commands = {
   setDefaultPaymentMethod: refuse,
   removePaymentMethod: refuse,
   refund: refuse,
+  applyCoupon: refuse,
+  couponPreview: refuse,
   openCustomerAccount: async () => true,
 };
 

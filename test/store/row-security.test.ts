@@ -24,6 +24,7 @@ const EXEMPT: Record<string, string> = {
   tax_rate: 'catalogue: the same for everybody, read only',
   coupon: 'catalogue: the same for everybody, read only',
   coupon_usage: 'how often a limited coupon was claimed, by everybody together',
+  coupon_use: 'directory by a mark of a person, which may belong to several users',
   trial_use: 'directory by a mark of a person, which may belong to several users',
   ledger_account: 'chart of accounts: the same for everybody, read only',
   ledger_balance: 'sums over all customers: holds nobody in particular',

@@ -2,6 +2,7 @@ import DataLoader from 'dataloader';
 import { USER_ID_FORM } from '../../domain/ids.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Catalogue } from '../../store/catalogue.reads.js';
+import { discountsOf, type DiscountRow } from '../../store/coupons.reads.js';
 import { displayTiers, highestTier } from '../../store/customers.reads.js';
 import { entitledSubscriptions, grantsInForce, unionOfRights, type EntitlementRight } from '../../store/entitlements.reads.js';
 import {
@@ -69,6 +70,7 @@ export class Reads {
 
   // Made when they are first asked for: a request needs one or two of them.
   #subscriptions: DataLoader<OwnedKey, SubscriptionRow | null, string> | undefined;
+  #discounts: DataLoader<OwnedKey, DiscountRow | null, string> | undefined;
   #currentSubscriptions: DataLoader<string, SubscriptionRow | null> | undefined;
   #transactions: DataLoader<OwnedKey, TransactionRow | null, string> | undefined;
   #latestCharges: DataLoader<OwnedKey, TransactionRow | null, string> | undefined;
@@ -103,6 +105,12 @@ export class Reads {
   currentSubscription(userId: string): Promise<SubscriptionRow | null> {
     this.#currentSubscriptions ??= this.#oneEach(currentSubscriptions, itself);
     return this.#currentSubscriptions.load(userId);
+  }
+
+  /** The coupon that works on a live subscription of the user. */
+  discountOf(userId: string, subscriptionId: string): Promise<DiscountRow | null> {
+    this.#discounts ??= this.#oneEach(discountsOf, keyOf);
+    return this.#discounts.load({ id: subscriptionId, userId });
   }
 
   /** A page of the user's subscriptions, newest first. */
