@@ -1,4 +1,5 @@
 import { applyCoupon } from './apply-coupon.js';
+import { auditSearch } from './audit-search.js';
 import { cancelSubscription } from './cancel-subscription.js';
 import type { Cashier } from './cashier.js';
 import { removePaymentMethod, setDefaultPaymentMethod } from './change-methods.js';
@@ -29,5 +30,6 @@ export function makeCommands(cashier: Cashier): Commands {
     applyCoupon: applyCoupon(cashier),
     couponPreview: couponPreview(cashier),
     openCustomerAccount: openCustomerAccount(cashier),
+    auditSearch: auditSearch(cashier),
   };
 }
