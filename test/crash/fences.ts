@@ -338,8 +338,8 @@ export const FENCES: readonly Fence[] = [
     'a paid invoice that is voided by whoever comes late',
     VERSIONS,
     INVOICES,
-    "where bucket = $1 and id = $2 and status = 'open'`,",
-    'where bucket = $1 and id = $2`,',
+    "where bucket = $1 and id = $2 and status = 'open' returning user_id`,",
+    'where bucket = $1 and id = $2 returning user_id`,',
   ),
 
   // Claims and leases.
