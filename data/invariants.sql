@@ -207,3 +207,6 @@ select 'line' what, n.bucket, n.invoice_id as id from credit_note n join invoice
   group by n.bucket, n.invoice_id, n.position, l.credited, l.credited_tax having sum(n.net + n.tax) > l.credited or sum(n.tax) > l.credited_tax
 union all select 'refund', r.bucket, r.id from refund r join credit_note n on n.bucket = r.bucket and n.refund_id = r.id group by r.bucket, r.id, r.amount, r.status
   having sum(n.net + n.tax) > r.amount or bool_or(n.canceled_at is null) = (r.status = 'canceled');
+
+-- name: i46_coupon_counted -- A limited coupon was counted once for each subscription that has it or had it.
+select u.bucket, u.coupon_id from coupon_usage u left join (select coupon_id, count(distinct subscription_id) n from coupon_use group by 1) s on s.coupon_id = u.coupon_id where u.redeemed <> coalesce(s.n, 0);

@@ -1,6 +1,6 @@
 /**
  * A unit of work is one database transaction: facts, ledger, feed and outbox of one change together, or none of them.
- * Order of locks: idempotency key, customer, then that customer's rows. `uow.now` is one instant for the whole unit and comes from
+ * Order of locks: idempotency key, customer, then that customer's rows, last what customers have in common. `uow.now` is one instant for the whole unit and comes from
  * the process's clock, never from the database.
  */
 import { QueryRunnerAlreadyReleasedError, type DataSource, type EntityManager } from 'typeorm';

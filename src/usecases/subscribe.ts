@@ -72,8 +72,6 @@ export const subscribe =
         const isDue = decision.sums.dueMinor > 0n;
         const customerObjectId = isDue ? await loadProviderCustomer(uow, userId, cashier.provider.accountId) : null;
         if (!found || (isDue && (!method || customerObjectId === null))) return [unusable()];
-        // What others may take is taken first: if one of them was faster, all is decided again.
-        await claim(uow, { decision, found, ids, userId, person });
         await insertSubscription(
           uow,
           {
@@ -94,20 +92,15 @@ export const subscribe =
           await planNotices(uow, cashier.tx.random, { userId, subscriptionId: ids.subscription }, planned);
         }
         const invoice = invoiceOf(decision, { id: ids.invoice, userId, subscriptionId: ids.subscription, found });
-        if (invoice === null) return [];
-        if (!isDue || !method || customerObjectId === null) {
+        if (invoice !== null && isDue && method && customerObjectId !== null) {
+          begun = ids.transaction;
+          const collecting = { intentId: ids.intent, transactionId: begun, method, customerObjectId, returnUrl };
+          await beginPayment(uow, cashier, { ...invoice, ...collecting });
+        } else if (invoice !== null) {
           await issueInvoice(uow, cashier, invoice);
-          return [];
         }
-        begun = ids.transaction;
-        await beginPayment(uow, cashier, {
-          ...invoice,
-          intentId: ids.intent,
-          transactionId: begun,
-          method,
-          customerObjectId,
-          returnUrl,
-        });
+        // Last, as others wait for these rows until the commit.
+        await claim(uow, { decision, found, ids, userId, person });
         return [];
       },
     });
@@ -150,7 +143,7 @@ async function quote(
   });
 }
 
-/** Takes the coupon and the trial. */
+/** Takes the coupon and the trial. If another was faster, all is undone and decided again. */
 async function claim(
   uow: UnitOfWork,
   of: {

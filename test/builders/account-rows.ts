@@ -60,6 +60,11 @@ export class AccountRows {
     });
   }
 
+  /** A coupon at work on a subscription. */
+  redemption(userId: string, couponId: string, subscriptionId: string, row: Row = {}): Promise<Id<'cpn'>> {
+    return this.#own('coupon_redemption', 'cpn', userId, { coupon_id: couponId, subscription_id: subscriptionId, ...row });
+  }
+
   purchase(userId: string, priceId: string, row: Row = {}): Promise<Id<'pur'>> {
     return this.#own('purchase', 'pur', userId, { price_id: priceId, quantity: 1, status: 'completed', ...row });
   }

@@ -13,8 +13,19 @@ import { relayChanges } from '../../src/usecases/relay-changes.js';
 import { doDue } from '../../src/usecases/do-due.js';
 import { makeCollector } from '../../src/usecases/renew.js';
 import { resolveDuePayments, resolveDueRefunds } from '../../src/usecases/resolve-due.js';
+import { giveCredit, somePerson, wishFor } from '../support/buying.js';
 import { Killed, mortal } from '../support/mortal.js';
-import { ALL_BUCKETS, finishStep, newKey, oneByOne, someStaff, someUser, withCard, type World } from '../support/world.js';
+import {
+  ALL_BUCKETS,
+  finishStep,
+  newKey,
+  oneByOne,
+  priceId,
+  someStaff,
+  someUser,
+  withCard,
+  type World,
+} from '../support/world.js';
 
 /** One cut of one life: a process is cut while it runs `run`. */
 export interface Stage {
@@ -201,6 +212,65 @@ export function makeLives(world: World, prices: Prices): Life[] {
           actor,
           (commands) => commands.purchase(actor, command) as Promise<Answered & { purchaseId: PurchaseId | null }>,
         );
+      },
+    },
+    {
+      title: 'subscribing with a limited coupon and what the balance pays of it',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await somePerson(world);
+        await giveCredit(world, actor, 100n);
+        const wish = wishFor(prices.premium, { coupon: 'FOUNDER50' });
+        return requested(actor, (commands) => commands.subscribe(actor, wish));
+      },
+    },
+    {
+      title: 'subscribing with a limited coupon and a card that is declined',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await somePerson(world, 'pm_card_chargeCustomerFail');
+        await giveCredit(world, actor, 100n);
+        const wish = wishFor(prices.premium, { coupon: 'FOUNDER50' });
+        return requested(actor, (commands) => commands.subscribe(actor, wish));
+      },
+    },
+    {
+      title: 'subscribing where nothing is due',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = someUser();
+        const wish = wishFor(await priceId(world, { tier: 'basic' }), { coupon: 'FIVEOFF' });
+        return requested(actor, (commands) => commands.subscribe(actor, wish));
+      },
+    },
+    {
+      title: 'beginning a trial',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await somePerson(world);
+        const wish = wishFor(await priceId(world, { tier: 'premium', interval: 'week' }), { useTrial: true });
+        return requested(actor, (commands) => commands.subscribe(actor, wish));
+      },
+    },
+    {
+      title: 'putting a coupon on a running subscription',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await somePerson(world);
+        const { subscriptionId } = await world.commands.subscribe(actor, wishFor(prices.premium));
+        const command = { subscriptionId: subscriptionId as SubscriptionId, code: 'FOUNDER50' };
+        return requested(actor, (commands) => commands.applyCoupon(actor, command));
+      },
+    },
+    {
+      title: 'buying what the balance pays',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = someUser();
+        await giveCredit(world, actor, 1_000n);
+        const { priceId: product, paymentMethodId, expectedAmount, returnUrl, idempotencyKey } = wishFor(prices.product);
+        const command = { priceId: product, quantity: 1, paymentMethodId, expectedAmount, returnUrl, idempotencyKey };
+        return requested(actor, (commands) => commands.purchase(actor, command));
       },
     },
     {

@@ -203,6 +203,7 @@ const PLANTS: Record<string, () => Promise<unknown>> = {
       reason: 'requested',
       refund_id: refund,
     }),
+  i46_coupon_counted: () => client.query('update coupon_usage set redeemed = redeemed + 1'),
 };
 
 test('there is a way to break each invariant that this release can check', async () => {
