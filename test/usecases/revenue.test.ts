@@ -296,7 +296,7 @@ test('workers that close days at the same time, and one that dies before its com
     const pool = books.db.ownerPool; // within its transaction the other connection would see one moment of this view for ever
     const waiting = `from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%insert into revenue_day%'`;
     await eventually(async () => expect((await pool.query(`select ${waiting}`)).rowCount).toBe(1));
-    expect(await recognizeRevenue(books.cashier, 7)).toBe(false); // it is another worker's turn
+    await expect(recognizeRevenue(books.cashier, 7)).resolves.toBe(false); // it is another worker's turn
     await pool.query(`select pg_terminate_backend(pid) ${waiting}`);
     expect(await dying).toBe('died');
     await client.query('commit');
