@@ -11,7 +11,7 @@ import { SystemRandom } from '../../src/platform/random.js';
 import { eachAtMost, type ForEach } from '../../src/platform/repeat.js';
 import { stripeProvider } from '../../src/providers/stripe/adapter.js';
 import { startStripeStandIn, type StripeStandIn } from '../../src/sandbox/stripe/server.js';
-import { sandboxMailbox } from '../../src/sandbox/mailbox.js';
+import { sandboxMailbox } from '../../src/providers/mailbox/mailbox.js';
 import { openDatabase } from '../../src/store/database.js';
 import type { Wake } from '../../src/store/outbox.store.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
