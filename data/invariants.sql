@@ -138,9 +138,10 @@ with f as materialized (select distinct subject_id from recon_finding where subj
 select w.bucket, w.id from webhook_inbox w left join f on f.subject_id = w.id where (w.status = 'new' and w.id < id_floor(:'now'::timestamptz - interval '15 min')) or (w.status = 'parked' and f.subject_id is null);
 
 -- name: i30_client_key_settles -- Every client key has its outcome: an object that exists, or a refusal (also a CHECK). Not on Citus: a staff key and its refund lie in different shards.
-select k.bucket, k.user_id, k.operation, k.key from idempotency_key k left join transaction t on k.result_type = 'refund' and t.bucket = id_bucket(k.result_id) and t.id = k.result_id left join subscription s on k.result_type = 'subscription' and s.bucket = id_bucket(k.result_id) and s.id = k.result_id
+select k.bucket, k.user_id, k.operation, k.key from idempotency_key k left join transaction t on k.result_type in ('refund', 'charge') and t.bucket = id_bucket(k.result_id) and t.id = k.result_id left join subscription s on k.result_type = 'subscription' and s.bucket = id_bucket(k.result_id) and s.id = k.result_id
   left join purchase p on k.result_type = 'purchase' and p.bucket = id_bucket(k.result_id) and p.id = k.result_id left join payment_method_setup m on k.result_type = 'payment_method_setup' and m.bucket = id_bucket(k.result_id) and m.id = k.result_id
-  where (k.user_errors is null and k.result_id is null) or (k.result_type in ('refund', 'subscription', 'purchase', 'payment_method_setup') and num_nonnulls(t.id, s.id, p.id, m.id) = 0);
+  left join gift g on k.result_type = 'gift' and g.bucket = id_bucket(k.result_id) and g.id = k.result_id left join entitlement_grant e on k.result_type = 'grant' and e.bucket = id_bucket(k.result_id) and e.id = k.result_id
+  where (k.user_errors is null and k.result_id is null) or (k.result_id is not null and num_nonnulls(t.id, s.id, p.id, m.id, g.id, e.id) = 0);
 
 -- name: i31_feed_complete -- A customer's feed has no gap up to the customer's counter.
 select c.bucket, c.user_id from customer c left join (select bucket, user_id, max(seq) - min(seq) + 1 - count(*) gap, max(seq) top from feed_entry group by 1, 2) f on f.bucket = c.bucket and f.user_id = c.user_id where coalesce(f.gap, 0) <> 0 or f.top <> c.feed_seq;

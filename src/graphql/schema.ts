@@ -9,6 +9,7 @@ import type { GraphContext } from '../resolvers/context.js';
 import { EntitlementResolver } from '../resolvers/entitlement.resolver.js';
 import { badUserInput, tooMany } from '../resolvers/errors.js';
 import { NodeResolver } from '../resolvers/node.resolver.js';
+import { PauseResolver } from '../resolvers/pause.resolver.js';
 import { PaymentMethodVerbsResolver } from '../resolvers/payment-method-verbs.resolver.js';
 import { PaymentVerbsResolver } from '../resolvers/payment-verbs.resolver.js';
 import { PurchaseResolver } from '../resolvers/purchase.resolver.js';
@@ -73,6 +74,7 @@ const RESOLVERS = [
   UserResolver,
   EntitlementResolver,
   UserSubscriptionResolver,
+  PauseResolver,
   TransactionResolver,
   PurchaseResolver,
   NodeResolver,

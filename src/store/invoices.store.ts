@@ -163,6 +163,31 @@ export async function listOpenInvoices(uow: UnitOfWork, subscriptionId: string):
   return uow.manager.findBy(InvoiceRow, { bucket: bucketOf(subscriptionId), subscriptionId, status: 'open' });
 }
 
+const LINE_PRICES = statement<[number, string], { price_id: string }>(
+  'invoice_line_prices',
+  'select price_id from invoice_line where bucket = $1 and invoice_id = $2 and price_id is not null and not is_proration order by position',
+);
+
+/** The price of the period that an invoice is for. */
+export async function requireInvoicedPrice(uow: UnitOfWork, invoiceId: string): Promise<string> {
+  const [line] = await uow.run(LINE_PRICES, [bucketOf(invoiceId), invoiceId]);
+  invariant(line !== undefined, 'an invoice of a period has a line of its price', { invoiceId });
+  return line.price_id;
+}
+
+const COUNT_TRIES = statement<[number, string, number], { tries: number }>(
+  'count_resume_tries',
+  `select count(*)::int as tries from invoice v
+   where v.bucket = $1 and v.subscription_id = $2 and v.kind = 'period' and v.epoch = $3 and v.period_number = 0 and v.status = 'void'
+     and exists (select from payment_intent i join payment_attempt a on a.bucket = i.bucket and a.payment_intent_id = i.id
+       where i.bucket = v.bucket and i.invoice_id = v.id and a.cause <> 'user')`,
+);
+
+/** How often the first period of an epoch was charged in vain without its payer being there. */
+export async function countFailedResumptions(uow: UnitOfWork, subscriptionId: string, epoch: number): Promise<number> {
+  return (await uow.run(COUNT_TRIES, [bucketOf(subscriptionId), subscriptionId, epoch]))[0]?.tries ?? 0;
+}
+
 /** Sets an open invoice paid or void. */
 export async function closeInvoice(uow: UnitOfWork, id: string, status: 'paid' | 'void'): Promise<void> {
   await uow.run(CLOSE_INVOICE, [bucketOf(id), id, status, status === 'paid' ? uow.now : null]);

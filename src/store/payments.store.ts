@@ -36,6 +36,13 @@ export interface NewAttempt {
   nextActionAt: Date;
 }
 
+/** A first attempt, and whether its payer is there: `user`, or `retry` for one that we make by ourselves. */
+export interface FirstAttempt extends Omit<NewAttempt, 'returnUrl'> {
+  cause: 'user' | 'retry';
+  /** null where nobody comes back from a redirect. */
+  returnUrl: string | null;
+}
+
 const ADD_ATTEMPT = statement<
   [number, string, string, string, number, number, string, bigint, string, string, string, string | null, Buffer, Date],
   never
@@ -46,7 +53,7 @@ const ADD_ATTEMPT = statement<
    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10 <> 'user', $11, $12, $13, 'created', $14)`,
 );
 const ADD_FIRST_ATTEMPT = statement<
-  [number, string, string, string, string, bigint, string, number, string, string, string, Buffer, Date],
+  [number, string, string, string, string, bigint, string, number, string, string, string | null, Buffer, Date, string],
   never
 >(
   'add_first_attempt',
@@ -54,11 +61,11 @@ const ADD_FIRST_ATTEMPT = statement<
      insert into payment_intent (bucket, id, user_id, invoice_id, amount, currency, status) values ($1, $2, $4, $5, $6, $7, 'created'))
    insert into payment_attempt (bucket, id, user_id, payment_intent_id, number, provider_account_id, payment_method_id, amount, currency,
      cause, is_off_session, idempotency_key, return_url, request_fingerprint, status, next_action_at)
-   values ($1, $3, $4, $2, 1, $8, $9, $6, $7, 'user', false, $10, $11, $12, 'created', $13)`,
+   values ($1, $3, $4, $2, 1, $8, $9, $6, $7, $14::text, $14::text <> 'user', $10, $11, $12, 'created', $13)`,
 );
 
 /** Writes intent, attempt 1 and its pending transaction, and tells the feed. */
-export async function insertFirstAttempt(uow: UnitOfWork, attempt: NewAttempt): Promise<void> {
+export async function insertFirstAttempt(uow: UnitOfWork, attempt: FirstAttempt): Promise<void> {
   const { userId, currency } = attempt;
   await uow.run(ADD_FIRST_ATTEMPT, [
     bucketOf(attempt.id),
@@ -74,8 +81,9 @@ export async function insertFirstAttempt(uow: UnitOfWork, attempt: NewAttempt): 
     attempt.returnUrl,
     attempt.requestFingerprint,
     attempt.nextActionAt,
+    attempt.cause,
   ]);
-  await insertTransaction(uow, chargeLine(attempt, 'user'));
+  await insertTransaction(uow, chargeLine(attempt, attempt.cause));
 }
 
 /** A further attempt for an intent that has had some. */

@@ -100,6 +100,9 @@ export interface SubscriptionChange {
     | 'cancel_requested'
     | 'canceled'
     | 'resumed'
+    | 'pause_requested'
+    | 'paused'
+    | 'resume_failed'
     | 'held'
     | 'released'
     | 'gave_up';
@@ -127,6 +130,15 @@ export async function changeSubscription(uow: UnitOfWork, row: SubscriptionRow, 
     cause: change.cause,
     at: uow.now,
     ...(change.data === undefined ? {} : { data: change.data }),
+  });
+}
+
+/** Every status that a subscription has had, oldest first, and since when. */
+export async function listStatuses(uow: UnitOfWork, row: SubscriptionRow): Promise<{ status: string; at: Date }[]> {
+  return uow.manager.find(SubscriptionEventRow, {
+    where: { bucket: row.bucket, subscriptionId: row.id },
+    order: { version: 'ASC' },
+    select: { status: true, at: true },
   });
 }
 

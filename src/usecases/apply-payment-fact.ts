@@ -16,7 +16,7 @@ import {
 } from '../domain/payment/attempt.js';
 import { classifyDecline, tellingCode } from '../domain/payment/decline.js';
 import { CANCEL_AFTER_MS, nextProbeAt } from '../domain/payment/schedule.js';
-import { isRenewedBy, renewalEnd, renewed, unpaid } from '../domain/subscription/renewal.js';
+import { isRenewedBy, isResumedBy, renewalEnd, renewed, unpaid } from '../domain/subscription/renewal.js';
 import { entitledUntilFor, hasEnded, type SubscriptionStatus } from '../domain/subscription/subscription.js';
 import type { PaymentFact } from '../ports/provider.js';
 import { closeInvoice, requireInvoice, type InvoiceRow } from '../store/invoices.store.js';
@@ -43,6 +43,7 @@ import {
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import { bookRecord } from './book-record.js';
 import { findingId, newId, type Cashier } from './cashier.js';
+import { endPausePaid, stayPaused } from './end-pause.js';
 import { requestRefund } from './request-refund.js';
 import { voidInvoice } from './void-invoice.js';
 
@@ -214,6 +215,10 @@ async function deliver(uow: UnitOfWork, cashier: Cashier, invoice: InvoiceRow, c
     const period = periodOf(invoice);
     // Column check: one of these words.
     const status = subscription.status as SubscriptionStatus;
+    if (isResumedBy({ status, epoch: subscription.epoch }, period)) {
+      await endPausePaid(uow, subscription, invoice, period, cause);
+      return true;
+    }
     if (!isRenewedBy({ status, epoch: subscription.epoch, periodNumber: subscription.periodNumber }, period)) return false;
     await changeSubscription(uow, subscription, { kind: 'renewed', cause, set: renewed(period) });
   } else if (invoice.purchaseId !== null) {
@@ -358,6 +363,12 @@ async function finishRenewal(
   const invoice = await requireInvoice(uow, intent.invoiceId);
   const subscription = invoice.subscriptionId === null ? null : await loadSubscription(uow, invoice.subscriptionId);
   invariant(subscription !== null, 'a renewal is of a subscription', { id: attempt.id });
+  if (subscription.status === 'paused') {
+    await changeIntent(uow, intent, { status: firstPaymentEnd(to).intent });
+    await voidInvoice(uow, invoice, attempt.providerAccountId);
+    await stayPaused(uow, subscription, attempt.isOffSession);
+    return;
+  }
   const end = renewalEnd(to, { isOver: hasEnded(subscription.status as SubscriptionStatus), now: uow.now });
   await changeIntent(uow, intent, { status: end.intent });
   if (end.isVoid) await voidInvoice(uow, invoice, attempt.providerAccountId);

@@ -7,7 +7,7 @@ import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { endNeverSent } from './apply-payment-fact.js';
 import { own, refusal, type Cashier } from './cashier.js';
 import type { Actor, CancelSubscriptionCommand, Refusal, SubscriptionAnswer } from './contract.js';
-import { endSubscription } from './end-subscription.js';
+import { endSubscription, NO_PLANS } from './end-subscription.js';
 import { resolvePayment } from './resolve-payment.js';
 import { runCommand } from './run-command.js';
 import { readPayment } from './send-payment.js';
@@ -50,6 +50,8 @@ export const cancelSubscription =
               cause: 'user',
               set: {
                 cancelAtPeriodEnd: true,
+                // Cancel wins over what was planned (rules S, V6).
+                ...NO_PLANS,
                 canceledAt: uow.now,
                 entitledUntil: decision.entitledUntil,
                 nextActionAt: decision.endsAt,
@@ -91,8 +93,8 @@ async function giveUpOpenPayment(cashier: Cashier, userId: string, subscriptionI
   if (open !== null) await resolvePayment(cashier, { id: open, userId }, 'asked');
 }
 
-/** A subscription's row as the facts that cancelling and resuming look at. */
-export function factsOf(row: SubscriptionRow): SubscriptionFacts {
+/** A subscription's row as the facts that cancelling looks at. */
+function factsOf(row: SubscriptionRow): SubscriptionFacts {
   return {
     // Column check: one of these words.
     status: row.status as SubscriptionStatus,

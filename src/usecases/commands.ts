@@ -5,6 +5,7 @@ import { completeSetup } from './complete-setup.js';
 import { confirmPayment } from './confirm-payment.js';
 import type { Commands } from './contract.js';
 import { openCustomerAccount } from './open-customer-account.js';
+import { pauseSubscription } from './pause-subscription.js';
 import { purchase } from './purchase.js';
 import { refundTransaction } from './refund-transaction.js';
 import { resumeSubscription } from './resume-subscription.js';
@@ -17,6 +18,7 @@ export function makeCommands(cashier: Cashier): Commands {
     subscribe: subscribe(cashier),
     purchase: purchase(cashier),
     cancelSubscription: cancelSubscription(cashier),
+    pauseSubscription: pauseSubscription(cashier),
     resumeSubscription: resumeSubscription(cashier),
     confirmPayment: confirmPayment(cashier),
     startPaymentMethodSetup: startSetup(cashier),

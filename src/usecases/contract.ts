@@ -103,8 +103,19 @@ export interface ResumeSubscriptionCommand {
   expectedVersion: number | null;
   idempotencyKey: string;
 }
+export interface PauseSubscriptionCommand {
+  subscriptionId: SubscriptionId;
+  /** null: until further notice. */
+  resumesAt: Date | null;
+  idempotencyKey: string;
+}
 export interface SubscriptionAnswer extends Answered {
   subscriptionId: SubscriptionId | null;
+}
+
+export interface ResumeSubscriptionAnswer extends SubscriptionAnswer {
+  /** The charge of the period that ends a pause; null where nothing was charged. */
+  transactionId: TransactionId | null;
 }
 
 export interface ConfirmPaymentAnswer extends Answered {
@@ -158,7 +169,8 @@ export interface Commands {
   subscribe(actor: Actor, command: SubscribeCommand): Promise<SubscribeAnswer>;
   purchase(actor: Actor, command: PurchaseCommand): Promise<PurchaseAnswer>;
   cancelSubscription(actor: Actor, command: CancelSubscriptionCommand): Promise<SubscriptionAnswer>;
-  resumeSubscription(actor: Actor, command: ResumeSubscriptionCommand): Promise<SubscriptionAnswer>;
+  pauseSubscription(actor: Actor, command: PauseSubscriptionCommand): Promise<SubscriptionAnswer>;
+  resumeSubscription(actor: Actor, command: ResumeSubscriptionCommand): Promise<ResumeSubscriptionAnswer>;
   confirmPayment(actor: Actor, command: { transactionId: TransactionId }): Promise<ConfirmPaymentAnswer>;
   startPaymentMethodSetup(actor: Actor, command: StartSetupCommand): Promise<StartSetupAnswer>;
   completePaymentMethodSetup(actor: Actor, command: CompleteSetupCommand): Promise<CompleteSetupAnswer>;

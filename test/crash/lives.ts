@@ -13,6 +13,7 @@ import { giveBackOrphans } from '../../src/usecases/give-back-orphan.js';
 import { relayChanges } from '../../src/usecases/relay-changes.js';
 import { billDueRenewals, makeCollector } from '../../src/usecases/renew.js';
 import { resolveDuePayments, resolveDueRefunds } from '../../src/usecases/resolve-due.js';
+import { beginPause } from '../support/lives.js';
 import { Killed, mortal } from '../support/mortal.js';
 import { ALL_BUCKETS, finishStep, newKey, oneByOne, someStaff, someUser, withCard, type World } from '../support/world.js';
 
@@ -126,6 +127,21 @@ export function makeLives(world: World, prices: Prices): Life[] {
   const cancelling = (actor: Actor, subscriptionId: SubscriptionId, immediately: boolean) => {
     const command = { subscriptionId, immediately, reason: null, comment: null, expectedVersion: null, idempotencyKey: newKey() };
     return (commands: Commands) => commands.cancelSubscription(actor, command);
+  };
+  const pausing = (actor: Actor, subscriptionId: SubscriptionId) => {
+    const command = { subscriptionId, resumesAt: null, idempotencyKey: newKey() };
+    return (commands: Commands) => commands.pauseSubscription(actor, command);
+  };
+  const resuming = (actor: Actor, subscriptionId: SubscriptionId) => {
+    const command = { subscriptionId, expectedVersion: null, idempotencyKey: newKey() };
+    return (commands: Commands) => commands.resumeSubscription(actor, command);
+  };
+  const paused = async () => {
+    const begun = await subscribed();
+    await pausing(begun.actor, begun.subscriptionId)(world.commands);
+    await world.advance(32 * 24 * HOUR);
+    await beginPause(world, begun.subscriptionId);
+    return begun;
   };
   const adding = (actor: Actor, token: string) => {
     const key = newKey();
@@ -279,6 +295,31 @@ export function makeLives(world: World, prices: Prices): Life[] {
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed('pm_card_threeDSecure2Required');
         return requested(actor, cancelling(actor, subscriptionId, true));
+      },
+    },
+    {
+      title: 'pausing',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed();
+        return requested(actor, pausing(actor, subscriptionId));
+      },
+    },
+    {
+      title: 'going on after a pause',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await paused();
+        return requested(actor, resuming(actor, subscriptionId));
+      },
+    },
+    {
+      title: 'going on after a pause with a card that is declined',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await paused();
+        await withCard(world, actor, 'pm_card_chargeCustomerFail');
+        return requested(actor, resuming(actor, subscriptionId));
       },
     },
     {

@@ -40,6 +40,7 @@ const NO_COMMANDS: Commands = {
   subscribe: refuse,
   purchase: refuse,
   cancelSubscription: refuse,
+  pauseSubscription: refuse,
   resumeSubscription: refuse,
   confirmPayment: refuse,
   startPaymentMethodSetup: refuse,

@@ -3,7 +3,7 @@
  * here: a renewal costs what the pinned price says.
  */
 import { invariant } from '../invariant.js';
-import { boundary, periodNumberAt, type PeriodRule } from '../time/periods.js';
+import { anchorLocalOf, boundary, periodNumberAt, type PeriodRule } from '../time/periods.js';
 import { entitledUntilFor, type SubscriptionStatus } from './subscription.js';
 
 /** Days through which the benefits go on while a renewal is unpaid (rules S, PAST_DUE). */
@@ -96,6 +96,33 @@ export function renewed(period: { number: number; start: Date; end: Date }): Ren
     // The spread is added to the attempt, not to this.
     nextActionAt: period.end,
   };
+}
+
+/** Columns of a subscription that goes on after a pause. */
+export interface ResumedColumns extends RenewedColumns {
+  epoch: number;
+  anchorLocal: string;
+  pauseAtPeriodEnd: false;
+  resumesAt: null;
+}
+
+/** The row after the period that ends a pause was paid: a new epoch, whose anchor is the start of that period (rules B5). */
+export function resumed(period: { epoch: number; number: number; start: Date; end: Date }, zone: string): ResumedColumns {
+  return {
+    ...renewed(period),
+    epoch: period.epoch,
+    anchorLocal: anchorLocalOf(period.start, zone),
+    pauseAtPeriodEnd: false,
+    resumesAt: null,
+  };
+}
+
+/** Whether a payment for this period ends the pause of a subscription: it is the first of the next epoch. */
+export function isResumedBy(
+  row: { status: SubscriptionStatus; epoch: number },
+  period: { epoch: number; number: number },
+): boolean {
+  return row.status === 'paused' && period.epoch === row.epoch + 1 && period.number === 0;
 }
 
 /** The row while its renewal is unpaid: benefits for the days of grace, never shorter than what was paid (rules S). */
