@@ -21,6 +21,7 @@ with rule (event, debit, credit) as (values
   ('invoice_voided','deferred_revenue','customer_receivable'), ('invoice_voided','revenue','customer_receivable'), ('invoice_voided','tax_payable','customer_receivable'),
   ('written_off','deferred_revenue','customer_receivable'), ('written_off','bad_debt','customer_receivable'), ('written_off','tax_payable','customer_receivable'),
   ('proration_credit','deferred_revenue','customer_credit'), ('proration_credit','refunds','customer_credit'), ('proration_credit','tax_payable','customer_credit'), ('goodwill_credit','refunds','customer_credit'),
+  ('gift_credited','deferred_revenue','customer_credit'), ('gift_credited','tax_payable','customer_credit'),
   ('orphan_receipt','provider_clearing','suspense'), ('orphan_refunded','suspense','provider_clearing'), ('orphan_assigned','suspense','customer_receivable'), ('unexplained_debit','suspense','provider_clearing'),
   ('fx_settlement','provider_clearing','fx_clearing'), ('fx_revaluation','fx_clearing','fx_gain_loss'), ('fx_revaluation','fx_gain_loss','fx_clearing'),
   ('tax_remitted','tax_payable','bank'), ('topup','provider_clearing','bank'))
@@ -75,7 +76,7 @@ union all select bucket, id from refund where status in ('sent', 'unknown') and 
 
 -- name: i14_work_moves -- Nothing that waits for the worker is overdue by more than an hour.
 select 'attempt' what, bucket, id from payment_attempt where next_action_at < :'now'::timestamptz - interval '1 h' union all select 'refund', bucket, id from refund where next_action_at < :'now'::timestamptz - interval '1 h'
-union all select 'finding', bucket, id from recon_finding where next_action_at < :'now'::timestamptz - interval '1 h'
+union all select 'finding', bucket, id from recon_finding where next_action_at < :'now'::timestamptz - interval '1 h' union all select 'gift', bucket, id from gift where next_action_at < :'now'::timestamptz - interval '1 h'
 union all select 'subscription', bucket, id from subscription where next_action_at < :'now'::timestamptz - interval '1 h' union all select 'outbox', bucket, id from outbox_event where published_at is null and id < id_floor(:'now'::timestamptz - interval '1 h');
 
 -- name: i15_cancel_needs_provider -- A sent attempt is canceled only on the provider's word.

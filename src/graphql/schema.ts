@@ -8,6 +8,7 @@ import { ProductPriceResolver, ProductResolver, TierPriceResolver, TierResolver 
 import type { GraphContext } from '../resolvers/context.js';
 import { EntitlementResolver } from '../resolvers/entitlement.resolver.js';
 import { badUserInput, tooMany } from '../resolvers/errors.js';
+import { GiftResolver, UserGiftsResolver } from '../resolvers/gift.resolver.js';
 import { NodeResolver } from '../resolvers/node.resolver.js';
 import { PauseResolver } from '../resolvers/pause.resolver.js';
 import { PaymentMethodVerbsResolver } from '../resolvers/payment-method-verbs.resolver.js';
@@ -75,6 +76,8 @@ const RESOLVERS = [
   EntitlementResolver,
   UserSubscriptionResolver,
   PauseResolver,
+  GiftResolver,
+  UserGiftsResolver,
   TransactionResolver,
   PurchaseResolver,
   NodeResolver,

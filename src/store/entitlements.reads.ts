@@ -9,13 +9,16 @@ export interface EntitledSubscriptionRow {
   id: string;
   tierId: string;
   status: string;
+  /** Somebody else pays for it. */
+  isGift: boolean;
   entitledUntil: Date;
 }
 
 /** Subscriptions that give access now: a pure function of the row (rules S1). */
 export const entitledSubscriptions = keyedStatement<UserAt, EntitledSubscriptionRow>(
   'entitled_subscriptions',
-  `select k.o::int as o, s.id, s.tier_id as "tierId", s.status, s.entitled_until as "entitledUntil"
+  `select k.o::int as o, s.id, s.tier_id as "tierId", s.status,
+     s.gift_id is not null and not s.renews_after_gift as "isGift", s.entitled_until as "entitledUntil"
    from ${KEYS}
    join subscription s on s.bucket = k.bucket and s.user_id = k.user_id
    where k.at < s.entitled_until and s.hold = 'none'`,
@@ -46,7 +49,7 @@ export interface EntitlementRight {
   readonly featureKey: string;
   /** null: unlimited, or not a feature with a limit. */
   readonly limit: bigint | null;
-  readonly source: 'SUBSCRIPTION' | 'PURCHASE' | 'GRANT' | 'GRACE';
+  readonly source: 'SUBSCRIPTION' | 'PURCHASE' | 'GIFT' | 'GRANT' | 'GRACE';
   readonly subscriptionId: string | null;
   /** null: does not lapse. */
   readonly expiresAt: Date | null;
@@ -66,7 +69,7 @@ export function unionOfRights(
       featuresOf(s.tierId).map((given) => ({
         featureKey: given.featureKey,
         limit: given.limit,
-        source: s.status === 'past_due' ? ('GRACE' as const) : ('SUBSCRIPTION' as const),
+        source: sourceOf(s),
         subscriptionId: s.id,
         expiresAt: s.entitledUntil,
       })),
@@ -85,6 +88,11 @@ export function unionOfRights(
     if (!other || isStronger(right, other)) best.set(right.featureKey, right);
   }
   return [...best.values()].sort((a, b) => (a.featureKey < b.featureKey ? -1 : 1));
+}
+
+function sourceOf({ status, isGift }: EntitledSubscriptionRow): EntitlementRight['source'] {
+  if (status === 'past_due') return 'GRACE';
+  return isGift ? 'GIFT' : 'SUBSCRIPTION';
 }
 
 function isStronger(a: EntitlementRight, b: EntitlementRight): boolean {

@@ -6,6 +6,7 @@ import { ListingCursor1700000000003 } from '../../migrations/0003-listing-cursor
 import { LateAppearances1700000000004 } from '../../migrations/0004-late-appearances.js';
 import { Renewals1700000000005 } from '../../migrations/0005-renewals.js';
 import { Lifecycle1700000000006 } from '../../migrations/0006-lifecycle.js';
+import { Gifts1700000000009 } from '../../migrations/0009-gifts.js';
 import { pgConfig, type DatabaseOptions } from '../platform/database-options.js';
 import { keepPartitions } from './partitions.js';
 
@@ -66,6 +67,7 @@ async function runMigrations(options: DatabaseOptions): Promise<string[]> {
       LateAppearances1700000000004,
       Renewals1700000000005,
       Lifecycle1700000000006,
+      Gifts1700000000009,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

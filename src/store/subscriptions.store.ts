@@ -19,6 +19,13 @@ export async function loadTierPrice(uow: UnitOfWork, priceId: PriceId): Promise<
   return { price, tier: await uow.manager.findOneByOrFail(TierRow, { id: price.tierId }) };
 }
 
+/** The price that a row of ours refers to. */
+export async function requirePrice(uow: UnitOfWork, id: string): Promise<PriceRow> {
+  const [price] = await uow.run(LOAD_PRICE, [id]);
+  invariant(price !== undefined, 'a price that was used is never removed', { id });
+  return price;
+}
+
 const LOAD_PRICE = entityStatement<[string], PriceRow>('load_price', 'select * from price where id = $1');
 const LOAD_PRODUCT = entityStatement<[string], ProductRow>('load_product', 'select * from product where id = $1');
 
@@ -103,6 +110,8 @@ export interface SubscriptionChange {
     | 'pause_requested'
     | 'paused'
     | 'resume_failed'
+    | 'gift_added'
+    | 'gift_revoked'
     | 'held'
     | 'released'
     | 'gave_up';

@@ -117,6 +117,21 @@ export const latestCharges = keyedStatement<OwnedKey, TransactionRow>(
   ownedColumns,
 );
 
+/** The most recent charge for each gift, for its giver. */
+export const giftCharges = keyedStatement<OwnedKey, TransactionRow>(
+  'gift_charges',
+  `select k.o::int as o, t.*
+   from ${KEYS}
+   cross join lateral (
+     select ${COLUMNS}
+     from invoice i
+     join transaction t on t.bucket = i.bucket and t.invoice_id = i.id
+     where i.bucket = k.bucket and i.gift_id = k.id and t.user_id = k.user_id and t.kind = 'charge'
+     order by t.id desc
+     limit 1) t`,
+  ownedColumns,
+);
+
 /** Refunds, disputes and returned disputes against each charge, oldest first. */
 export const reversalsOf = keyedStatement<OwnedKey, TransactionRow>(
   'reversals_of',
@@ -177,7 +192,7 @@ export interface AttemptRow {
   networkAdviceCode: string | null;
   /** JSON as stored; null unless the user must do a step. */
   nextAction: unknown;
-  /** The first payment of a subscription or purchase, which no planned retry follows. */
+  /** The first payment of a subscription, purchase or gift, which no planned retry follows. */
   isFirstPayment: boolean;
 }
 
@@ -186,7 +201,7 @@ export const attemptsById = keyedStatement<OwnedKey, AttemptRow>(
   'attempts_by_id',
   `select k.o::int as o, a.status, a.decline_code as "declineCode", a.advice_code as "adviceCode",
      a.network_decline_code as "networkDeclineCode", a.network_advice_code as "networkAdviceCode", a.next_action as "nextAction",
-     (v.kind = 'purchase' or (v.epoch = 0 and v.period_number = 0)) is true as "isFirstPayment"
+     (v.kind in ('purchase', 'gift') or (v.epoch = 0 and v.period_number = 0)) is true as "isFirstPayment"
    from ${KEYS}
    join payment_attempt a on a.bucket = k.bucket and a.id = k.id
    join payment_intent i on i.bucket = a.bucket and i.id = a.payment_intent_id

@@ -43,6 +43,7 @@ import {
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import { bookRecord } from './book-record.js';
 import { findingId, newId, type Cashier } from './cashier.js';
+import { deliverGift, dropGift } from './deliver-gift.js';
 import { endPausePaid, stayPaused } from './end-pause.js';
 import { requestRefund } from './request-refund.js';
 import { voidInvoice } from './void-invoice.js';
@@ -231,6 +232,8 @@ async function deliver(uow: UnitOfWork, cashier: Cashier, invoice: InvoiceRow, c
         purchaseId: invoice.purchaseId,
       });
     }
+  } else if (invoice.giftId !== null) {
+    return deliverGift(uow, invoice.giftId);
   }
   return true;
 }
@@ -350,6 +353,8 @@ async function finishFirstPayment(
     }
   } else if (invoice.purchaseId !== null) {
     await setPurchaseStatus(uow, invoice.purchaseId, end.purchase);
+  } else if (invoice.giftId !== null) {
+    await dropGift(uow, invoice.giftId);
   }
 }
 

@@ -1,5 +1,7 @@
 import { cancelSubscription } from './cancel-subscription.js';
 import type { Cashier } from './cashier.js';
+import { claimGift } from './claim-gift.js';
+import { giftSubscription } from './gift-subscription.js';
 import { removePaymentMethod, setDefaultPaymentMethod } from './change-methods.js';
 import { completeSetup } from './complete-setup.js';
 import { confirmPayment } from './confirm-payment.js';
@@ -20,6 +22,8 @@ export function makeCommands(cashier: Cashier): Commands {
     cancelSubscription: cancelSubscription(cashier),
     pauseSubscription: pauseSubscription(cashier),
     resumeSubscription: resumeSubscription(cashier),
+    giftSubscription: giftSubscription(cashier),
+    claimGift: claimGift(cashier),
     confirmPayment: confirmPayment(cashier),
     startPaymentMethodSetup: startSetup(cashier),
     completePaymentMethodSetup: completeSetup(cashier),

@@ -2,7 +2,7 @@
  * What a use case takes and gives. A use case answers with ids and refusals; objects are read afresh by whoever presents them,
  * so that a repeat of a request and its first answer are built alike.
  */
-import type { PaymentMethodId, PriceId, PurchaseId, SetupId, SubscriptionId, TransactionId } from '../domain/ids.js';
+import type { GiftId, PaymentMethodId, PriceId, PurchaseId, SetupId, SubscriptionId, TransactionId } from '../domain/ids.js';
 import type { Money } from '../domain/money/money.js';
 import type { PaymentFailure } from '../domain/payment/decline.js';
 import type { ProviderNextAction } from '../ports/provider.js';
@@ -118,6 +118,35 @@ export interface ResumeSubscriptionAnswer extends SubscriptionAnswer {
   transactionId: TransactionId | null;
 }
 
+export interface GiftSubscriptionCommand {
+  priceId: PriceId;
+  /** 1 to 12. */
+  periods: number;
+  /** null: whoever has the code. */
+  recipientId: string | null;
+  /** The recipient is not told who gave. */
+  isAnonymous: boolean;
+  /** null: the user's default method. */
+  paymentMethodId: PaymentMethodId | null;
+  idempotencyKey: string;
+}
+export interface GiftSubscriptionAnswer extends Answered {
+  giftId: GiftId | null;
+  transactionId: TransactionId | null;
+  /** To be handed over; null for a gift by name, and where nothing was given. */
+  claimCode: string | null;
+}
+export interface ClaimGiftCommand {
+  giftId: GiftId;
+  /** From the code; null: it was given to the caller by name. */
+  secret: string | null;
+}
+export interface ClaimGiftAnswer extends Answered {
+  giftId: GiftId | null;
+  /** What it began or prolonged; null where its value went to the balance. */
+  subscriptionId: SubscriptionId | null;
+}
+
 export interface ConfirmPaymentAnswer extends Answered {
   transactionId: TransactionId | null;
 }
@@ -171,6 +200,9 @@ export interface Commands {
   cancelSubscription(actor: Actor, command: CancelSubscriptionCommand): Promise<SubscriptionAnswer>;
   pauseSubscription(actor: Actor, command: PauseSubscriptionCommand): Promise<SubscriptionAnswer>;
   resumeSubscription(actor: Actor, command: ResumeSubscriptionCommand): Promise<ResumeSubscriptionAnswer>;
+  giftSubscription(actor: Actor, command: GiftSubscriptionCommand): Promise<GiftSubscriptionAnswer>;
+  /** Takes no key: a gift is claimed once, and whoever has it is answered alike. */
+  claimGift(actor: Actor, command: ClaimGiftCommand): Promise<ClaimGiftAnswer>;
   confirmPayment(actor: Actor, command: { transactionId: TransactionId }): Promise<ConfirmPaymentAnswer>;
   startPaymentMethodSetup(actor: Actor, command: StartSetupCommand): Promise<StartSetupAnswer>;
   completePaymentMethodSetup(actor: Actor, command: CompleteSetupCommand): Promise<CompleteSetupAnswer>;

@@ -8,6 +8,7 @@ import { keepHouse } from '../usecases/keep-house.js';
 import { relayChanges } from '../usecases/relay-changes.js';
 import { admitRenewals, type AdmissionOptions } from '../usecases/admit-renewals.js';
 import { billDueRenewals, isRenewalWaiting, makeCollector, type RenewalOptions } from '../usecases/renew.js';
+import { settleDueGifts } from '../usecases/settle-gifts.js';
 import { resolveDuePayments, resolveDueRefunds } from '../usecases/resolve-due.js';
 
 /** A piece of work that comes again and again. */
@@ -96,6 +97,7 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
       everyMs: 2_000,
       run: async () => (await endDueSubscriptions(cashier, BUCKETS, ROWS_A_TURN)) === ROWS_A_TURN,
     },
+    { name: 'gifts', everyMs: 2_000, run: () => settleDueGifts(cashier, BUCKETS, ROWS_A_TURN) },
     {
       name: 'listing',
       everyMs: 5 * 60_000,

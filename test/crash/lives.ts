@@ -4,6 +4,7 @@
  */
 import { expect } from '@jest/globals';
 import type { PriceId, PurchaseId, SetupId, SubscriptionId, TransactionId } from '../../src/domain/ids.js';
+import { parseGiftCode } from '../../src/domain/subscription/gift-code.js';
 import { applyWebhooks, fetchMissedEvents } from '../../src/usecases/apply-webhooks.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
 import { makeCommands } from '../../src/usecases/commands.js';
@@ -12,7 +13,9 @@ import { endDueSubscriptions } from '../../src/usecases/end-due-subscriptions.js
 import { giveBackOrphans } from '../../src/usecases/give-back-orphan.js';
 import { relayChanges } from '../../src/usecases/relay-changes.js';
 import { billDueRenewals, makeCollector } from '../../src/usecases/renew.js';
+import { settleDueGifts } from '../../src/usecases/settle-gifts.js';
 import { resolveDuePayments, resolveDueRefunds } from '../../src/usecases/resolve-due.js';
+import { gift } from '../support/gifts.js';
 import { beginPause } from '../support/lives.js';
 import { Killed, mortal } from '../support/mortal.js';
 import { ALL_BUCKETS, finishStep, newKey, oneByOne, someStaff, someUser, withCard, type World } from '../support/world.js';
@@ -44,6 +47,7 @@ const turn = {
   payments: (cashier: Cashier) => resolveDuePayments(cashier, ALL_BUCKETS, LIMIT, oneByOne),
   refunds: (cashier: Cashier) => resolveDueRefunds(cashier, ALL_BUCKETS, LIMIT, oneByOne),
   orphans: (cashier: Cashier) => giveBackOrphans(cashier, ALL_BUCKETS, LIMIT, oneByOne),
+  gifts: (cashier: Cashier) => settleDueGifts(cashier, ALL_BUCKETS, LIMIT),
   webhooks: async (cashier: Cashier): Promise<number> => {
     const { claimed, failures } = await applyWebhooks(cashier, ALL_BUCKETS, LIMIT, oneByOne);
     if (failures.length > 0) throw new AggregateError(failures);
@@ -53,6 +57,7 @@ const turn = {
 
 /** Prices of the catalogue that lives are about. */
 export interface Prices {
+  basic: PriceId;
   premium: PriceId;
   product: PriceId;
 }
@@ -142,6 +147,17 @@ export function makeLives(world: World, prices: Prices): Life[] {
     await world.advance(32 * 24 * HOUR);
     await beginPause(world, begun.subscriptionId);
     return begun;
+  };
+  const giving = (actor: Actor, price = prices.premium) => {
+    const command = gift(price);
+    return (commands: Commands) => commands.giftSubscription(actor, command);
+  };
+  const given = async (price = prices.premium) => {
+    const actor = await withCard(world, someUser());
+    const { claimCode, transactionId } = await giving(actor, price)(world.commands);
+    const code = parseGiftCode(claimCode ?? '');
+    if (code === null || transactionId === null) throw new Error('no gift was given');
+    return { actor, code, transactionId };
   };
   const adding = (actor: Actor, token: string) => {
     const key = newKey();
@@ -320,6 +336,70 @@ export function makeLives(world: World, prices: Prices): Life[] {
         const { actor, subscriptionId } = await paused();
         await withCard(world, actor, 'pm_card_chargeCustomerFail');
         return requested(actor, resuming(actor, subscriptionId));
+      },
+    },
+    {
+      title: 'giving a membership',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await withCard(world, someUser());
+        return requested(actor, giving(actor));
+      },
+    },
+    {
+      title: 'giving a membership with a card that is declined',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await withCard(world, someUser(), 'pm_card_chargeCustomerFail');
+        return requested(actor, giving(actor));
+      },
+    },
+    {
+      title: 'claiming a gift',
+      process: 'gateway',
+      prepare: async () => {
+        const { code } = await given();
+        const actor = someUser();
+        return requested(actor, (commands) => commands.claimGift(actor, code));
+      },
+    },
+    {
+      title: 'refunding a gift in use',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, code, transactionId } = await given();
+        await world.commands.claimGift(someUser(), code);
+        await world.work('gifts');
+        return requested(actor, refunding(transactionId, null));
+      },
+    },
+    {
+      title: 'the worker settling a gift that was claimed',
+      process: 'worker',
+      prepare: async () => {
+        const { code } = await given();
+        const actor = someUser();
+        await world.commands.claimGift(actor, code);
+        return { actor, run: turn.gifts };
+      },
+    },
+    {
+      title: 'the worker giving the value of a gift to who has another tier',
+      process: 'worker',
+      prepare: async () => {
+        const { code } = await given(prices.basic);
+        const { actor } = await subscribed();
+        await world.commands.claimGift(actor, code);
+        return { actor, run: turn.gifts };
+      },
+    },
+    {
+      title: 'the worker giving back a gift that nobody claimed',
+      process: 'worker',
+      prepare: async () => {
+        const { actor } = await given();
+        await world.advance(367 * 24 * HOUR);
+        return { actor, run: turn.gifts };
       },
     },
     {

@@ -32,7 +32,7 @@ async function someProduct(): Promise<string> {
 async function recover(): Promise<void> {
   for (let minutes = 0; minutes < 4; minutes += 2) {
     await world.advance(2 * 60_000);
-    await world.work('payments', 'refunds', 'orphans', 'webhooks', 'billing', 'renewals 1', 'subscriptions', 'relay');
+    await world.work('payments', 'refunds', 'orphans', 'webhooks', 'billing', 'renewals 1', 'subscriptions', 'gifts', 'relay');
   }
 }
 
@@ -53,6 +53,9 @@ async function standing({ actor }: Stage) {
     ),
     purchases: await rows('select status from purchase where user_id = $1 order by id'),
     grants: await rows('select feature_key, revoked_at is null as is_live from entitlement_grant where user_id = $1 order by id'),
+    gifts: await rows('select status, periods_used from gift where $1 in (user_id, recipient_id) order by id'),
+    received: await rows('select periods, revoked, claimed_at is not null as is_claimed from gift_received where user_id = $1'),
+    credit: await rows('select balance from customer_credit where user_id = $1'),
     methods: await rows('select status, brand from payment_method where user_id = $1 order by id'),
     setups: await rows('select status from payment_method_setup where user_id = $1 order by id'),
     attempts: await rows('select status from payment_attempt where user_id = $1 order by id'),
@@ -73,12 +76,13 @@ function gist(answer: Answered) {
 
 /** Declares the tests that cut the lives whose process is of this kind. */
 export function sweep(kind: Life['process']): void {
-  const none = { premium: '' as PriceId, product: '' as PriceId };
+  const none = { basic: '' as PriceId, premium: '' as PriceId, product: '' as PriceId };
   const titles = makeLives({} as World, none).flatMap(({ title, process }) => (process === kind ? [title] : []));
 
   beforeAll(async () => {
     world = await startWorld();
     const prices = {
+      basic: (await priceId(world, { tier: 'basic' })) as PriceId,
       premium: (await priceId(world, { tier: 'premium' })) as PriceId,
       product: (await priceId(world, { product: await someProduct() })) as PriceId,
     };

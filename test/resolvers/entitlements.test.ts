@@ -47,6 +47,16 @@ test('past due keeps access as grace while it lasts', async () => {
   expect(await rightsOf('ben')).toMatchObject([{ source: 'GRACE' }, { source: 'GRACE' }]);
 });
 
+test('a subscription that began as a gift says so; one that its user pays for and a gift prolongs is a subscription', async () => {
+  await graph.rows.customer('bea');
+  const giftId = await graph.rows.gift('ana', CATALOGUE.prices.basicMonth);
+  await graph.rows.subscription('bea', BASIC, { gift_id: giftId });
+  expect(await rightsOf('bea')).toMatchObject([{ source: 'GIFT' }, { source: 'GIFT' }]);
+  await graph.rows.customer('bob');
+  await graph.rows.subscription('bob', BASIC, { gift_id: giftId, renews_after_gift: true });
+  expect(await rightsOf('bob')).toMatchObject([{ source: 'SUBSCRIPTION' }, { source: 'SUBSCRIPTION' }]);
+});
+
 test.each([
   ['whose access has ended this instant', { entitled_until: inSeconds(0) }],
   ['on hold because of a dispute', { hold: 'dispute' }],
@@ -209,6 +219,7 @@ test('the union has each feature once, never weaker than any of its sources, wha
         id: `s${i}`,
         tierId: 't',
         status: 'active',
+        isGift: false,
         entitledUntil: NOW,
       }));
       const featuresOf = (): { featureKey: string; limit: bigint | null }[] => [{ featureKey: 'a', limit: 3n }];

@@ -42,6 +42,8 @@ const NO_COMMANDS: Commands = {
   cancelSubscription: refuse,
   pauseSubscription: refuse,
   resumeSubscription: refuse,
+  giftSubscription: refuse,
+  claimGift: refuse,
   confirmPayment: refuse,
   startPaymentMethodSetup: refuse,
   completePaymentMethodSetup: refuse,

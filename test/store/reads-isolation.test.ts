@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as catalogueReads from '../../src/store/catalogue.reads.js';
 import * as customerReads from '../../src/store/customers.reads.js';
 import * as entitlementReads from '../../src/store/entitlements.reads.js';
+import * as giftReads from '../../src/store/gifts.reads.js';
 import * as paymentMethodReads from '../../src/store/payment-methods.reads.js';
 import * as purchaseReads from '../../src/store/purchases.reads.js';
 import { keyedStatement, type KeyedStatement } from '../../src/store/reader.js';
@@ -18,6 +19,7 @@ interface Account {
   method: string;
   purchase: string;
   charge: string;
+  gift: string;
 }
 
 let graph: TestGraph;
@@ -38,7 +40,9 @@ async function account(user: User): Promise<Account> {
   await rows.refund(user, charge, 100);
   await rows.dispute(user, charge, 100);
   await rows.grant(user, 'badge');
-  return { subscription, method: await rows.method(user), purchase, charge };
+  const gift = await rows.gift(user, CATALOGUE.prices.plusMonth);
+  await rows.charge(user, { giftId: gift });
+  return { gift, subscription, method: await rows.method(user), purchase, charge };
 }
 
 /** Statements for objects by id: each is asked for ana's and ben's object, by ana and by ben. */
@@ -52,6 +56,8 @@ const BY_ID: Record<string, keyof Account> = {
   attemptsById: 'charge',
   paymentMethodsById: 'method',
   purchasesById: 'purchase',
+  giftsById: 'gift',
+  giftCharges: 'gift',
 };
 
 const stretch = (userId: string): object => ({
@@ -75,6 +81,7 @@ const BY_USER: Record<string, (userId: string) => unknown> = {
   transactionsDown: stretch,
   transactionsUp: stretch,
   purchasesDown: stretch,
+  giftsDown: stretch,
   entitledSubscriptions: (userId) => ({ userId, at: NOW }),
   grantsInForce: (userId) => ({ userId, at: NOW }),
   displayTiers: (userId) => ({ userId, at: NOW }),
@@ -90,6 +97,7 @@ for (const module of [
   catalogueReads,
   customerReads,
   entitlementReads,
+  giftReads,
   paymentMethodReads,
   purchaseReads,
   subscriptionReads,

@@ -4,6 +4,7 @@ import type { Clock } from '../../ports/clock.js';
 import type { Catalogue } from '../../store/catalogue.reads.js';
 import { displayTiers, highestTier } from '../../store/customers.reads.js';
 import { entitledSubscriptions, grantsInForce, unionOfRights, type EntitlementRight } from '../../store/entitlements.reads.js';
+import { giftsById, giftsDown, type GiftRow } from '../../store/gifts.reads.js';
 import type { Stretch } from '../../store/keyset.js';
 import { paymentMethodsById, paymentMethodsOnFile, type PaymentMethodRow } from '../../store/payment-methods.reads.js';
 import { purchasesById, purchasesDown, type PurchaseRow } from '../../store/purchases.reads.js';
@@ -18,6 +19,7 @@ import {
 } from '../../store/subscriptions.reads.js';
 import {
   attemptsById,
+  giftCharges,
   latestCharges,
   reversalFacts,
   reversalsOf,
@@ -67,6 +69,8 @@ export class Reads {
   #paymentMethods: DataLoader<OwnedKey, PaymentMethodRow | null, string> | undefined;
   #paymentMethodsOnFile: DataLoader<string, PaymentMethodRow[]> | undefined;
   #purchases: DataLoader<OwnedKey, PurchaseRow | null, string> | undefined;
+  #gifts: DataLoader<OwnedKey, GiftRow | null, string> | undefined;
+  #giftCharges: DataLoader<OwnedKey, TransactionRow | null, string> | undefined;
   #displayTiers: DataLoader<string, string | null> | undefined;
   #rights: DataLoader<string, EntitlementRight[]> | undefined;
 
@@ -177,6 +181,24 @@ export class Reads {
   /** A page of the user's purchases, newest first. */
   async purchasePage(userId: string, request: PageRequest): Promise<Page<PurchaseRow>> {
     const [rows = []] = await this.reader.rowsOf(purchasesDown, [stretchOf(userId, request)]);
+    return pageOf(request, rows);
+  }
+
+  /** The gift, where this user gave it or it is for this user. */
+  giftOf(userId: string, id: string): Promise<GiftRow | null> {
+    this.#gifts ??= this.#oneEach(giftsById, keyOf);
+    return this.#gifts.load({ id, userId });
+  }
+
+  /** The payment of a gift of the user. */
+  giftChargeOf(userId: string, giftId: string): Promise<TransactionRow | null> {
+    this.#giftCharges ??= this.#oneEach(giftCharges, keyOf);
+    return this.#giftCharges.load({ id: giftId, userId });
+  }
+
+  /** A page of what the user gave and was given, newest first. */
+  async giftPage(userId: string, request: PageRequest): Promise<Page<GiftRow>> {
+    const [rows = []] = await this.reader.rowsOf(giftsDown, [stretchOf(userId, request)]);
     return pageOf(request, rows);
   }
 

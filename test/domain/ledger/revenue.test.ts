@@ -4,6 +4,7 @@ import {
   earnedThrough,
   reopenAfterCanceledRefund,
   splitAfterPartialRefund,
+  moveSchedule,
   stopSchedule,
   unearnedOn,
   type RevenueSchedule,
@@ -100,4 +101,17 @@ test('where a schedule still runs, the canceled refund and what it has still to 
     stopped: { stoppedOn: '2026-04-21', reversedMinor: 150n },
     next: { seq: 3, netMinor: 517n, startsOn: '2026-04-21', endsOn: '2026-05-01', stoppedOn: null, reversedMinor: 0n },
   });
+});
+
+test('what a gift has to earn moves to the periods that it pays for, and no day before today earns', () => {
+  const waiting = { ...month, startsOn: '2027-04-01', endsOn: '2027-04-02' };
+  const to = { startsOn: '2026-04-10', endsOn: '2026-07-10' };
+  const moved = moveSchedule(waiting, '2026-04-10', to);
+  expect(moved).toEqual({
+    stopped: { stoppedOn: '2026-04-10', reversedMinor: month.netMinor },
+    next: { seq: month.seq + 1, netMinor: month.netMinor, ...to, stoppedOn: null, reversedMinor: 0n },
+  });
+  expect(moveSchedule(waiting, '2026-04-12', to).next).toMatchObject({ startsOn: '2026-04-12', endsOn: '2026-07-10' });
+  expect(moveSchedule(waiting, '2026-08-01', to).next).toMatchObject({ startsOn: '2026-08-01', endsOn: '2026-08-02' });
+  expect(moveSchedule(month, '2026-06-01', to).next).toBeNull();
 });
