@@ -9,6 +9,7 @@ import type { GraphContext } from '../resolvers/context.js';
 import { EntitlementResolver } from '../resolvers/entitlement.resolver.js';
 import { badUserInput, tooMany } from '../resolvers/errors.js';
 import { GiftResolver, UserGiftsResolver } from '../resolvers/gift.resolver.js';
+import { GrantResolver } from '../resolvers/grant.resolver.js';
 import { NodeResolver } from '../resolvers/node.resolver.js';
 import { PauseResolver } from '../resolvers/pause.resolver.js';
 import { PaymentMethodVerbsResolver } from '../resolvers/payment-method-verbs.resolver.js';
@@ -78,6 +79,7 @@ const RESOLVERS = [
   PauseResolver,
   GiftResolver,
   UserGiftsResolver,
+  GrantResolver,
   TransactionResolver,
   PurchaseResolver,
   NodeResolver,

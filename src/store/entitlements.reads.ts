@@ -1,3 +1,4 @@
+import { bucketOf } from '../domain/ids.js';
 import { keyedStatement } from './reader.js';
 import { userAtColumns, type UserAt } from './viewer.js';
 
@@ -44,6 +45,16 @@ export const grantsInForce = keyedStatement<UserAt, GrantRow>(
   userAtColumns,
 );
 
+/** A right that staff have just given, by its row: for the agent whose audit entry of it was written, and for nobody else. */
+export const grantsForStaff = keyedStatement<string, GrantRow & { userId: string }>(
+  'grants_for_staff',
+  `select k.o::int as o, g.user_id as "userId", g.feature_key as "featureKey", g.limit_value as "limit", g.purchase_id as "purchaseId",
+     g.expires_at as "expiresAt"
+   from unnest($1::smallint[], $2::uuid[]) with ordinality as k(bucket, id, o)
+   join entitlement_grant g on g.bucket = k.bucket and g.id = k.id`,
+  (ids) => [ids.map(bucketOf), [...ids]],
+);
+
 /** One right to use one feature. */
 export interface EntitlementRight {
   readonly featureKey: string;
@@ -74,13 +85,7 @@ export function unionOfRights(
         expiresAt: s.entitledUntil,
       })),
     ),
-    ...grants.map((g) => ({
-      featureKey: g.featureKey,
-      limit: g.limit,
-      source: g.purchaseId === null ? ('GRANT' as const) : ('PURCHASE' as const),
-      subscriptionId: null,
-      expiresAt: g.expiresAt,
-    })),
+    ...grants.map(rightOfGrant),
   ];
   const best = new Map<string, EntitlementRight>();
   for (const right of all) {
@@ -88,6 +93,11 @@ export function unionOfRights(
     if (!other || isStronger(right, other)) best.set(right.featureKey, right);
   }
   return [...best.values()].sort((a, b) => (a.featureKey < b.featureKey ? -1 : 1));
+}
+
+/** The right that a purchase or staff gives. */
+export function rightOfGrant({ featureKey, limit, purchaseId, expiresAt }: GrantRow): EntitlementRight {
+  return { featureKey, limit, source: purchaseId === null ? 'GRANT' : 'PURCHASE', subscriptionId: null, expiresAt };
 }
 
 function sourceOf({ status, isGift }: EntitledSubscriptionRow): EntitlementRight['source'] {

@@ -6,6 +6,7 @@ import { removePaymentMethod, setDefaultPaymentMethod } from './change-methods.j
 import { completeSetup } from './complete-setup.js';
 import { confirmPayment } from './confirm-payment.js';
 import type { Commands } from './contract.js';
+import { grantEntitlement } from './grant-entitlement.js';
 import { openCustomerAccount } from './open-customer-account.js';
 import { pauseSubscription } from './pause-subscription.js';
 import { purchase } from './purchase.js';
@@ -30,6 +31,7 @@ export function makeCommands(cashier: Cashier): Commands {
     setDefaultPaymentMethod: setDefaultPaymentMethod(cashier),
     removePaymentMethod: removePaymentMethod(cashier),
     refund: refundTransaction(cashier),
+    grantEntitlement: grantEntitlement(cashier),
     openCustomerAccount: openCustomerAccount(cashier),
   };
 }

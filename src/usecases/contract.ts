@@ -193,6 +193,21 @@ export interface RefundAnswer extends Answered {
   originalId: TransactionId | null;
 }
 
+export interface GrantEntitlementCommand {
+  /** Who. */
+  userId: string;
+  /** Machine name of the feature. */
+  feature: string;
+  expiresAt: Date;
+  /** Why. */
+  note: string;
+  idempotencyKey: string;
+}
+export interface GrantEntitlementAnswer extends Answered {
+  /** Row of the right given. */
+  grantId: string | null;
+}
+
 /** Every verb of the graph; each call is one use case. `scope` checks have been made by the resolver and are made again here where money moves. */
 export interface Commands {
   subscribe(actor: Actor, command: SubscribeCommand): Promise<SubscribeAnswer>;
@@ -210,6 +225,7 @@ export interface Commands {
   removePaymentMethod(actor: Actor, command: { paymentMethodId: PaymentMethodId }): Promise<MethodAnswer>;
   /** @throws Forbidden when the amount is above the agent's limit. */
   refund(actor: Actor, command: RefundCommand): Promise<RefundAnswer>;
+  grantEntitlement(actor: Actor, command: GrantEntitlementCommand): Promise<GrantEntitlementAnswer>;
   /** Writes the audit entry that staff looked at a user; false when the user has no account here. */
   openCustomerAccount(actor: Actor, userId: string): Promise<boolean>;
 }

@@ -403,6 +403,17 @@ export function makeLives(world: World, prices: Prices): Life[] {
       },
     },
     {
+      title: 'granting a right',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = someUser();
+        const expiresAt = new Date(world.clock.now().getTime() + 24 * HOUR);
+        const command = { userId: actor.userId, feature: 'no_ads', expiresAt, note: 'sorry', idempotencyKey: newKey() };
+        const sue = someStaff('support');
+        return requested(actor, (commands) => commands.grantEntitlement(sue, command));
+      },
+    },
+    {
       title: 'the worker sending a payment that nobody sent',
       process: 'worker',
       prepare: async () => {

@@ -50,6 +50,7 @@ const NO_COMMANDS: Commands = {
   setDefaultPaymentMethod: refuse,
   removePaymentMethod: refuse,
   refund: refuse,
+  grantEntitlement: refuse,
   openCustomerAccount: async () => true,
 };
 

@@ -88,7 +88,7 @@ const BY_USER: Record<string, (userId: string) => unknown> = {
 };
 
 /** Statements that give anybody's rows, after an audit entry. */
-const FOR_STAFF = ['transactionsForStaff'];
+const FOR_STAFF = ['transactionsForStaff', 'grantsForStaff'];
 
 type AnyKeyed = KeyedStatement<unknown, { o: number }>;
 

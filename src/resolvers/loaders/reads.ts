@@ -3,7 +3,14 @@ import { USER_ID_FORM } from '../../domain/ids.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Catalogue } from '../../store/catalogue.reads.js';
 import { displayTiers, highestTier } from '../../store/customers.reads.js';
-import { entitledSubscriptions, grantsInForce, unionOfRights, type EntitlementRight } from '../../store/entitlements.reads.js';
+import {
+  entitledSubscriptions,
+  grantsForStaff,
+  grantsInForce,
+  rightOfGrant,
+  unionOfRights,
+  type EntitlementRight,
+} from '../../store/entitlements.reads.js';
 import { giftsById, giftsDown, type GiftRow } from '../../store/gifts.reads.js';
 import type { Stretch } from '../../store/keyset.js';
 import { paymentMethodsById, paymentMethodsOnFile, type PaymentMethodRow } from '../../store/payment-methods.reads.js';
@@ -214,6 +221,12 @@ export class Reads {
     if (!USER_ID_FORM.test(userId)) return [];
     this.#rights ??= this.#loader((users) => this.#rightsOf(users), itself);
     return this.#rights.load(userId);
+  }
+
+  /** A right that staff gave: for the agent whose audit entry of it has been written. */
+  async grantForStaff(id: string): Promise<{ userId: string; right: EntitlementRight } | null> {
+    const [[row] = []] = await this.reader.rowsOf(grantsForStaff, [id]);
+    return row ? { userId: row.userId, right: rightOfGrant(row) } : null;
   }
 
   /** Looks something up that a row refers to; where it is not there the row may be newer than the catalogue, which is then read again. */
