@@ -6,10 +6,17 @@ import { buildSchemaSync, createResolversMap } from 'type-graphql';
 import { checkAuthority } from '../resolvers/authorization.js';
 import { ProductPriceResolver, ProductResolver, TierPriceResolver, TierResolver } from '../resolvers/catalogue.resolver.js';
 import type { GraphContext } from '../resolvers/context.js';
+import { CouponResolver } from '../resolvers/coupon.resolver.js';
 import { EntitlementResolver } from '../resolvers/entitlement.resolver.js';
 import { badUserInput, tooMany } from '../resolvers/errors.js';
 import { GiftResolver, UserGiftsResolver } from '../resolvers/gift.resolver.js';
 import { GrantResolver } from '../resolvers/grant.resolver.js';
+import {
+  InvoiceResolver,
+  SubscriptionInvoicesResolver,
+  TransactionInvoiceResolver,
+  UserInvoicesResolver,
+} from '../resolvers/invoice.resolver.js';
 import { NodeResolver } from '../resolvers/node.resolver.js';
 import { PauseResolver } from '../resolvers/pause.resolver.js';
 import { PaymentMethodVerbsResolver } from '../resolvers/payment-method-verbs.resolver.js';
@@ -82,8 +89,13 @@ const RESOLVERS = [
   GrantResolver,
   TransactionResolver,
   PurchaseResolver,
+  InvoiceResolver,
+  UserInvoicesResolver,
+  SubscriptionInvoicesResolver,
+  TransactionInvoiceResolver,
   NodeResolver,
   SubscriptionVerbsResolver,
+  CouponResolver,
   PaymentVerbsResolver,
   PaymentMethodVerbsResolver,
   PaymentStatusResolver,

@@ -42,6 +42,11 @@ export async function lockExistingCustomer(uow: UnitOfWork, userId: string): Pro
   return customer ?? null;
 }
 
+/** The user's account, without its lock; null when there is none. */
+export async function loadCustomer(uow: UnitOfWork, userId: string): Promise<CustomerRow | null> {
+  return uow.manager.findOneBy(CustomerRow, { bucket: keyBucket(userId), userId });
+}
+
 /** Whether the user has an account here. */
 export async function hasCustomer(uow: UnitOfWork, userId: string): Promise<boolean> {
   return uow.manager.existsBy(CustomerRow, { bucket: keyBucket(userId), userId });

@@ -1,6 +1,6 @@
 import { bucketOf, type GiftId, type InvoiceId, type PurchaseId, type SubscriptionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
-import { InvoiceRow, RevenueScheduleRow } from '../entities/invoice.entity.js';
+import { InvoiceLineRow, InvoiceRow, RevenueScheduleRow } from '../entities/invoice.entity.js';
 import { entityStatement, statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
@@ -13,6 +13,8 @@ export interface NewInvoiceLine {
   /** Net of coupon and tax. */
   netMinor: bigint;
   discountMinor: bigint;
+  /** The coupon that took it off; null: none. */
+  couponId: string | null;
   taxMinor: bigint;
   /** Parts per million. */
   ratePpm: number;
@@ -79,17 +81,17 @@ const ADD_INVOICE = statement<
 >(
   'add_invoice',
   `with l as materialized (
-     select * from rows from (jsonb_to_recordset($18::jsonb) as ("priceId" uuid, description text, net bigint, discount bigint, tax bigint, rate int,
-       "periodStart" timestamptz, "periodEnd" timestamptz, "isProration" boolean)) with ordinality as l ("priceId", description, net, discount,
-       tax, rate, "periodStart", "periodEnd", "isProration", position))
+     select * from rows from (jsonb_to_recordset($18::jsonb) as ("priceId" uuid, description text, net bigint, discount bigint, "couponId" uuid, tax bigint,
+       rate int, "periodStart" timestamptz, "periodEnd" timestamptz, "isProration" boolean)) with ordinality as l ("priceId", description, net,
+       discount, "couponId", tax, rate, "periodStart", "periodEnd", "isProration", position))
    , invoice as (
      insert into invoice (bucket, id, user_id, kind, subscription_id, purchase_id, gift_id, epoch, period_number, period_start, period_end,
        currency, net, tax, credit_applied, carried, debit_collected, status, finalized_at, paid_at)
      select $1, $2, $3, $4::text, $5::uuid, $6::uuid, $7::uuid, $8::int, $9::int, $10::timestamptz, $11::timestamptz, $12, coalesce(sum(net), 0),
        coalesce(sum(tax), 0), $13, $14, $15, $16::text, $17::timestamptz, case when $16::text = 'paid' then $17::timestamptz end from l)
-   insert into invoice_line (bucket, invoice_id, position, user_id, description, price_id, amount, discount, tax, tax_rate_ppm, period_start,
+   insert into invoice_line (bucket, invoice_id, position, user_id, description, price_id, amount, discount, coupon_id, tax, tax_rate_ppm, period_start,
      period_end, is_proration)
-   select $1, $2, position, $3, description, "priceId", net, discount, tax, rate, "periodStart", "periodEnd", "isProration" from l`,
+   select $1, $2, position, $3, description, "priceId", net, discount, "couponId", tax, rate, "periodStart", "periodEnd", "isProration" from l`,
 );
 const LOAD_INVOICE = entityStatement<[number, string], InvoiceRow>(
   'load_invoice',
@@ -111,6 +113,7 @@ export async function insertInvoice(uow: UnitOfWork, invoice: NewInvoice): Promi
     description: line.description,
     net: line.netMinor.toString(),
     discount: line.discountMinor.toString(),
+    couponId: line.couponId,
     tax: line.taxMinor.toString(),
     rate: line.ratePpm,
     periodStart: line.covers?.start ?? null,
@@ -158,34 +161,30 @@ export async function requireInvoice(uow: UnitOfWork, id: string): Promise<Invoi
   return invoice;
 }
 
+/** What the first line of an invoice was sold as: the price, and the coupon that reduced it. */
+export async function requireFirstLine(
+  uow: UnitOfWork,
+  invoiceId: string,
+): Promise<{ priceId: string; couponId: string | null }> {
+  const line = await uow.manager.findOneBy(InvoiceLineRow, { bucket: bucketOf(invoiceId), invoiceId, position: 1 });
+  invariant(line !== null && line.priceId !== null, 'an invoice has a line with a price', { invoiceId });
+  return { priceId: line.priceId, couponId: line.couponId };
+}
+
+/** How often a period of an epoch was invoiced and not paid. */
+export async function countVoidPeriods(uow: UnitOfWork, subscriptionId: string, epoch: number): Promise<number> {
+  return uow.manager.countBy(InvoiceRow, {
+    bucket: bucketOf(subscriptionId),
+    subscriptionId,
+    kind: 'period',
+    epoch,
+    status: 'void',
+  });
+}
+
 /** What a subscription still owes. */
 export async function listOpenInvoices(uow: UnitOfWork, subscriptionId: string): Promise<InvoiceRow[]> {
   return uow.manager.findBy(InvoiceRow, { bucket: bucketOf(subscriptionId), subscriptionId, status: 'open' });
-}
-
-const LINE_PRICES = statement<[number, string], { price_id: string }>(
-  'invoice_line_prices',
-  'select price_id from invoice_line where bucket = $1 and invoice_id = $2 and price_id is not null and not is_proration order by position',
-);
-
-/** The price of the period that an invoice is for. */
-export async function requireInvoicedPrice(uow: UnitOfWork, invoiceId: string): Promise<string> {
-  const [line] = await uow.run(LINE_PRICES, [bucketOf(invoiceId), invoiceId]);
-  invariant(line !== undefined, 'an invoice of a period has a line of its price', { invoiceId });
-  return line.price_id;
-}
-
-const COUNT_TRIES = statement<[number, string, number], { tries: number }>(
-  'count_resume_tries',
-  `select count(*)::int as tries from invoice v
-   where v.bucket = $1 and v.subscription_id = $2 and v.kind = 'period' and v.epoch = $3 and v.period_number = 0 and v.status = 'void'
-     and exists (select from payment_intent i join payment_attempt a on a.bucket = i.bucket and a.payment_intent_id = i.id
-       where i.bucket = v.bucket and i.invoice_id = v.id and a.cause <> 'user')`,
-);
-
-/** How often the first period of an epoch was charged in vain without its payer being there. */
-export async function countFailedResumptions(uow: UnitOfWork, subscriptionId: string, epoch: number): Promise<number> {
-  return (await uow.run(COUNT_TRIES, [bucketOf(subscriptionId), subscriptionId, epoch]))[0]?.tries ?? 0;
 }
 
 /** Sets an open invoice paid or void. */

@@ -36,13 +36,6 @@ export interface NewAttempt {
   nextActionAt: Date;
 }
 
-/** A first attempt, and whether its payer is there: `user`, or `retry` for one that we make by ourselves. */
-export interface FirstAttempt extends Omit<NewAttempt, 'returnUrl'> {
-  cause: 'user' | 'retry';
-  /** null where nobody comes back from a redirect. */
-  returnUrl: string | null;
-}
-
 const ADD_ATTEMPT = statement<
   [number, string, string, string, number, number, string, bigint, string, string, string, string | null, Buffer, Date],
   never
@@ -53,7 +46,7 @@ const ADD_ATTEMPT = statement<
    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10 <> 'user', $11, $12, $13, 'created', $14)`,
 );
 const ADD_FIRST_ATTEMPT = statement<
-  [number, string, string, string, string, bigint, string, number, string, string, string | null, Buffer, Date, string],
+  [number, string, string, string, string, bigint, string, number, string, string, string, Buffer, Date],
   never
 >(
   'add_first_attempt',
@@ -61,11 +54,11 @@ const ADD_FIRST_ATTEMPT = statement<
      insert into payment_intent (bucket, id, user_id, invoice_id, amount, currency, status) values ($1, $2, $4, $5, $6, $7, 'created'))
    insert into payment_attempt (bucket, id, user_id, payment_intent_id, number, provider_account_id, payment_method_id, amount, currency,
      cause, is_off_session, idempotency_key, return_url, request_fingerprint, status, next_action_at)
-   values ($1, $3, $4, $2, 1, $8, $9, $6, $7, $14::text, $14::text <> 'user', $10, $11, $12, 'created', $13)`,
+   values ($1, $3, $4, $2, 1, $8, $9, $6, $7, 'user', false, $10, $11, $12, 'created', $13)`,
 );
 
 /** Writes intent, attempt 1 and its pending transaction, and tells the feed. */
-export async function insertFirstAttempt(uow: UnitOfWork, attempt: FirstAttempt): Promise<void> {
+export async function insertFirstAttempt(uow: UnitOfWork, attempt: NewAttempt): Promise<void> {
   const { userId, currency } = attempt;
   await uow.run(ADD_FIRST_ATTEMPT, [
     bucketOf(attempt.id),
@@ -81,9 +74,8 @@ export async function insertFirstAttempt(uow: UnitOfWork, attempt: FirstAttempt)
     attempt.returnUrl,
     attempt.requestFingerprint,
     attempt.nextActionAt,
-    attempt.cause,
   ]);
-  await insertTransaction(uow, chargeLine(attempt, attempt.cause));
+  await insertTransaction(uow, chargeLine(attempt, 'user'));
 }
 
 /** A further attempt for an intent that has had some. */
@@ -312,10 +304,12 @@ export async function loadLatestAttempt(uow: UnitOfWork, intentId: string): Prom
 /** The first attempt's id of a subscription or purchase: what a repeated request answers with. */
 const FIRST_TRANSACTION = statement<[number, string], { id: TransactionId }>(
   'first_transaction',
-  `select t.id from transaction t where t.bucket = $1 and (t.subscription_id = $2 or t.purchase_id = $2) and t.kind = 'charge' order by t.id limit 1`,
+  `select t.id from transaction t left join invoice i on i.bucket = t.bucket and i.id = t.invoice_id
+   where t.bucket = $1 and t.kind = 'charge' and (t.purchase_id = $2 or (t.subscription_id = $2 and i.epoch = 0 and i.period_number = 0))
+   order by t.id limit 1`,
 );
 
-/** The first charge of a subscription or purchase; null when nothing was due. */
+/** The first charge of a purchase, or of the period with which a subscription began; null when nothing was due then. */
 export async function loadFirstCharge(uow: UnitOfWork, ownerId: string): Promise<TransactionId | null> {
   const [row] = await uow.run(FIRST_TRANSACTION, [bucketOf(ownerId), ownerId]);
   return row?.id ?? null;
@@ -355,7 +349,7 @@ const DUE_ATTEMPTS = statement<[number[], Date, number], { id: TransactionId; us
   'due_attempts',
   `select id, user_id from payment_attempt
    where bucket = any($1) and next_action_at <= $2 and (lease_until is null or lease_until < $2)
-     and not (status = 'created' and cause = 'renewal')
+     and not (cause = 'renewal' and (status = 'created' or status = 'sent' and probes = 0 and coalesce(lease_until, '-infinity') > $2::timestamptz - interval '10 s'))
    order by next_action_at limit $3`,
 );
 const DUE_REFUNDS = statement<[number[], Date, number], { id: TransactionId; user_id: string }>(
@@ -365,7 +359,10 @@ const DUE_REFUNDS = statement<[number[], Date, number], { id: TransactionId; use
    order by next_action_at limit $3`,
 );
 
-/** Up to `limit` attempts of these buckets that are due, but for renewals not sent yet; each is claimed by its version before anything is done. */
+/**
+ * Up to `limit` attempts of these buckets that are due; each is claimed by its version before anything is done. Renewals not sent yet, or whose
+ * worker has just gone, are for the collector, which does many at a time.
+ */
 export async function listDueAttempts(
   uow: UnitOfWork,
   buckets: number[],

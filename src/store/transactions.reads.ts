@@ -26,6 +26,7 @@ export interface TransactionRow {
   paymentMethodId: string | null;
   subscriptionId: string | null;
   purchaseId: string | null;
+  invoiceId: string | null;
   originalId: string | null;
   statementDescriptor: string | null;
   settledAt: Date | null;
@@ -33,7 +34,7 @@ export interface TransactionRow {
 
 const COLUMNS = `t.id, t.user_id as "userId", t.kind, t.status, t.amount, t.currency, t.provider_account_id as "providerAccountId",
   t.payment_method_id as "paymentMethodId", t.subscription_id as "subscriptionId", t.purchase_id as "purchaseId",
-  t.original_id as "originalId", t.statement_descriptor as "statementDescriptor", t.settled_at as "settledAt"`;
+  t.invoice_id as "invoiceId", t.original_id as "originalId", t.statement_descriptor as "statementDescriptor", t.settled_at as "settledAt"`;
 
 const KEYS = `unnest($1::smallint[], $2::uuid[], $3::text[]) with ordinality as k(bucket, id, user_id, o)`;
 
@@ -129,6 +130,17 @@ export const giftCharges = keyedStatement<OwnedKey, TransactionRow>(
      where i.bucket = k.bucket and i.gift_id = k.id and t.user_id = k.user_id and t.kind = 'charge'
      order by t.id desc
      limit 1) t`,
+  ownedColumns,
+);
+
+/** The charges tried for each invoice, newest first. */
+export const chargesOfInvoices = keyedStatement<OwnedKey, TransactionRow>(
+  'charges_of_invoices',
+  `select k.o::int as o, ${COLUMNS}
+   from ${KEYS}
+   join transaction t on t.bucket = k.bucket and t.invoice_id = k.id and t.kind = 'charge'
+   where t.user_id = k.user_id
+   order by t.id desc`,
   ownedColumns,
 );
 

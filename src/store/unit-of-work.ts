@@ -1,6 +1,6 @@
 /**
  * A unit of work is one database transaction: facts, ledger, feed and outbox of one change together, or none of them.
- * Order of locks: idempotency key, customer, then that customer's rows. `uow.now` is one instant for the whole unit and comes from
+ * Order of locks: idempotency key, customer, then that customer's rows, last what customers have in common. `uow.now` is one instant for the whole unit and comes from
  * the process's clock, never from the database.
  */
 import { QueryRunnerAlreadyReleasedError, type DataSource, type EntityManager } from 'typeorm';
@@ -90,6 +90,20 @@ class ConnectionLost extends Error {
   constructor() {
     super('the connection was lost within a unit of work');
     this.name = 'ConnectionLost';
+  }
+}
+
+/**
+ * Another unit of work took meanwhile what this one had decided to take: the last of something, or what a person has once. The unit is
+ * rolled back and runs again, so that it decides by what is there now.
+ */
+export class TakenMeanwhile extends Error {
+  /** PostgreSQL's code of a serialization failure, which this is. */
+  readonly code = '40001';
+
+  constructor(what: string) {
+    super(`taken meanwhile: ${what}`);
+    this.name = 'TakenMeanwhile';
   }
 }
 

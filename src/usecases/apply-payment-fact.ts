@@ -3,7 +3,7 @@
  * older news does nothing, and writes attempt, intent, invoice, subscription or purchase, transaction, ledger and feed in one unit of work.
  * The customer's lock is held by the caller.
  */
-import { bucketOf, publicId } from '../domain/ids.js';
+import { publicId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { orphanReceipt, paymentSucceeded } from '../domain/ledger/journals.js';
 import {
@@ -16,10 +16,12 @@ import {
 } from '../domain/payment/attempt.js';
 import { classifyDecline, tellingCode } from '../domain/payment/decline.js';
 import { CANCEL_AFTER_MS, nextProbeAt } from '../domain/payment/schedule.js';
-import { isRenewedBy, isResumedBy, renewalEnd, renewed, unpaid } from '../domain/subscription/renewal.js';
+import { renewalEnd, unpaid } from '../domain/subscription/renewal.js';
 import { entitledUntilFor, hasEnded, type SubscriptionStatus } from '../domain/subscription/subscription.js';
+import type { OpenedPeriod } from '../domain/time/periods.js';
 import type { PaymentFact } from '../ports/provider.js';
-import { closeInvoice, requireInvoice, type InvoiceRow } from '../store/invoices.store.js';
+import { releaseCoupon } from '../store/coupons.store.js';
+import { closeInvoice, countVoidPeriods, requireFirstLine, requireInvoice, type InvoiceRow } from '../store/invoices.store.js';
 import { postJournal } from '../store/ledger.store.js';
 import {
   changeAttempt,
@@ -33,18 +35,13 @@ import {
 } from '../store/payments.store.js';
 import { ORPHAN } from '../store/orphans.store.js';
 import { recordFinding, recordRef } from '../store/provider.store.js';
-import {
-  changeSubscription,
-  completePurchase,
-  insertGrant,
-  loadSubscription,
-  setPurchaseStatus,
-} from '../store/subscriptions.store.js';
+import { changeSubscription, loadSubscription, setPurchaseStatus } from '../store/subscriptions.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import { bookRecord } from './book-record.js';
-import { findingId, newId, type Cashier } from './cashier.js';
+import { findingId, type Cashier } from './cashier.js';
 import { deliverGift, dropGift } from './deliver-gift.js';
-import { endPausePaid, stayPaused } from './end-pause.js';
+import { deliverPurchase } from './deliver-purchase.js';
+import { openPeriod } from './open-period.js';
 import { requestRefund } from './request-refund.js';
 import { voidInvoice } from './void-invoice.js';
 
@@ -213,25 +210,10 @@ async function deliver(uow: UnitOfWork, cashier: Cashier, invoice: InvoiceRow, c
       });
       return true;
     }
-    const period = periodOf(invoice);
-    // Column check: one of these words.
-    const status = subscription.status as SubscriptionStatus;
-    if (isResumedBy({ status, epoch: subscription.epoch }, period)) {
-      await endPausePaid(uow, subscription, invoice, period, cause);
-      return true;
-    }
-    if (!isRenewedBy({ status, epoch: subscription.epoch, periodNumber: subscription.periodNumber }, period)) return false;
-    await changeSubscription(uow, subscription, { kind: 'renewed', cause, set: renewed(period) });
+    const { priceId, couponId } = await requireFirstLine(uow, invoice.id);
+    return openPeriod(uow, subscription, { period: periodOf(invoice), priceId, couponId }, cause);
   } else if (invoice.purchaseId !== null) {
-    const unlocks = await completePurchase(uow, invoice.purchaseId);
-    if (unlocks !== null) {
-      await insertGrant(uow, {
-        id: newId(cashier, 'txn', bucketOf(invoice.purchaseId)),
-        userId: invoice.userId,
-        featureKey: unlocks,
-        purchaseId: invoice.purchaseId,
-      });
-    }
+    await deliverPurchase(uow, cashier, { id: invoice.purchaseId, userId: invoice.userId });
   } else if (invoice.giftId !== null) {
     return deliverGift(uow, invoice.giftId);
   }
@@ -239,12 +221,12 @@ async function deliver(uow: UnitOfWork, cashier: Cashier, invoice: InvoiceRow, c
 }
 
 /** The period that an invoice is for. */
-function periodOf(invoice: InvoiceRow): { epoch: number; number: number; start: Date; end: Date } {
+function periodOf(invoice: InvoiceRow): OpenedPeriod {
   const { epoch, periodNumber, periodStart, periodEnd } = invoice;
   invariant(epoch !== null && periodNumber !== null && periodStart !== null && periodEnd !== null, 'a period has its bounds', {
     id: invoice.id,
   });
-  return { epoch, number: periodNumber, start: periodStart, end: periodEnd };
+  return { epoch, n: periodNumber, start: periodStart, end: periodEnd };
 }
 
 /** The charge in the books: what the provider owes us now, and what it kept of it. */
@@ -340,6 +322,7 @@ async function finishFirstPayment(
     const subscription = await loadSubscription(uow, invoice.subscriptionId);
     invariant(subscription !== null, 'an invoice of a subscription has it', { id: invoice.id });
     if (subscription.status === 'incomplete') {
+      await releaseCoupon(uow, subscription.id);
       await changeSubscription(uow, subscription, {
         kind: intent.cancelRequestedAt === null ? 'payment_failed' : 'gave_up',
         cause,
@@ -368,13 +351,14 @@ async function finishRenewal(
   const invoice = await requireInvoice(uow, intent.invoiceId);
   const subscription = invoice.subscriptionId === null ? null : await loadSubscription(uow, invoice.subscriptionId);
   invariant(subscription !== null, 'a renewal is of a subscription', { id: attempt.id });
-  if (subscription.status === 'paused') {
-    await changeIntent(uow, intent, { status: firstPaymentEnd(to).intent });
-    await voidInvoice(uow, invoice, attempt.providerAccountId);
-    await stayPaused(uow, subscription, attempt.isOffSession);
-    return;
-  }
-  const end = renewalEnd(to, { isOver: hasEnded(subscription.status as SubscriptionStatus), now: uow.now });
+  const { resumesAt } = subscription;
+  const pausedUntil = subscription.status === 'paused' ? resumesAt : null;
+  const failedCount = pausedUntil === null ? 0 : (await countVoidPeriods(uow, subscription.id, subscription.epoch + 1)) + 1;
+  const end = renewalEnd(to, {
+    isOver: hasEnded(subscription.status as SubscriptionStatus),
+    pause: pausedUntil && { resumesAt: pausedUntil, failedCount },
+    now: uow.now,
+  });
   await changeIntent(uow, intent, { status: end.intent });
   if (end.isVoid) await voidInvoice(uow, invoice, attempt.providerAccountId);
   if (end.subscription === 'past_due')

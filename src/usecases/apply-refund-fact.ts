@@ -15,6 +15,7 @@ import {
 } from '../domain/refund/refund.js';
 import { isoDay } from '../domain/time/periods.js';
 import type { RefundFact, RefundRequest } from '../ports/provider.js';
+import { cancelCreditNotes } from '../store/credit-notes.store.js';
 import { changeCredit } from '../store/credit.store.js';
 import { listSchedules, openSchedule, requireInvoice, stopSchedule } from '../store/invoices.store.js';
 import { listJournal, postJournal } from '../store/ledger.store.js';
@@ -111,9 +112,9 @@ export async function applyRefundFact(
     });
     await changeCredit(uow, { userId, currency: refund.currency, byMinor: refund.amount });
     await finding(uow, cashier, refund, 'refund_failed_late', 0n, 2);
-  } else {
-    await endWhatWasPaidBack(uow, cashier, charge, refund, cause);
   }
+  // Also when it is told as accepted and failed at once: what was given back has gone, and the customer has its amount as credit.
+  if (!(wasAccepted && to === 'failed')) await endWhatWasPaidBack(uow, cashier, charge, refund, cause);
   cashier.events.statusChanged('refund', to);
   return 'applied';
 }
@@ -190,7 +191,8 @@ async function endWhatWasPaidBack(
 }
 
 /**
- * The provider surely did not begin the refund: its posting is undone, and what was not yet earned is earned again.
+ * The provider surely did not begin the refund: its posting is undone, its credit notes are never issued, and what was not yet earned is
+ * earned again.
  * @param watchAt when to look for it all the same; null when the provider refused it
  */
 export async function cancelRefund(
@@ -214,6 +216,7 @@ export async function cancelRefund(
     effectiveAt: uow.now,
     providerAccountId: charge.providerAccountId,
   });
+  await cancelCreditNotes(uow, refund.id);
   const unearned = requested.find((movement) => movement.leg === 'unearned');
   if (unearned && charge.invoiceId !== null) {
     const last = (await listSchedules(uow, charge.invoiceId)).at(-1);

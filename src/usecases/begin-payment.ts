@@ -16,16 +16,13 @@ export interface PaymentPlan extends InvoicePlan {
   transactionId: TransactionId;
   method: PaymentMethodRow;
   customerObjectId: string;
-  /** Where the payer comes back to after a step; null: nobody is there, and the worker sends it. */
-  returnUrl: string | null;
+  returnUrl: string;
 }
 
 /** Writes the invoice with its postings, the intent, the attempt and the pending transaction. */
 export async function beginPayment(uow: UnitOfWork, cashier: Cashier, plan: PaymentPlan): Promise<void> {
   const { id, transactionId, userId, currency } = plan;
   const { provider, env } = cashier;
-  const { returnUrl } = plan;
-  const isOffSession = returnUrl === null;
   const amountMinor = plan.sums.dueMinor;
   invariant(amountMinor > 0n, 'a payment collects something', { id });
   await issueInvoice(uow, cashier, plan);
@@ -35,8 +32,8 @@ export async function beginPayment(uow: UnitOfWork, cashier: Cashier, plan: Paym
     currency,
     customerObjectId: plan.customerObjectId,
     methodObjectId: plan.method.providerObjectId,
-    isOffSession,
-    returnUrl,
+    isOffSession: false,
+    returnUrl: plan.returnUrl,
     intentId: plan.intentId,
     invoiceId: id,
   });
@@ -53,9 +50,8 @@ export async function beginPayment(uow: UnitOfWork, cashier: Cashier, plan: Paym
     // The id of a payment method row names nothing else.
     paymentMethodId: plan.method.id as PaymentMethodId,
     idempotencyKey: request.idempotencyKey,
-    returnUrl,
+    returnUrl: plan.returnUrl,
     requestFingerprint: fingerprintOf(request),
-    cause: isOffSession ? 'retry' : 'user',
-    nextActionAt: isOffSession ? uow.now : new Date(uow.now.getTime() + SAFETY_NET_MS),
+    nextActionAt: new Date(uow.now.getTime() + SAFETY_NET_MS),
   });
 }

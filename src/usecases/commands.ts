@@ -1,3 +1,4 @@
+import { applyCoupon } from './apply-coupon.js';
 import { cancelSubscription } from './cancel-subscription.js';
 import type { Cashier } from './cashier.js';
 import { claimGift } from './claim-gift.js';
@@ -7,6 +8,7 @@ import { completeSetup } from './complete-setup.js';
 import { confirmPayment } from './confirm-payment.js';
 import type { Commands } from './contract.js';
 import { grantEntitlement } from './grant-entitlement.js';
+import { couponPreview } from './coupon-preview.js';
 import { openCustomerAccount } from './open-customer-account.js';
 import { pauseSubscription } from './pause-subscription.js';
 import { purchase } from './purchase.js';
@@ -32,6 +34,8 @@ export function makeCommands(cashier: Cashier): Commands {
     removePaymentMethod: removePaymentMethod(cashier),
     refund: refundTransaction(cashier),
     grantEntitlement: grantEntitlement(cashier),
+    applyCoupon: applyCoupon(cashier),
+    couponPreview: couponPreview(cashier),
     openCustomerAccount: openCustomerAccount(cashier),
   };
 }

@@ -3,6 +3,8 @@
  * so that a repeat of a request and its first answer are built alike.
  */
 import type { GiftId, PaymentMethodId, PriceId, PurchaseId, SetupId, SubscriptionId, TransactionId } from '../domain/ids.js';
+import type { InvoiceSums } from '../domain/invoice/invoice.js';
+import type { InvoiceLine } from '../domain/invoice/line.js';
 import type { Money } from '../domain/money/money.js';
 import type { PaymentFailure } from '../domain/payment/decline.js';
 import type { ProviderNextAction } from '../ports/provider.js';
@@ -72,6 +74,27 @@ export interface SubscribeCommand {
 export interface SubscribeAnswer extends Answered {
   subscriptionId: SubscriptionId | null;
   transactionId: TransactionId | null;
+}
+
+export interface ApplyCouponCommand {
+  subscriptionId: SubscriptionId;
+  /** As typed. */
+  code: string;
+}
+export interface CouponPreviewCommand {
+  /** As typed. */
+  code: string;
+  priceId: PriceId;
+}
+/** An invoice that is not there yet; nothing of it is stored. */
+export interface PreviewedInvoice {
+  lines: readonly (Pick<InvoiceLine, 'netMinor' | 'discountMinor' | 'isProration'> & {
+    description: string;
+    covers: { start: Date; end: Date } | null;
+  })[];
+  sums: InvoiceSums;
+  chargeAt: Date;
+  currency: string;
 }
 
 export interface PurchaseCommand {
@@ -226,6 +249,9 @@ export interface Commands {
   /** @throws Forbidden when the amount is above the agent's limit. */
   refund(actor: Actor, command: RefundCommand): Promise<RefundAnswer>;
   grantEntitlement(actor: Actor, command: GrantEntitlementCommand): Promise<GrantEntitlementAnswer>;
+  applyCoupon(actor: Actor, command: ApplyCouponCommand): Promise<SubscriptionAnswer>;
+  /** What a code would give the caller on a price; null when it does not apply. Stores nothing. */
+  couponPreview(actor: Actor, command: CouponPreviewCommand): Promise<PreviewedInvoice | null>;
   /** Writes the audit entry that staff looked at a user; false when the user has no account here. */
   openCustomerAccount(actor: Actor, userId: string): Promise<boolean>;
 }

@@ -4,7 +4,7 @@ import type { Cashier } from './cashier.js';
 import { dropRenewal } from './drop-renewal.js';
 
 /** Why a subscription ended, as kept on its row. */
-export type EndReason = 'customer' | 'period_end' | 'refunded' | 'dispute';
+export type EndReason = 'customer' | 'period_end' | 'trial_over' | 'gift_over' | 'pause_over' | 'refunded' | 'dispute';
 
 /** What was planned for the end of the period loses its meaning when the subscription is to end. */
 export const NO_PLANS = { pauseAtPeriodEnd: false, resumesAt: null, pendingPriceId: null } as const;

@@ -1,19 +1,20 @@
 import type { GiftId } from '../domain/ids.js';
 import { composeInvoice } from '../domain/invoice/invoice.js';
 import type { InvoiceLine } from '../domain/invoice/line.js';
-import type { TargetPrice } from '../domain/subscription/change-tier.js';
 import { giftCode } from '../domain/subscription/gift-code.js';
 import { decideGift } from '../domain/subscription/gift.js';
 import { keyBucket, sha256 } from '../platform/json.js';
 import { loadProviderCustomer, lockCustomer } from '../store/customers.store.js';
 import { insertGift, loadGift, loadGiftCharge, type GiftRow } from '../store/gifts.store.js';
-import { loadTierPrice, type PriceRow, type TierRow } from '../store/subscriptions.store.js';
+import { loadTierPrice } from '../store/subscriptions.store.js';
 import { inTx } from '../store/unit-of-work.js';
 import { payAndAnswer } from './answer-payment.js';
 import { beginPayment } from './begin-payment.js';
+import { targetPrice } from './billed-price.js';
 import { newId, own, refusal, type Cashier } from './cashier.js';
 import type { Actor, GiftSubscriptionAnswer, GiftSubscriptionCommand } from './contract.js';
 import { describedLine } from './issue-invoice.js';
+import { loadTerms } from './load-terms.js';
 import { runCommand } from './run-command.js';
 import { methodFor, unusable } from './subscribe.js';
 
@@ -41,12 +42,14 @@ export const giftSubscription =
         const customer = await lockCustomer(uow, userId);
         const found = await loadTierPrice(uow, command.priceId);
         const method = await methodFor(uow, customer, command.paymentMethodId);
+        // The balance takes no part: what is unused goes back to where it came from.
+        const ratePpm = found === null ? 0 : (await loadTerms(uow, customer, found.price.currency, uow.now)).ratePpm;
         const decision = decideGift({
-          price: found && targetOf(found),
+          price: found && targetPrice(found),
           periods: command.periods,
           giverId: userId,
           recipientId: command.recipientId,
-          ratePpm: 0,
+          ratePpm,
           method: method && { kind: method.kind, status: method.status as 'active' },
           isMethodAsked: command.paymentMethodId !== null,
           now: uow.now,
@@ -64,7 +67,7 @@ export const giftSubscription =
           netMinor: perPeriod.netMinor * BigInt(command.periods),
           taxMinor: perPeriod.taxMinor * BigInt(command.periods),
           discountMinor: 0n,
-          ratePpm: 0,
+          ratePpm,
           // Column check: one of these words.
           taxBehavior: price.taxBehavior as InvoiceLine['taxBehavior'],
           isProration: false,
@@ -122,23 +125,4 @@ function codeOf(cashier: Cashier, gift: GiftRow): string | null {
   if (gift.recipientId !== null || gift.status === 'canceled') return null;
   const secret = cashier.giftSecret(gift.id);
   return sha256(secret).equals(gift.claimSecretHash) ? giftCode(gift.id, secret) : null;
-}
-
-/** A tier's price on offer, as the decision looks at it. */
-function targetOf({ price, tier }: { price: PriceRow; tier: TierRow }): TargetPrice {
-  return {
-    id: price.id,
-    amountMinor: price.amount,
-    currency: price.currency,
-    // Column checks: these are words of their kinds, and a tier's price has a unit and a count.
-    intervalUnit: price.intervalUnit as TargetPrice['intervalUnit'],
-    intervalCount: price.intervalCount ?? 1,
-    taxBehavior: price.taxBehavior as TargetPrice['taxBehavior'],
-    tierGroup: tier.tierGroup,
-    rank: tier.rank,
-    status: tier.status as TargetPrice['status'],
-    acceptedKinds: price.acceptedKinds,
-    validFrom: price.validFrom,
-    validTo: price.validTo,
-  };
 }

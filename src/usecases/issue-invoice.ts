@@ -22,19 +22,11 @@ export interface InvoicePlan {
   earnedOver: { start: Date; end: Date } | null;
 }
 
-/** A decided line with the words that stand on the invoice. */
-export function describedLine(line: InvoiceLine, description: string): NewInvoiceLine {
-  const { priceId, netMinor, discountMinor, taxMinor, ratePpm, isProration } = line;
-  return {
-    priceId,
-    description,
-    netMinor,
-    discountMinor,
-    taxMinor,
-    ratePpm,
-    covers: { start: line.start, end: line.end },
-    isProration,
-  };
+/** A decided line with the words that stand on the invoice. @param couponId the coupon that took its discount off; null: none */
+export function describedLine(line: InvoiceLine, description: string, couponId: string | null = null): NewInvoiceLine {
+  const { start, end, ...amounts } = line;
+  const { priceId, netMinor, discountMinor, taxMinor, ratePpm, isProration } = amounts;
+  return { priceId, description, netMinor, discountMinor, couponId, taxMinor, ratePpm, covers: { start, end }, isProration };
 }
 
 /** Issues an invoice. It is paid at once where no payment has to collect anything; else it is open until one has. */

@@ -34,11 +34,7 @@ export const resumeSubscription =
         const subscription = await loadSubscription(uow, subscriptionId);
         if (subscription?.userId !== userId) return [notFound()];
         if (subscription.status === 'paused') {
-          const begun = await beginResume(uow, cashier, subscription, {
-            isOffSession: false,
-            expectedVersion,
-            transactionId: chargeId,
-          });
+          const begun = await beginResume(uow, cashier, customer, subscription, { expectedVersion, transactionId: chargeId });
           if ('refused' in begun) return [begun.refused];
           return begun.transactionId === null ? [] : { type: 'charge', id: begun.transactionId };
         }

@@ -7,8 +7,7 @@ import { publicId, type TransactionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { isEnd, type AttemptStatus } from '../domain/payment/attempt.js';
 import { CALL_TIMEOUT_MS, LEASE_MS, nextProbeAt, nextWatchAt } from '../domain/payment/schedule.js';
-import { isResumedBy } from '../domain/subscription/renewal.js';
-import type { SubscriptionStatus } from '../domain/subscription/subscription.js';
+import { hasEnded, type SubscriptionStatus } from '../domain/subscription/subscription.js';
 import type { Called, ChargeRequest, PaymentFact } from '../ports/provider.js';
 import { loadProviderCustomer, lockCustomer } from '../store/customers.store.js';
 import { loadMethod } from '../store/payment-methods.store.js';
@@ -97,21 +96,18 @@ async function claimForSending(uow: UnitOfWork, cashier: Cashier, ref: PaymentRe
   return { ...ref, ...sent, request: await rebuildRequest(uow, sent), claimedAtMs: cashier.monotonicMs() };
 }
 
-/**
- * The last look at what was not begun by its customer just now (rules N3): the subscription goes on, or is paused and this ends the pause; nothing
- * is in dispute, and the method is still there.
- */
+/** The last look at what was not begun by its customer just now (rules N3): the subscription goes on, nothing is in dispute, the method is still there. */
 async function mayBeCharged(uow: UnitOfWork, { attempt, intent }: OpenPayment): Promise<boolean> {
   if (attempt.cause === 'user') return true;
-  const { subscriptionId, epoch, periodNumber } = await requireInvoice(uow, intent.invoiceId);
+  const { subscriptionId } = await requireInvoice(uow, intent.invoiceId);
   const subscription = subscriptionId === null ? null : await loadSubscription(uow, subscriptionId);
   const method = attempt.paymentMethodId === null ? null : await loadMethod(uow, attempt.paymentMethodId);
-  if (method?.status !== 'active' || subscription?.hold !== 'none') return false;
-  // Column check: one of these words.
-  const status = subscription.status as SubscriptionStatus;
-  if (status === 'active' || status === 'past_due') return true;
-  const isPeriod = epoch !== null && periodNumber !== null;
-  return isPeriod && isResumedBy({ status, epoch: subscription.epoch }, { epoch, number: periodNumber });
+  return (
+    method?.status === 'active' &&
+    subscription?.hold === 'none' &&
+    !hasEnded(subscription.status as SubscriptionStatus) &&
+    subscription.status !== 'incomplete'
+  );
 }
 
 /** Attempt and intent; null when there is no such attempt, or row security hides it. */

@@ -1,13 +1,16 @@
 /** What the worker does, how often, and how much at a time. Each chore may run on many workers at once: rows are claimed, never shared. */
 import { eachAtMost, type ForEach } from '../platform/repeat.js';
+import type { Messenger } from '../ports/messenger.js';
 import { applyWebhooks, fetchMissedEvents } from '../usecases/apply-webhooks.js';
 import type { Cashier } from '../usecases/cashier.js';
-import { endDueSubscriptions } from '../usecases/end-due-subscriptions.js';
 import { giveBackOrphans } from '../usecases/give-back-orphan.js';
 import { keepHouse } from '../usecases/keep-house.js';
+import { numberDocuments } from '../usecases/number-documents.js';
 import { relayChanges } from '../usecases/relay-changes.js';
 import { admitRenewals, type AdmissionOptions } from '../usecases/admit-renewals.js';
-import { billDueRenewals, isRenewalWaiting, makeCollector, type RenewalOptions } from '../usecases/renew.js';
+import { doDue, isAnythingDue, type RenewalOptions } from '../usecases/do-due.js';
+import { isAnyToSend, makeCollector } from '../usecases/renew.js';
+import { sendNotices } from '../usecases/send-notices.js';
 import { settleDueGifts } from '../usecases/settle-gifts.js';
 import { resolveDuePayments, resolveDueRefunds } from '../usecases/resolve-due.js';
 
@@ -26,18 +29,22 @@ const ROWS_A_TURN = 64;
 /** All buckets in one statement: on one machine the due indexes are partial and small. On a distributed database a list per shard. */
 const BUCKETS = Array.from({ length: 4096 }, (_, bucket) => bucket);
 
-/** Renewals billed by one unit of work: a batch is cheaper by the row, and holds its customers' locks longer. */
-const BILLED_A_TURN = 500;
+/** Subscriptions done by one unit of work: a batch is cheaper by the row, and holds its customers' locks longer. */
+const DONE_A_TURN = 500;
 /** Renewals claimed at once: as many as a worker sends well within the send guard of the claim. */
 const SENT_A_TURN = 128;
 /** Renewals in flight at once in each of the two lanes. */
 const RENEWALS_AT_ONCE = 48;
+/** Documents of a kind numbered by one unit of work. */
+const NUMBERED_A_TURN = 500;
 /** Due renewals are looked for in one part of the buckets at a time, so that a backlog of a million is never sorted. */
 const SLOTS = 16;
 
 /** What chores need besides the cashier. */
 export interface ChoreOptions {
   renewals: RenewalOptions & AdmissionOptions;
+  /** Who tells customers things; null: nobody does, and what may only follow a notice does not happen. */
+  messenger: Messenger | null;
   /** Name of the channel that tells gateways of changes. */
   channel: string;
   /** Partitions and what else only the owner of the tables may do. */
@@ -50,8 +57,8 @@ export interface ChoreOptions {
 export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
   const forEach: ForEach = (items, work) => eachAtMost(items, CALLS_AT_ONCE, work);
   const collector = makeCollector(cashier, (items, work) => eachAtMost(items, RENEWALS_AT_ONCE, work));
-  const bill = inSlots(cashier, 'toBill', async (buckets) => {
-    const { looked, failures } = await billDueRenewals(cashier, options.renewals, buckets, BILLED_A_TURN);
+  const due = inSlots(cashier, isAnythingDue, async (buckets) => {
+    const { looked, failures } = await doDue(cashier, options.renewals, buckets, DONE_A_TURN);
     failures.forEach((error) => options.report(error));
     return looked;
   });
@@ -61,6 +68,12 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
     );
     failures.forEach((error) => options.report(error));
     return claimed;
+  };
+  const { messenger } = options;
+  const tell = async (carrier: Messenger): Promise<boolean> => {
+    const { claimed, failures } = await sendNotices(cashier, carrier, BUCKETS, ROWS_A_TURN, forEach);
+    failures.forEach((error) => options.report(error));
+    return claimed === ROWS_A_TURN;
   };
   return [
     { name: 'relay', everyMs: 200, run: () => relayChanges(cashier, options.channel) },
@@ -88,16 +101,22 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
       everyMs: 2_000,
       run: () => giveBackOrphans(cashier, BUCKETS, ROWS_A_TURN, forEach),
     },
-    { name: 'billing', everyMs: 1_000, run: bill },
+    { name: 'due', everyMs: 1_000, run: due },
     // Two lanes: while one waits for the last answers of its batch the other is in the middle of its own.
-    { name: 'renewals 1', everyMs: 500, run: inSlots(cashier, 'toSend', send) },
-    { name: 'renewals 2', everyMs: 500, run: inSlots(cashier, 'toSend', send) },
+    { name: 'renewals 1', everyMs: 500, run: inSlots(cashier, isAnyToSend, send) },
+    { name: 'renewals 2', everyMs: 500, run: inSlots(cashier, isAnyToSend, send) },
+    ...(messenger === null ? [] : [{ name: 'notices', everyMs: 5_000, run: () => tell(messenger) }]),
     {
-      name: 'subscriptions',
-      everyMs: 2_000,
-      run: async () => (await endDueSubscriptions(cashier, BUCKETS, ROWS_A_TURN)) === ROWS_A_TURN,
+      name: 'lost renewals',
+      everyMs: 1_000,
+      run: async () => {
+        const { claimed, failures } = await collector.recover(BUCKETS, SENT_A_TURN);
+        failures.forEach((error) => options.report(error));
+        return claimed > 0;
+      },
     },
     { name: 'gifts', everyMs: 2_000, run: () => settleDueGifts(cashier, BUCKETS, ROWS_A_TURN) },
+    { name: 'documents', everyMs: 2_000, run: () => numberDocuments(cashier, NUMBERED_A_TURN) },
     {
       name: 'listing',
       everyMs: 5 * 60_000,
@@ -131,13 +150,13 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
  */
 function inSlots(
   cashier: Cashier,
-  what: 'toBill' | 'toSend',
+  isAny: (cashier: Cashier, buckets: number[]) => Promise<boolean>,
   work: (buckets: number[]) => Promise<number>,
 ): () => Promise<boolean> {
   let slot = Math.floor(cashier.tx.random.fraction() * SLOTS);
   const bucketsOf = Array.from({ length: SLOTS }, (_, nth) => BUCKETS.filter((bucket) => bucket % SLOTS === nth));
   return async () => {
-    if (!(await isRenewalWaiting(cashier, what, BUCKETS))) return false;
+    if (!(await isAny(cashier, BUCKETS))) return false;
     for (let looked = 0; looked < SLOTS; looked++) {
       if ((await work(bucketsOf[slot] ?? [])) > 0) return true;
       slot = (slot + 1) % SLOTS;

@@ -876,8 +876,16 @@ export const FENCES: readonly Fence[] = [
     'a renewal that is sent past the switch, the plan and the budget',
     RENEWED,
     PAYMENTS,
-    "     and not (status = 'created' and cause = 'renewal')\n",
-    '',
+    "     and not (cause = 'renewal' and (status = 'created' or",
+    "     and not (cause = 'renewal' and (false or",
+  ),
+  fence(
+    'lease.lost_renewals',
+    'a sent renewal that is asked about while its worker still calls',
+    RACED,
+    'src/store/renewals.store.ts',
+    "and cause = 'renewal' and probes = 0 and lease_until < $2\n",
+    "and cause = 'renewal' and probes = 0\n",
   ),
   fence(
     'renewal.plan',

@@ -9,16 +9,26 @@ import { applyWebhooks, fetchMissedEvents } from '../../src/usecases/apply-webho
 import type { Cashier } from '../../src/usecases/cashier.js';
 import { makeCommands } from '../../src/usecases/commands.js';
 import type { Actor, Answered, Commands } from '../../src/usecases/contract.js';
-import { endDueSubscriptions } from '../../src/usecases/end-due-subscriptions.js';
 import { giveBackOrphans } from '../../src/usecases/give-back-orphan.js';
 import { relayChanges } from '../../src/usecases/relay-changes.js';
-import { billDueRenewals, makeCollector } from '../../src/usecases/renew.js';
+import { doDue } from '../../src/usecases/do-due.js';
+import { makeCollector } from '../../src/usecases/renew.js';
 import { settleDueGifts } from '../../src/usecases/settle-gifts.js';
 import { resolveDuePayments, resolveDueRefunds } from '../../src/usecases/resolve-due.js';
+import { giveCredit, somePerson, wishFor } from '../support/buying.js';
 import { gift } from '../support/gifts.js';
-import { beginPause } from '../support/lives.js';
 import { Killed, mortal } from '../support/mortal.js';
-import { ALL_BUCKETS, finishStep, newKey, oneByOne, someStaff, someUser, withCard, type World } from '../support/world.js';
+import {
+  ALL_BUCKETS,
+  finishStep,
+  newKey,
+  oneByOne,
+  priceId,
+  someStaff,
+  someUser,
+  withCard,
+  type World,
+} from '../support/world.js';
 
 /** One cut of one life: a process is cut while it runs `run`. */
 export interface Stage {
@@ -105,7 +115,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     };
   };
   const billing = async (cashier: Cashier): Promise<void> => {
-    const { failures } = await billDueRenewals(cashier, { spreadMs: 0 }, ALL_BUCKETS, LIMIT);
+    const { failures } = await doDue(cashier, { spreadMs: 0 }, ALL_BUCKETS, LIMIT);
     if (failures.length > 0) throw new AggregateError(failures);
   };
   const charging = async (cashier: Cashier): Promise<void> => {
@@ -145,7 +155,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     const begun = await subscribed();
     await pausing(begun.actor, begun.subscriptionId)(world.commands);
     await world.advance(32 * 24 * HOUR);
-    await beginPause(world, begun.subscriptionId);
+    await world.work('due');
     return begun;
   };
   const giving = (actor: Actor, price = prices.premium) => {
@@ -233,6 +243,65 @@ export function makeLives(world: World, prices: Prices): Life[] {
           actor,
           (commands) => commands.purchase(actor, command) as Promise<Answered & { purchaseId: PurchaseId | null }>,
         );
+      },
+    },
+    {
+      title: 'subscribing with a limited coupon and what the balance pays of it',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await somePerson(world);
+        await giveCredit(world, actor, 100n);
+        const wish = wishFor(prices.premium, { coupon: 'FOUNDER50' });
+        return requested(actor, (commands) => commands.subscribe(actor, wish));
+      },
+    },
+    {
+      title: 'subscribing with a limited coupon and a card that is declined',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await somePerson(world, 'pm_card_chargeCustomerFail');
+        await giveCredit(world, actor, 100n);
+        const wish = wishFor(prices.premium, { coupon: 'FOUNDER50' });
+        return requested(actor, (commands) => commands.subscribe(actor, wish));
+      },
+    },
+    {
+      title: 'subscribing where nothing is due',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = someUser();
+        const wish = wishFor(await priceId(world, { tier: 'basic' }), { coupon: 'FIVEOFF' });
+        return requested(actor, (commands) => commands.subscribe(actor, wish));
+      },
+    },
+    {
+      title: 'beginning a trial',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await somePerson(world);
+        const wish = wishFor(await priceId(world, { tier: 'premium', interval: 'week' }), { useTrial: true });
+        return requested(actor, (commands) => commands.subscribe(actor, wish));
+      },
+    },
+    {
+      title: 'putting a coupon on a running subscription',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await somePerson(world);
+        const { subscriptionId } = await world.commands.subscribe(actor, wishFor(prices.premium));
+        const command = { subscriptionId: subscriptionId as SubscriptionId, code: 'FOUNDER50' };
+        return requested(actor, (commands) => commands.applyCoupon(actor, command));
+      },
+    },
+    {
+      title: 'buying what the balance pays',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = someUser();
+        await giveCredit(world, actor, 1_000n);
+        const { priceId: product, paymentMethodId, expectedAmount, returnUrl, idempotencyKey } = wishFor(prices.product);
+        const command = { priceId: product, quantity: 1, paymentMethodId, expectedAmount, returnUrl, idempotencyKey };
+        return requested(actor, (commands) => commands.purchase(actor, command));
       },
     },
     {
@@ -605,7 +674,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
         const { actor, subscriptionId } = await subscribed();
         await cancelling(actor, subscriptionId, false)(world.commands);
         await world.advance(32 * 24 * HOUR);
-        return { actor, run: (cashier) => endDueSubscriptions(cashier, ALL_BUCKETS, LIMIT) };
+        return { actor, run: billing };
       },
     },
     {
@@ -623,7 +692,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
       prepare: async () => {
         const { actor } = await subscribed();
         await world.advance(32 * 24 * HOUR);
-        await world.work('billing');
+        await world.work('due');
         return { actor, run: charging };
       },
     },
@@ -634,7 +703,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
         const { actor } = await subscribed();
         await withCard(world, actor, 'pm_card_chargeCustomerFail');
         await world.advance(32 * 24 * HOUR);
-        await world.work('billing');
+        await world.work('due');
         return { actor, run: charging };
       },
     },

@@ -32,7 +32,7 @@ async function someProduct(): Promise<string> {
 async function recover(): Promise<void> {
   for (let minutes = 0; minutes < 4; minutes += 2) {
     await world.advance(2 * 60_000);
-    await world.work('payments', 'refunds', 'orphans', 'webhooks', 'billing', 'renewals 1', 'subscriptions', 'gifts', 'relay');
+    await world.work('payments', 'refunds', 'orphans', 'webhooks', 'due', 'renewals 1', 'gifts', 'relay');
   }
 }
 
@@ -51,6 +51,12 @@ async function standing({ actor }: Stage) {
     subscriptions: await rows(
       'select status, hold, cancel_at_period_end, end_reason, period_number from subscription where user_id = $1 order by id',
     ),
+    coupons: await rows(
+      `select c.code, r.periods_left, r.ended_at is not null as is_over from coupon_redemption r join coupon c on c.id = r.coupon_id
+       where r.user_id = $1 order by r.id`,
+    ),
+    trials: await rows("select tier_group from trial_use where identity = 'user:' || $1"),
+    balances: await rows('select currency, balance from customer_credit where user_id = $1'),
     purchases: await rows('select status from purchase where user_id = $1 order by id'),
     grants: await rows('select feature_key, revoked_at is null as is_live from entitlement_grant where user_id = $1 order by id'),
     gifts: await rows('select status, periods_used from gift where $1 in (user_id, recipient_id) order by id'),

@@ -51,6 +51,8 @@ const NO_COMMANDS: Commands = {
   removePaymentMethod: refuse,
   refund: refuse,
   grantEntitlement: refuse,
+  applyCoupon: refuse,
+  couponPreview: refuse,
   openCustomerAccount: async () => true,
 };
 

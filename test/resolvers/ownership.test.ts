@@ -24,8 +24,10 @@ const POLICIES: Record<string, Policy> = {
   'Query.products': 'anybody',
   'Query.userSubscription': 'owner',
   'Query.transaction': 'owner',
+  'Query.invoice': 'owner',
   'Query.monetizationNode': 'owner',
   'Query.entitlementChecks': 'entitlement service',
+  'Query.couponPreview': 'signed in',
   'Query.customerAccount': 'staff',
   'Mutation.subscribe': 'signed in',
   'Mutation.cancelSubscription': 'signed in',
@@ -36,6 +38,7 @@ const POLICIES: Record<string, Policy> = {
   'Mutation.completePaymentMethodSetup': 'signed in',
   'Mutation.setDefaultPaymentMethod': 'signed in',
   'Mutation.removePaymentMethod': 'signed in',
+  'Mutation.applyCoupon': 'signed in',
   'Mutation.refund': 'staff',
   'Mutation.grantEntitlement': 'support',
   'Mutation.pauseSubscription': 'signed in',
@@ -50,6 +53,7 @@ const POLICIES: Record<string, Policy> = {
   'User.transactions': 'open account',
   'User.purchases': 'open account',
   'User.gifts': 'open account',
+  'User.invoices': 'open account',
   'User.hasFeature': 'open account, or entitlement service',
   'User.featureKeys': 'open account, or entitlement service',
   'User.entitlements': 'open account, or entitlement service',
@@ -60,6 +64,11 @@ const WITH_ITS_OBJECT = [
   'UserSubscription',
   'UserSubscriptionConnection',
   'UserSubscriptionEdge',
+  'Coupon',
+  'Discount',
+  'InvoicePreview',
+  'InvoiceLine',
+  'ApplyCouponPayload',
   'Transaction',
   'TransactionConnection',
   'TransactionEdge',
@@ -69,6 +78,10 @@ const WITH_ITS_OBJECT = [
   'Purchase',
   'PurchaseConnection',
   'PurchaseEdge',
+  'Invoice',
+  'InvoiceConnection',
+  'InvoiceEdge',
+  'InvoiceLine',
   'CardPaymentMethod',
   'Entitlement',
   'EntitlementCheckResult',
@@ -141,7 +154,7 @@ function all(outcome: Outcome): Record<Role, Outcome> {
 }
 
 let graph: TestGraph;
-let ids: { sub: string; txn: string; pur: string; pm: string; gift: string };
+let ids: { sub: string; txn: string; inv: string; pur: string; pm: string; gift: string };
 
 beforeAll(async () => {
   graph = await startGraph();
@@ -153,6 +166,7 @@ beforeAll(async () => {
   ids = {
     sub: publicId('sub', subscriptionId),
     txn: publicId('txn', await rows.charge('ana', { subscriptionId }, { transaction: { payment_method_id: methodId } })),
+    inv: publicId('inv', await rows.invoice('ana', { subscriptionId })),
     pur: publicId('pur', purchaseId),
     pm: publicId('pm', methodId),
     gift: publicId('sub', await rows.subscription('gus', PLUS, { payer_id: 'ana' })),
@@ -286,8 +300,9 @@ test.each(ROLE_NAMES)('%s, asking for objects of ana by id: each gives what its 
   const doors: Record<string, string> = {
     userSubscription: `{ userSubscription(id: "${ids.sub}") { id } }`,
     transaction: `{ transaction(id: "${ids.txn}") { id } }`,
+    invoice: `{ invoice(id: "${ids.inv}") { id } }`,
     ...Object.fromEntries(
-      [ids.sub, ids.txn, ids.pur, ids.pm].map((id) => [
+      [ids.sub, ids.txn, ids.inv, ids.pur, ids.pm].map((id) => [
         `monetizationNode ${id}`,
         `{ monetizationNode(id: "${id}") { __typename id } }`,
       ]),

@@ -3,6 +3,7 @@ import * as catalogueReads from '../../src/store/catalogue.reads.js';
 import * as customerReads from '../../src/store/customers.reads.js';
 import * as entitlementReads from '../../src/store/entitlements.reads.js';
 import * as giftReads from '../../src/store/gifts.reads.js';
+import * as invoiceReads from '../../src/store/invoices.reads.js';
 import * as paymentMethodReads from '../../src/store/payment-methods.reads.js';
 import * as purchaseReads from '../../src/store/purchases.reads.js';
 import { keyedStatement, type KeyedStatement } from '../../src/store/reader.js';
@@ -20,6 +21,7 @@ interface Account {
   purchase: string;
   charge: string;
   gift: string;
+  invoice: string;
 }
 
 let graph: TestGraph;
@@ -36,13 +38,14 @@ async function account(user: User): Promise<Account> {
   await rows.customer(user);
   const subscription = await rows.subscription(user, PLUS);
   const purchase = await rows.purchase(user, CATALOGUE.prices.badge);
-  const charge = await rows.charge(user, { subscriptionId: subscription });
+  const invoice = await rows.invoice(user, { subscriptionId: subscription });
+  const charge = await rows.charge(user, { subscriptionId: subscription }, { transaction: { invoice_id: invoice } });
   await rows.refund(user, charge, 100);
   await rows.dispute(user, charge, 100);
   await rows.grant(user, 'badge');
   const gift = await rows.gift(user, CATALOGUE.prices.plusMonth);
   await rows.charge(user, { giftId: gift });
-  return { gift, subscription, method: await rows.method(user), purchase, charge };
+  return { gift, invoice, subscription, method: await rows.method(user), purchase, charge };
 }
 
 /** Statements for objects by id: each is asked for ana's and ben's object, by ana and by ben. */
@@ -58,6 +61,9 @@ const BY_ID: Record<string, keyof Account> = {
   purchasesById: 'purchase',
   giftsById: 'gift',
   giftCharges: 'gift',
+  invoicesById: 'invoice',
+  invoiceLines: 'invoice',
+  chargesOfInvoices: 'invoice',
 };
 
 const stretch = (userId: string): object => ({
@@ -82,6 +88,7 @@ const BY_USER: Record<string, (userId: string) => unknown> = {
   transactionsUp: stretch,
   purchasesDown: stretch,
   giftsDown: stretch,
+  invoicesDown: stretch,
   entitledSubscriptions: (userId) => ({ userId, at: NOW }),
   grantsInForce: (userId) => ({ userId, at: NOW }),
   displayTiers: (userId) => ({ userId, at: NOW }),
@@ -98,6 +105,7 @@ for (const module of [
   customerReads,
   entitlementReads,
   giftReads,
+  invoiceReads,
   paymentMethodReads,
   purchaseReads,
   subscriptionReads,

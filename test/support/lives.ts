@@ -26,19 +26,6 @@ export async function letSleep(world: World): Promise<void> {
   );
 }
 
-/** The planned pause of a subscription has begun, as its paid period is over. */
-export async function beginPause(world: World, subscriptionId: string): Promise<void> {
-  await world.query(
-    `with changed as (
-       update subscription set status = 'paused', version = version + 1, pause_at_period_end = false, entitled_until = period_end,
-         next_action_at = coalesce(resumes_at, period_end + interval '180 days')
-       where id = $1 and pause_at_period_end and period_end <= $2 returning *)
-     insert into subscription_event (bucket, subscription_id, version, user_id, kind, status, cause, at)
-     select bucket, id, version, user_id, 'paused', status, 'timeout', $2 from changed`,
-    [subscriptionId, world.clock.now()],
-  );
-}
-
 /** Where the user's waiting payment sends its payer, by the provider's own word. */
 export async function stepUrl(world: World, actor: Actor): Promise<string> {
   const waiting = (await paymentsOf(world, actor)).find((intent) => intent.status === 'requires_action');

@@ -12,6 +12,7 @@ import { SystemRandom } from '../../src/platform/random.js';
 import { eachAtMost, type ForEach } from '../../src/platform/repeat.js';
 import { stripeProvider } from '../../src/providers/stripe/adapter.js';
 import { startStripeStandIn, type StripeStandIn } from '../../src/sandbox/stripe/server.js';
+import { sandboxMailbox } from '../../src/sandbox/mailbox.js';
 import { openDatabase } from '../../src/store/database.js';
 import type { Wake } from '../../src/store/outbox.store.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
@@ -160,6 +161,7 @@ export async function startWorld({ callTimeoutMs = CALL_TIMEOUT_MS } = {}): Prom
   const reported: unknown[] = [];
   const choresOf = (cashier: Cashier): Chore[] =>
     makeChores(cashier, {
+      messenger: sandboxMailbox(stateDir, () => clock.now()),
       channel: 'test',
       maintain: partitions,
       report: (error) => void reported.push(error),

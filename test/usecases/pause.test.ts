@@ -1,13 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { PriceId, SubscriptionId, TransactionId } from '../../src/domain/ids.js';
-import { beginResume } from '../../src/usecases/begin-resume.js';
-import { own } from '../../src/usecases/cashier.js';
 import type { Actor } from '../../src/usecases/contract.js';
-import { loadSubscription } from '../../src/store/subscriptions.store.js';
-import { inTx } from '../../src/store/unit-of-work.js';
 import { expectBooksOfProvider, expectSoundBooks } from '../support/book-checks.js';
 import { inLine } from '../support/in-line.js';
-import { beginPause, letSleep, paymentsOf, stepUrl, subscription } from '../support/lives.js';
+import { letSleep, paymentsOf, stepUrl, subscription } from '../support/lives.js';
 import { finishStep, newKey, priceId, someUser, startWorld, withCard, type World } from '../support/world.js';
 
 const DAY = 86_400_000;
@@ -39,7 +35,7 @@ async function paused(name: string, resumesAfterDays: number | null = null): Pro
   const resumesAt = resumesAfterDays === null ? null : new Date(end.getTime() + resumesAfterDays * DAY);
   expect((await pausing(actor, id, resumesAt)()).refusals).toEqual([]);
   await world.advance(end.getTime() - world.clock.now().getTime() + 1_000);
-  await beginPause(world, id);
+  await world.work('due');
   await world.advance(9 * DAY);
   return { actor, id };
 }
@@ -82,7 +78,7 @@ const paidCount = async (actor: Actor) => (await paymentsOf(world, actor)).filte
 
 /** The books hold, once the worker has ended what was to end. */
 async function expectSound(): Promise<void> {
-  await world.work('subscriptions', 'refunds');
+  await world.work('due', 'refunds');
   await expectSoundBooks(world);
 }
 
@@ -277,18 +273,9 @@ test('cancelling in a pause ends it now, and no money moves', async () => {
   expect(codes(await resuming(actor, id)())).toEqual(['INVALID_STATE']);
 });
 
-/** The end of a pause as the worker begins it when its time has come. */
-const resumeByItself = (actor: Actor, id: SubscriptionId) =>
-  inTx(world.worker.tx, own(actor.userId), async (uow) => {
-    const row = await loadSubscription(uow, id);
-    if (!row) throw new Error('no subscription');
-    return beginResume(uow, world.worker, row, { isOffSession: true });
-  });
-
 test('a pause that ends by itself is charged by the worker, without its payer', async () => {
   const { actor, id } = await paused('noa', 9);
-  expect(await resumeByItself(actor, id)).not.toHaveProperty('refused');
-  await world.work('payments');
+  await world.work('due', 'renewals 1');
   expect(await rowOf(id)).toMatchObject({ status: 'active', epoch: 1, resumes_at: null });
   const [attempt] = await world.query<{ is_off_session: boolean }>(
     'select is_off_session from payment_attempt where user_id = $1 order by id desc limit 1',
@@ -305,11 +292,11 @@ test('a pause whose end is declined stays, is tried again after one day and afte
   const { resumes_at: resumesAt } = await rowOf(id);
   const nextTries: (Date | null)[] = [];
   for (let tries = 0; tries < 3; tries++) {
-    await resumeByItself(actor, id);
-    await world.work('payments');
+    await world.work('due', 'renewals 1');
     const row = await rowOf(id);
     expect(row).toMatchObject({ status: 'paused', epoch: 0 });
     nextTries.push(row.next_action_at);
+    await world.advance(2 * DAY);
   }
   const after = (days: number) => new Date((resumesAt?.getTime() ?? 0) + days * DAY);
   expect(nextTries).toEqual([after(1), after(3), null]);

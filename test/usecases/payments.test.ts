@@ -279,7 +279,7 @@ test('a canceled subscription keeps access to the end of its period, can be resu
   expect((await subscriptionOf(ana))?.entitled_until.getTime()).toBe((flagged?.period_end.getTime() ?? 0) + 6 * HOUR);
   await cancel();
   await world.advance(32 * 24 * HOUR);
-  await world.work('subscriptions');
+  await world.work('due');
   expect((await subscriptionOf(ana))?.status).toBe('canceled');
   await expectSoundBooks(world);
 });

@@ -266,7 +266,7 @@ function refuseTarget(current: RankedPrice, target: TargetPrice, now: Date): Cha
     message,
     field: PRICE_FIELD,
   });
-  const unsold = refuseUnsold({ ...target, amount: { minor: target.amountMinor, currency: target.currency } }, now);
+  const unsold = refuseUnsold(target, now);
   if (unsold !== null) return { kind: 'refused', ...unsold, field: PRICE_FIELD };
   if (target.tierGroup !== current.tierGroup) return refused('INVALID_INPUT', 'The price is of another group of tiers.');
   // A subscription's currency is fixed for its life (rules M8).

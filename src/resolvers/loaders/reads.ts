@@ -2,6 +2,7 @@ import DataLoader from 'dataloader';
 import { USER_ID_FORM } from '../../domain/ids.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Catalogue } from '../../store/catalogue.reads.js';
+import { discountsOf, type DiscountRow } from '../../store/coupons.reads.js';
 import { displayTiers, highestTier } from '../../store/customers.reads.js';
 import {
   entitledSubscriptions,
@@ -12,6 +13,14 @@ import {
   type EntitlementRight,
 } from '../../store/entitlements.reads.js';
 import { giftsById, giftsDown, type GiftRow } from '../../store/gifts.reads.js';
+import {
+  invoiceLines,
+  invoicesById,
+  invoicesDown,
+  type InvoiceLineRow,
+  type InvoiceRow,
+  type InvoiceStretch,
+} from '../../store/invoices.reads.js';
 import type { Stretch } from '../../store/keyset.js';
 import { paymentMethodsById, paymentMethodsOnFile, type PaymentMethodRow } from '../../store/payment-methods.reads.js';
 import { purchasesById, purchasesDown, type PurchaseRow } from '../../store/purchases.reads.js';
@@ -27,6 +36,7 @@ import {
 import {
   attemptsById,
   giftCharges,
+  chargesOfInvoices,
   latestCharges,
   reversalFacts,
   reversalsOf,
@@ -53,6 +63,9 @@ export type TransactionConditions = Omit<TransactionStretch, keyof Stretch> & {
   readonly above: string | null;
 };
 
+/** Conditions on a list of invoices; null for "any". */
+export type InvoiceConditions = Omit<InvoiceStretch, keyof Stretch>;
+
 const itself = (userId: string): string => userId;
 const keyOf = ({ id, userId }: OwnedKey): string => `${id} ${userId}`;
 
@@ -66,6 +79,7 @@ export class Reads {
 
   // Made when they are first asked for: a request needs one or two of them.
   #subscriptions: DataLoader<OwnedKey, SubscriptionRow | null, string> | undefined;
+  #discounts: DataLoader<OwnedKey, DiscountRow | null, string> | undefined;
   #currentSubscriptions: DataLoader<string, SubscriptionRow | null> | undefined;
   #transactions: DataLoader<OwnedKey, TransactionRow | null, string> | undefined;
   #latestCharges: DataLoader<OwnedKey, TransactionRow | null, string> | undefined;
@@ -73,6 +87,9 @@ export class Reads {
   #reversalFacts: DataLoader<OwnedKey, ReversalFactsRow[], string> | undefined;
   #events: DataLoader<OwnedKey, TransactionEventRow[], string> | undefined;
   #attempts: DataLoader<OwnedKey, AttemptRow | null, string> | undefined;
+  #invoices: DataLoader<OwnedKey, InvoiceRow | null, string> | undefined;
+  #invoiceLines: DataLoader<OwnedKey, InvoiceLineRow[], string> | undefined;
+  #invoiceCharges: DataLoader<OwnedKey, TransactionRow[], string> | undefined;
   #paymentMethods: DataLoader<OwnedKey, PaymentMethodRow | null, string> | undefined;
   #paymentMethodsOnFile: DataLoader<string, PaymentMethodRow[]> | undefined;
   #purchases: DataLoader<OwnedKey, PurchaseRow | null, string> | undefined;
@@ -99,6 +116,12 @@ export class Reads {
   currentSubscription(userId: string): Promise<SubscriptionRow | null> {
     this.#currentSubscriptions ??= this.#oneEach(currentSubscriptions, itself);
     return this.#currentSubscriptions.load(userId);
+  }
+
+  /** The coupon that works on a live subscription of the user. */
+  discountOf(userId: string, subscriptionId: string): Promise<DiscountRow | null> {
+    this.#discounts ??= this.#oneEach(discountsOf, keyOf);
+    return this.#discounts.load({ id: subscriptionId, userId });
   }
 
   /** A page of the user's subscriptions, newest first. */
@@ -165,6 +188,30 @@ export class Reads {
   attemptOf(userId: string, chargeId: string): Promise<AttemptRow | null> {
     this.#attempts ??= this.#oneEach(attemptsById, keyOf);
     return this.#attempts.load({ id: chargeId, userId });
+  }
+
+  /** The invoice, where this user owes or owed it. */
+  invoiceOf(userId: string, id: string): Promise<InvoiceRow | null> {
+    this.#invoices ??= this.#oneEach(invoicesById, keyOf);
+    return this.#invoices.load({ id, userId });
+  }
+
+  /** A page of the user's invoices, newest first. */
+  async invoicePage(userId: string, request: PageRequest, conditions: InvoiceConditions): Promise<Page<InvoiceRow>> {
+    const [rows = []] = await this.reader.rowsOf(invoicesDown, [{ ...stretchOf(userId, request), ...conditions }]);
+    return pageOf(request, rows);
+  }
+
+  /** The lines of an invoice of the user, in their order. */
+  invoiceLinesOf(userId: string, invoiceId: string): Promise<InvoiceLineRow[]> {
+    this.#invoiceLines ??= this.#manyEach(invoiceLines, keyOf);
+    return this.#invoiceLines.load({ id: invoiceId, userId });
+  }
+
+  /** The charges tried for an invoice of the user, newest first. */
+  chargesForInvoice(userId: string, invoiceId: string): Promise<TransactionRow[]> {
+    this.#invoiceCharges ??= this.#manyEach(chargesOfInvoices, keyOf);
+    return this.#invoiceCharges.load({ id: invoiceId, userId });
   }
 
   /** The payment method, where it is this user's; removed ones too. */
