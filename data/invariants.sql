@@ -139,10 +139,10 @@ with f as materialized (select distinct subject_id from recon_finding where subj
 select w.bucket, w.id from webhook_inbox w left join f on f.subject_id = w.id where (w.status = 'new' and w.id < id_floor(:'now'::timestamptz - interval '15 min')) or (w.status = 'parked' and f.subject_id is null);
 
 -- name: i30_client_key_settles -- Every client key has its outcome: an object that exists, or a refusal (also a CHECK). Not on Citus: a staff key and its refund lie in different shards.
-select k.bucket, k.user_id, k.operation, k.key from idempotency_key k left join transaction t on k.result_type in ('refund', 'charge') and t.bucket = id_bucket(k.result_id) and t.id = k.result_id left join subscription s on k.result_type = 'subscription' and s.bucket = id_bucket(k.result_id) and s.id = k.result_id
+select k.bucket, k.user_id, k.operation, k.key from idempotency_key k left join transaction t on k.result_type = 'refund' and t.bucket = id_bucket(k.result_id) and t.id = k.result_id left join subscription s on k.result_type = 'subscription' and s.bucket = id_bucket(k.result_id) and s.id = k.result_id
   left join purchase p on k.result_type = 'purchase' and p.bucket = id_bucket(k.result_id) and p.id = k.result_id left join payment_method_setup m on k.result_type = 'payment_method_setup' and m.bucket = id_bucket(k.result_id) and m.id = k.result_id
   left join gift g on k.result_type = 'gift' and g.bucket = id_bucket(k.result_id) and g.id = k.result_id left join entitlement_grant e on k.result_type = 'grant' and e.bucket = id_bucket(k.result_id) and e.id = k.result_id
-  where (k.user_errors is null and k.result_id is null) or (k.result_id is not null and num_nonnulls(t.id, s.id, p.id, m.id, g.id, e.id) = 0);
+  where (k.user_errors is null and k.result_id is null) or (k.result_id is not null and k.result_type <> 'charge' and num_nonnulls(t.id, s.id, p.id, m.id, g.id, e.id) = 0);
 
 -- name: i31_feed_complete -- A customer's feed has no gap up to the customer's counter.
 select c.bucket, c.user_id from customer c left join (select bucket, user_id, max(seq) - min(seq) + 1 - count(*) gap, max(seq) top from feed_entry group by 1, 2) f on f.bucket = c.bucket and f.user_id = c.user_id where coalesce(f.gap, 0) <> 0 or f.top <> c.feed_seq;
@@ -205,7 +205,7 @@ union all select 'credit_note', n.bucket, n.id from credit_note n join transacti
   where n.number is null and n.canceled_at is null;
 
 -- name: i45_notes_are_credited -- Credit notes that stand give back no more of a line than is credited of it, and of a refund no more than its amount; a canceled refund has none.
-select 'line' what, n.bucket, n.invoice_id as id from credit_note n join invoice_line l on l.bucket = n.bucket and l.invoice_id = n.invoice_id and l.position = n.position where n.canceled_at is null
+select 'line' what, n.bucket, n.invoice_id as id from credit_note n join invoice_line l on l.bucket = n.bucket and l.invoice_id = n.invoice_id and l.position = n.position where n.canceled_at is null and n.voided_at is null
   group by n.bucket, n.invoice_id, n.position, l.credited, l.credited_tax having sum(n.net + n.tax) > l.credited or sum(n.tax) > l.credited_tax
 union all select 'refund', r.bucket, r.id from refund r join credit_note n on n.bucket = r.bucket and n.refund_id = r.id group by r.bucket, r.id, r.amount, r.status
   having sum(n.net + n.tax) > r.amount or bool_or(n.canceled_at is null) = (r.status = 'canceled');

@@ -12,7 +12,7 @@ export interface KeptKey {
   refusals: unknown;
 }
 
-/** What a key leads to. */
+/** What a key leads to. `charge`: of a verb that charges only if something is due, so that there may be none of this id. */
 export type ResultType = 'subscription' | 'purchase' | 'refund' | 'payment_method_setup' | 'charge' | 'gift' | 'grant';
 
 /** A client's key, as claimed before anything is decided. */

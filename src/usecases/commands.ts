@@ -1,9 +1,11 @@
 import { applyCoupon } from './apply-coupon.js';
+import { cancelPendingChange } from './cancel-pending-change.js';
 import { cancelSubscription } from './cancel-subscription.js';
 import type { Cashier } from './cashier.js';
 import { claimGift } from './claim-gift.js';
 import { giftSubscription } from './gift-subscription.js';
 import { removePaymentMethod, setDefaultPaymentMethod } from './change-methods.js';
+import { changeTier } from './change-tier.js';
 import { completeSetup } from './complete-setup.js';
 import { confirmPayment } from './confirm-payment.js';
 import type { Commands } from './contract.js';
@@ -11,6 +13,7 @@ import { grantEntitlement } from './grant-entitlement.js';
 import { couponPreview } from './coupon-preview.js';
 import { openCustomerAccount } from './open-customer-account.js';
 import { pauseSubscription } from './pause-subscription.js';
+import { previewTierChange } from './preview-tier-change.js';
 import { purchase } from './purchase.js';
 import { refundTransaction } from './refund-transaction.js';
 import { resumeSubscription } from './resume-subscription.js';
@@ -27,6 +30,9 @@ export function makeCommands(cashier: Cashier): Commands {
     resumeSubscription: resumeSubscription(cashier),
     giftSubscription: giftSubscription(cashier),
     claimGift: claimGift(cashier),
+    changeTier: changeTier(cashier),
+    cancelPendingTierChange: cancelPendingChange(cashier),
+    previewTierChange: previewTierChange(cashier),
     confirmPayment: confirmPayment(cashier),
     startPaymentMethodSetup: startSetup(cashier),
     completePaymentMethodSetup: completeSetup(cashier),
