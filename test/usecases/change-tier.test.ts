@@ -50,7 +50,10 @@ test('an upgrade is paid for the rest of the period, less what the old tier had 
   });
   const actors = [await withCard(world, someUser()), await withCard(world, someUser())] as const;
   await goTo(world, '2027-01-31T09:00:00Z');
-  const [ana, ben] = await Promise.all([subscriberTo(world, month.basic, actors[0]), subscriberTo(world, prices.eight, actors[1])]);
+  const [ana, ben] = await Promise.all([
+    subscriberTo(world, month.basic, actors[0]),
+    subscriberTo(world, prices.eight, actors[1]),
+  ]);
 
   await goTo(world, '2027-02-10T15:30:07Z');
   await changed(world, ben, prices.sixteen);
