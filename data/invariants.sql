@@ -121,8 +121,8 @@ with last as (select currency, max(day) d from revenue_day group by 1),
   g as (select e.currency, -sum(e.amount) v from ledger_entry e join ledger_account a on a.id = e.account_id where a.code = 'deferred_revenue' group by 1)
 select coalesce(s.currency, g.currency) from s full join g on g.currency = s.currency where coalesce(s.v, 0) <> coalesce(g.v, 0);
 
--- name: i26_revenue_days_complete -- Every day up to yesterday is recognised once for each currency in use.
-select c.currency, d::date from (select currency, min(starts_on) a from revenue_schedule group by 1) c cross join lateral generate_series(c.a, (:'now'::timestamptz)::date - 1, '1 day') d
+-- name: i26_revenue_days_complete -- Every day that ended an hour ago or more is recognised once for each currency in use.
+select c.currency, d::date from (select currency, min(starts_on) a from revenue_schedule group by 1) c cross join lateral generate_series(c.a, (:'now'::timestamptz - interval '1 h')::date - 1, '1 day') d
   left join (select currency, day, count(*) n from revenue_day group by 1, 2) r on r.currency = c.currency and r.day = d::date where coalesce(r.n, 0) <> 1;
 
 -- name: i27_invoices_do_not_overlap -- Service periods of a subscription's live period invoices are disjoint.

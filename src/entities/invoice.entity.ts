@@ -78,7 +78,7 @@ export class CreditNoteRow {
   @Column({ name: 'tax', type: 'bigint' }) tax!: bigint;
   @Column({ name: 'reason', type: 'text' }) reason!: string;
   @Column({ name: 'refund_id', type: 'uuid', nullable: true }) refundId!: string | null;
-  @Column({ name: 'voided_at', type: 'timestamptz', nullable: true }) voidedAt!: Date | null;
   @Column({ name: 'legal_entity', type: 'text', nullable: true }) legalEntity!: string | null;
   @Column({ name: 'canceled_at', type: 'timestamptz', nullable: true }) canceledAt!: Date | null;
+  @Column({ name: 'voided_at', type: 'timestamptz', nullable: true }) voidedAt!: Date | null;
 }

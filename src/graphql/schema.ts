@@ -24,10 +24,12 @@ import { SubscriptionPlansResolver } from '../resolvers/subscription-plans.resol
 import { SubscriptionVerbsResolver } from '../resolvers/subscription-verbs.resolver.js';
 import { TierChangeResolver } from '../resolvers/tier-change.resolver.js';
 import { UserSubscriptionResolver } from '../resolvers/subscription.resolver.js';
+import { TransactionSearchResolver } from '../resolvers/transaction-search.resolver.js';
 import { TransactionResolver } from '../resolvers/transaction.resolver.js';
 import { CardPaymentMethod } from '../resolvers/types/payment-method.js';
 import { DateOnly } from '../resolvers/types/scalars.js';
 import { UserResolver } from '../resolvers/user.resolver.js';
+import { MonetizationUpdatesResolver } from '../subscriptions/monetization-updates.resolver.js';
 import { PaymentStatusResolver } from '../subscriptions/payment-status.resolver.js';
 
 /** Most entities that one request may ask for by reference. */
@@ -83,6 +85,7 @@ const RESOLVERS = [
   EntitlementResolver,
   UserSubscriptionResolver,
   TransactionResolver,
+  TransactionSearchResolver,
   PurchaseResolver,
   InvoiceResolver,
   UserInvoicesResolver,
@@ -96,6 +99,7 @@ const RESOLVERS = [
   PaymentVerbsResolver,
   PaymentMethodVerbsResolver,
   PaymentStatusResolver,
+  MonetizationUpdatesResolver,
 ] as const;
 
 /** A class with type-graphql's decorators. */

@@ -97,12 +97,12 @@ const LOAD_INVOICE = entityStatement<[number, string], InvoiceRow>(
   'load_invoice',
   'select * from invoice where bucket = $1 and id = $2',
 );
-const CLOSE_INVOICE = statement<[number, string, string, Date | null], never>(
+const CLOSE_INVOICE = statement<[number, string, string, Date | null], { user_id: string }>(
   'close_invoice',
-  `update invoice set status = $3, paid_at = $4 where bucket = $1 and id = $2 and status = 'open'`,
+  `update invoice set status = $3, paid_at = $4 where bucket = $1 and id = $2 and status = 'open' returning user_id`,
 );
 
-/** Writes an invoice with its lines and, where its net is earned over days, its revenue schedule. */
+/** Writes an invoice with its lines and, where its net is earned over days, its revenue schedule, and tells the feed. */
 export async function insertInvoice(uow: UnitOfWork, invoice: NewInvoice): Promise<void> {
   const bucket = bucketOf(invoice.id);
   const { userId, currency, earned } = invoice;
@@ -140,6 +140,7 @@ export async function insertInvoice(uow: UnitOfWork, invoice: NewInvoice): Promi
     uow.now,
     JSON.stringify(lines),
   ]);
+  uow.emit({ change: 'invoice', userId, subjectId: invoice.id, version: 0, status: invoice.status, previousStatus: null });
   const netMinor = invoice.lines.reduce((sum, line) => sum + line.netMinor, 0n);
   if (earned !== null && netMinor > 0n) {
     await uow.manager.insert(RevenueScheduleRow, {
@@ -187,9 +188,11 @@ export async function listOpenInvoices(uow: UnitOfWork, subscriptionId: string):
   return uow.manager.findBy(InvoiceRow, { bucket: bucketOf(subscriptionId), subscriptionId, status: 'open' });
 }
 
-/** Sets an open invoice paid or void. */
+/** Sets an open invoice paid or void, and tells the feed. */
 export async function closeInvoice(uow: UnitOfWork, id: string, status: 'paid' | 'void'): Promise<void> {
-  await uow.run(CLOSE_INVOICE, [bucketOf(id), id, status, status === 'paid' ? uow.now : null]);
+  const [closed] = await uow.run(CLOSE_INVOICE, [bucketOf(id), id, status, status === 'paid' ? uow.now : null]);
+  if (!closed) return;
+  uow.emit({ change: 'invoice', userId: closed.user_id, subjectId: id, version: 0, status, previousStatus: 'open' });
 }
 
 /** The schedules of an invoice, oldest first; at most one runs. */

@@ -9,6 +9,7 @@ import { Lifecycle1700000000006 } from '../../migrations/0006-lifecycle.js';
 import { Coupons1700000000007 } from '../../migrations/0007-coupons.js';
 import { TierChanges1700000000008 } from '../../migrations/0008-tier-changes.js';
 import { Documents1700000000010 } from '../../migrations/0010-documents.js';
+import { KnownEvents1700000000011 } from '../../migrations/0011-known-events.js';
 import { pgConfig, type DatabaseOptions } from '../platform/database-options.js';
 import { keepPartitions } from './partitions.js';
 
@@ -72,6 +73,7 @@ async function runMigrations(options: DatabaseOptions): Promise<string[]> {
       Coupons1700000000007,
       TierChanges1700000000008,
       Documents1700000000010,
+      KnownEvents1700000000011,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

@@ -198,8 +198,9 @@ export async function insertTransaction(uow: UnitOfWork, transaction: NewTransac
     transaction.cause,
   ]);
   uow.emit({
+    change: 'payment_status',
     userId: transaction.userId,
-    transactionId: transaction.id,
+    subjectId: transaction.id,
     version: 0,
     status: transaction.status,
     previousStatus: null,
@@ -236,10 +237,10 @@ export async function changeTransaction(
     change.cause,
   ]);
   invariant(done.length === 1, 'a transaction changes only under its customer lock', { id: row.id });
-  // The row's id is the transaction's: a row of this table names nothing else.
   uow.emit({
+    change: 'payment_status',
     userId: row.userId,
-    transactionId: row.id as TransactionId,
+    subjectId: row.id,
     version: row.version + 1,
     status: change.status,
     previousStatus: row.status,

@@ -110,7 +110,7 @@ const ADD_SUBSCRIPTION = statement<SubscriptionParams, never>(
    insert into consent (bucket, id, user_id, subscription_id, text_version) values ($1, $17, $3, $2, $18)`,
 );
 
-/** Writes a subscription with its first event, and what its user agreed to. */
+/** Writes a subscription with its first event, and what its user agreed to, and tells the feed. */
 export async function insertSubscription(uow: UnitOfWork, subscription: NewSubscription, consent: NewConsent): Promise<void> {
   await uow.run(ADD_SUBSCRIPTION, [
     bucketOf(subscription.id),
@@ -132,6 +132,14 @@ export async function insertSubscription(uow: UnitOfWork, subscription: NewSubsc
     consent.id,
     consent.textVersion,
   ]);
+  const { id: subjectId, userId, status } = subscription;
+  uow.emit({ change: 'subscription', userId, subjectId, version: 0, status, previousStatus: null });
+  if (subscription.entitledUntil > uow.now) tellEntitlements(uow, userId, subjectId);
+}
+
+/** What the user may use has changed, or how long. */
+function tellEntitlements(uow: UnitOfWork, userId: string, subjectId: string): void {
+  uow.emit({ change: 'entitlements', userId, subjectId, version: 0, status: null, previousStatus: null });
 }
 
 /** A change of a subscription: new columns, and the event that tells why. */
@@ -161,7 +169,7 @@ export interface SubscriptionChange {
   data?: Record<string, unknown>;
 }
 
-/** Applies a change, version + 1, and writes its event. The customer's lock is held, so nobody else changes it meanwhile. */
+/** Applies a change, version + 1, writes its event and tells the feed. The customer's lock is held, so nobody else changes it meanwhile. */
 export async function changeSubscription(uow: UnitOfWork, row: SubscriptionRow, change: SubscriptionChange): Promise<void> {
   const version = row.version + 1;
   const done = await uow.manager.update(
@@ -181,6 +189,19 @@ export async function changeSubscription(uow: UnitOfWork, row: SubscriptionRow, 
     at: uow.now,
     ...(change.data === undefined ? {} : { data: change.data }),
   });
+  const { id: subjectId, userId, status: previousStatus } = row;
+  const status = change.set.status ?? previousStatus;
+  uow.emit({ change: 'subscription', userId, subjectId, version, status, previousStatus });
+  if (changesAccess(row, change.set)) tellEntitlements(uow, userId, subjectId);
+}
+
+/** Whether a change touches what the subscription gives access to, or until when (rules S1). */
+function changesAccess(row: SubscriptionRow, { entitledUntil, tierId, hold }: SubscriptionChange['set']): boolean {
+  return (
+    (entitledUntil !== undefined && entitledUntil.getTime() !== row.entitledUntil.getTime()) ||
+    (tierId !== undefined && tierId !== row.tierId) ||
+    (hold !== undefined && hold !== row.hold)
+  );
 }
 
 const ADD_PURCHASE = statement<[number, string, string, string, number], never>(
@@ -224,9 +245,11 @@ export async function insertGrant(
   grant: { id: string; userId: string; featureKey: string; purchaseId: string },
 ): Promise<void> {
   await uow.run(ADD_GRANT, [bucketOf(grant.id), grant.id, grant.userId, grant.featureKey, grant.purchaseId]);
+  tellEntitlements(uow, grant.userId, grant.purchaseId);
 }
 
 /** Takes back what a purchase unlocked. */
 export async function revokeGrants(uow: UnitOfWork, userId: string, purchaseId: string): Promise<void> {
   await uow.manager.update(EntitlementGrantRow, { bucket: keyBucket(userId), purchaseId }, { revokedAt: uow.now });
+  tellEntitlements(uow, userId, purchaseId);
 }

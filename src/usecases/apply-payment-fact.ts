@@ -178,6 +178,8 @@ async function succeed(
   if (invoice.kind === 'change' && !isGiven) await giveBackChange(uow, cashier, invoice, intent.id, attempt.id);
   else if (wasGivenUp || !isGiven) {
     // The customer gave the payment up, or the subscription had ended, and the provider was faster: what was taken goes back.
+    const isFirstPeriod = invoice.epoch === 0 && invoice.periodNumber === 0;
+    if (wasGivenUp && isFirstPeriod && invoice.subscriptionId !== null) await releaseCoupon(uow, invoice.subscriptionId);
     const charge = await requireTransaction(uow, attempt.id);
     await requestRefund(uow, cashier, {
       charge,

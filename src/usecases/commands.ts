@@ -1,5 +1,6 @@
 import { applyCoupon } from './apply-coupon.js';
 import { cancelPendingChange } from './cancel-pending-change.js';
+import { auditSearch } from './audit-search.js';
 import { cancelSubscription } from './cancel-subscription.js';
 import type { Cashier } from './cashier.js';
 import { removePaymentMethod, setDefaultPaymentMethod } from './change-methods.js';
@@ -35,5 +36,6 @@ export function makeCommands(cashier: Cashier): Commands {
     applyCoupon: applyCoupon(cashier),
     couponPreview: couponPreview(cashier),
     openCustomerAccount: openCustomerAccount(cashier),
+    auditSearch: auditSearch(cashier),
   };
 }

@@ -209,6 +209,16 @@ export interface RefundAnswer extends Answered {
   originalId: TransactionId | null;
 }
 
+/** A search of staff, and what it found. */
+export interface SearchMade {
+  /** The user it was narrowed to; null: everybody. */
+  userId: string | null;
+  /** What was asked, as JSON. */
+  asked: string;
+  /** Users whose transactions are about to be shown. */
+  shownUserIds: readonly string[];
+}
+
 /** Every verb of the graph; each call is one use case. `scope` checks have been made by the resolver and are made again here where money moves. */
 export interface Commands {
   subscribe(actor: Actor, command: SubscribeCommand): Promise<SubscribeAnswer>;
@@ -231,4 +241,6 @@ export interface Commands {
   couponPreview(actor: Actor, command: CouponPreviewCommand): Promise<PreviewedInvoice | null>;
   /** Writes the audit entry that staff looked at a user; false when the user has no account here. */
   openCustomerAccount(actor: Actor, userId: string): Promise<boolean>;
+  /** Writes the audit entries of a search of staff; nothing that was found may be shown before. */
+  auditSearch(actor: Actor, search: SearchMade): Promise<void>;
 }

@@ -27,6 +27,7 @@ import { entitledUntilFor, type SubscriptionStatus } from '../domain/subscriptio
 import { decideTrialEnd, TRIAL_WITHOUT_METHOD } from '../domain/subscription/trial.js';
 import { DIGITAL, rateAt, type TaxRate } from '../domain/tax/tax.js';
 import type { PeriodUnit } from '../domain/time/periods.js';
+import { isoDay } from '../domain/time/periods.js';
 import { couponOf } from '../store/catalogue.store.js';
 import { listTaxRates } from '../store/tax.store.js';
 import { usePrepaidPeriod } from '../store/gifts.store.js';
@@ -418,7 +419,7 @@ function billOf(batch: Batch, row: DueRow, sold: Sold, period: DuePeriod, quote:
     periodNumber: period.n,
     periodStart: period.start,
     periodEnd: period.end,
-    ...daysOf(period),
+    ...daysOf(period, isoDay(uow.now)),
     currency: row.currency,
     net: netMinor.toString(),
     discount: line.discountMinor.toString(),

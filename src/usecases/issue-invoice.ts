@@ -4,6 +4,7 @@ import type { InvoiceSums } from '../domain/invoice/invoice.js';
 import type { InvoiceLine } from '../domain/invoice/line.js';
 import { balanceUsed, invoiceFinalized } from '../domain/ledger/journals.js';
 import { daysOf } from '../domain/ledger/revenue.js';
+import { isoDay } from '../domain/time/periods.js';
 import { changeCredit } from '../store/credit.store.js';
 import { insertInvoice, type InvoicePurpose, type NewInvoiceLine } from '../store/invoices.store.js';
 import { postJournal } from '../store/ledger.store.js';
@@ -43,7 +44,7 @@ export async function issueInvoice(uow: UnitOfWork, cashier: Cashier, plan: Invo
     debitCollectedMinor,
     status: sums.settlement === 'charge' ? 'open' : 'paid',
     for: plan.for,
-    earned: plan.earnedOver && daysOf(plan.earnedOver),
+    earned: plan.earnedOver && daysOf(plan.earnedOver, isoDay(uow.now)),
   });
   const kind = plan.for.kind === 'purchase' ? 'purchase' : 'period';
   const { netMinor, taxMinor } = sums;

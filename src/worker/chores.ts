@@ -6,6 +6,7 @@ import type { Cashier } from '../usecases/cashier.js';
 import { giveBackOrphans } from '../usecases/give-back-orphan.js';
 import { keepHouse } from '../usecases/keep-house.js';
 import { numberDocuments } from '../usecases/number-documents.js';
+import { recognizeRevenue } from '../usecases/recognize-revenue.js';
 import { relayChanges } from '../usecases/relay-changes.js';
 import { admitRenewals, type AdmissionOptions } from '../usecases/admit-renewals.js';
 import { doDue, isAnythingDue, type RenewalOptions } from '../usecases/do-due.js';
@@ -36,6 +37,8 @@ const SENT_A_TURN = 128;
 const RENEWALS_AT_ONCE = 48;
 /** Documents of a kind numbered by one unit of work. */
 const NUMBERED_A_TURN = 500;
+/** Days of a currency closed by one unit of work: one of a million running schedules takes about a second. */
+const DAYS_A_TURN = 1;
 /** Due renewals are looked for in one part of the buckets at a time, so that a backlog of a million is never sorted. */
 const SLOTS = 16;
 
@@ -131,6 +134,7 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
         return false;
       },
     },
+    { name: 'revenue', everyMs: 5_000, run: () => recognizeRevenue(cashier, DAYS_A_TURN) },
     {
       name: 'partitions',
       everyMs: 3_600_000,

@@ -338,8 +338,8 @@ export const FENCES: readonly Fence[] = [
     'a paid invoice that is voided by whoever comes late',
     VERSIONS,
     INVOICES,
-    "where bucket = $1 and id = $2 and status = 'open'`,",
-    'where bucket = $1 and id = $2`,',
+    "where bucket = $1 and id = $2 and status = 'open' returning user_id`,",
+    'where bucket = $1 and id = $2 returning user_id`,',
   ),
 
   // Claims and leases.
@@ -944,5 +944,29 @@ export const FENCES: readonly Fence[] = [
     'src/usecases/give-back-orphan.ts',
     'if (!claimed || !mayStillSend(cashier, claimed.claimedAtMs)) return;',
     'if (!claimed) return;',
+  ),
+  fence(
+    'turn.documents',
+    'two workers that give two documents one number',
+    'test/usecases/documents.test.ts',
+    'src/store/documents.store.ts',
+    'and c.kind = $2 for update skip locked`',
+    'and c.kind = $2`',
+  ),
+  fence(
+    'turn.revenue',
+    'two workers that close one day at the same time',
+    'test/usecases/revenue.test.ts',
+    'src/store/revenue.store.ts',
+    `'select pg_try_advisory_xact_lock($1) as "isOurs"'`,
+    `'select $1::bigint is not null as "isOurs"'`,
+  ),
+  fence(
+    'refund.became_credit',
+    'a refund that failed and became credit being given once more',
+    'test/domain/refund/refund.test.ts',
+    'src/domain/refund/refundable.ts',
+    "refunds.filter((r) => r.status !== 'canceled')",
+    "refunds.filter((r) => r.status !== 'canceled' && r.status !== 'failed')",
   ),
 ];

@@ -52,13 +52,13 @@ async function standing({ actor }: Stage) {
       `select status, hold, cancel_at_period_end, end_reason, period_number, price_id, tier_id, pending_price_id from subscription
        where user_id = $1 order by id`,
     ),
-    lines: await rows('select amount, tax, credited from invoice_line where user_id = $1 order by invoice_id, position'),
-    notes: await rows('select net, tax, voided_at is null as is_good from credit_note where user_id = $1 order by id'),
     coupons: await rows(
       `select c.code, r.periods_left, r.ended_at is not null as is_over from coupon_redemption r join coupon c on c.id = r.coupon_id
        where r.user_id = $1 order by r.id`,
     ),
     trials: await rows("select tier_group from trial_use where identity = 'user:' || $1"),
+    lines: await rows('select amount, tax, credited from invoice_line where user_id = $1 order by invoice_id, position'),
+    notes: await rows('select net, tax, voided_at is null as is_good from credit_note where user_id = $1 order by id'),
     balances: await rows('select currency, balance from customer_credit where user_id = $1 order by currency'),
     purchases: await rows('select status from purchase where user_id = $1 order by id'),
     grants: await rows('select feature_key, revoked_at is null as is_live from entitlement_grant where user_id = $1 order by id'),

@@ -53,6 +53,7 @@ const NO_COMMANDS: Commands = {
   applyCoupon: refuse,
   couponPreview: refuse,
   openCustomerAccount: async () => true,
+  auditSearch: async () => undefined,
 };
 
 function refuse(): Promise<never> {

@@ -29,7 +29,7 @@ beforeAll(async () => {
   changed = await rows.invoice(
     'ana',
     { subscriptionId },
-    { invoice: { number: 'INV-00000042', paid_at: '2026-03-01T09:10:05Z' }, lines: LINES },
+    { invoice: { number: 'INV-00000042', legal_entity: 'Example Network Inc.', paid_at: '2026-03-01T09:10:05Z' }, lines: LINES },
   );
   await rows.transaction('ana', { status: 'failed', amount: 595, invoice_id: changed });
   charge = await rows.transaction('ana', { amount: 595, invoice_id: changed });

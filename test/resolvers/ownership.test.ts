@@ -29,6 +29,7 @@ const POLICIES: Record<string, Policy> = {
   'Query.entitlementChecks': 'entitlement service',
   'Query.couponPreview': 'signed in',
   'Query.customerAccount': 'staff',
+  'Query.searchTransactions': 'staff',
   'Mutation.subscribe': 'signed in',
   'Mutation.cancelSubscription': 'signed in',
   'Mutation.resumeSubscription': 'signed in',
@@ -41,6 +42,7 @@ const POLICIES: Record<string, Policy> = {
   'Mutation.applyCoupon': 'signed in',
   'Mutation.refund': 'staff',
   'Subscription.paymentStatusChanged': 'signed in',
+  'Subscription.monetizationUpdates': 'signed in',
   'User.id': 'anybody',
   'User.displayTier': 'anybody',
   'User.subscriptions': 'open account',
@@ -95,6 +97,7 @@ const WITH_ITS_OBJECT = [
   'PaymentDeclinedError',
   'TryAgainError',
   'PaymentStatusUpdate',
+  'MonetizationUpdate',
   'Money',
   'PageInfo',
 ];
@@ -330,6 +333,11 @@ test.each(ROLE_NAMES)(
     expect(codesOf(checks)[0] ?? 'value').toBe(GOLDEN['entitlement service'][role]);
     const account = await graph.ask(ROLES[role], '{ customerAccount(userId: "ana") { id } }');
     expect(codesOf(account)[0] ?? 'value').toBe(GOLDEN.staff[role]);
+    const search = await graph.ask(
+      ROLES[role],
+      '{ searchTransactions(filter: { created: { from: "2026-03-01T00:00:00Z", to: "2026-03-02T00:00:00Z" } }) { nodes { id } } }',
+    );
+    expect(codesOf(search)[0] ?? 'value').toBe(GOLDEN.staff[role]);
   },
 );
 

@@ -91,7 +91,7 @@ test('books of customers in every kind of situation violate nothing', async () =
 test('only the queries about tables that come later are left out', async () => {
   const results = await thrownAway(checkedNow);
   const missing = results.filter((result) => result.kind === 'no_table').map((result) => result.name.slice(0, 3));
-  expect(missing).toEqual(['i25', 'i26', 'i32', 'i33', 'i34', 'i35', 'i36', 'i37']);
+  expect(missing).toEqual(['i32', 'i33', 'i34', 'i35', 'i36', 'i37']);
 });
 
 /** How each invariant can be broken by somebody who may do anything to the tables. */
@@ -155,6 +155,10 @@ const PLANTS: Record<string, () => Promise<unknown>> = {
     client.query(`update dispute set status = 'won' where payment_attempt_id = $1`, [sales.disputed.attempt]),
   i24_credit_tie: () =>
     books.put('customer_credit', { bucket: books.bucket('ana'), user_id: 'ana', currency: 'USD', balance: 5 }),
+  i25_deferred_tie: () =>
+    client.query('update revenue_schedule set net = net + 1 where invoice_id = $1 and stopped_on is null', [sales.paid.invoice]),
+  i26_revenue_days_complete: () =>
+    client.query('update revenue_schedule set starts_on = starts_on - 3 where invoice_id = $1', [sales.paid.invoice]),
   i27_invoices_do_not_overlap: () => copy('invoice', sales.paid.invoice, { id: books.id('inv', 'ana'), period_number: 1 }),
   i28_access_is_paid: async () => {
     await books.set('invoice', sales.paid.invoice, { status: 'void' });

@@ -31,6 +31,7 @@ const EXEMPT: Record<string, string> = {
   call_budget: "calls that all workers of a provider account may make: nobody's",
   renewal_hour: 'sums over an hour: holds nobody in particular',
   document_counter: "the last number given: nobody's",
+  revenue_day: 'sums over a day: holds nobody in particular',
   renewal_switch: "whether renewals run: nobody's",
   webhook_inbox: "directory by the provider's event id: whose event it is, is not known yet",
   webhook_payload: 'raw bytes of an event, reached by the id of its inbox row',

@@ -127,6 +127,13 @@ export function invoiceFinalized({ kind, netMinor, taxMinor, currency }: BookedI
   ]);
 }
 
+/** What a day has earned. Source: the day of that currency. Negative: what counted as earned before, and does no more. */
+export function revenueRecognized(earnedMinor: bigint, currency: string): Movement[] {
+  return journal('revenue_recognized', currency, [
+    earnedMinor < 0n ? ['', 'revenue', 'deferred_revenue', -earnedMinor] : ['', 'deferred_revenue', 'revenue', earnedMinor],
+  ]);
+}
+
 /**
  * A charge succeeded. Source: its transaction. `isSettledInOtherCurrency`: the provider credits us in another currency, which
  * `fxSettlement` posts; until then the amount waits in fx_clearing.

@@ -1,5 +1,6 @@
 import DataLoader from 'dataloader';
 import { USER_ID_FORM } from '../../domain/ids.js';
+import { keyBucket } from '../../platform/json.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Catalogue } from '../../store/catalogue.reads.js';
 import { discountsOf, type DiscountRow } from '../../store/coupons.reads.js';
@@ -33,17 +34,21 @@ import {
   reversalFacts,
   reversalsOf,
   transactionEvents,
+  transactionSearch,
+  transactionSearchByReference,
+  transactionSearchOfUser,
   transactionsById,
   transactionsDown,
   transactionsForStaff,
   transactionsUp,
   type AttemptRow,
   type ReversalFactsRow,
+  type SearchParams,
   type TransactionEventRow,
   type TransactionRow,
   type TransactionStretch,
 } from '../../store/transactions.reads.js';
-import type { OwnedKey } from '../../store/viewer.js';
+import { bucketOfUser, type OwnedKey } from '../../store/viewer.js';
 import type { Cursors } from '../cursor.js';
 import { pageOf, type Page, type PageRequest } from '../paging.js';
 
@@ -57,6 +62,17 @@ export type TransactionConditions = Omit<TransactionStretch, keyof Stretch> & {
 
 /** Conditions on a list of invoices; null for "any". */
 export type InvoiceConditions = Omit<InvoiceStretch, keyof Stretch>;
+
+/** What staff look for among the transactions of everybody. */
+export interface TransactionSearch extends TransactionConditions {
+  /** null: of anybody. */
+  readonly userId: string | null;
+  /** An id at the provider; null for any. */
+  readonly providerReference: string | null;
+  /** Ids that the span of creation lies between. */
+  readonly createdFrom: string;
+  readonly createdTo: string;
+}
 
 const itself = (userId: string): string => userId;
 const keyOf = ({ id, userId }: OwnedKey): string => `${id} ${userId}`;
@@ -142,6 +158,32 @@ export class Reads {
   async transactionForStaff(id: string): Promise<TransactionRow | null> {
     const [rows = []] = await this.reader.rowsOf(transactionsForStaff, [id]);
     return rows[0] ?? null;
+  }
+
+  /** A stretch of the transactions of everybody, newest first: for staff whose search is written to the audit log before it is shown. */
+  async searchTransactions(request: PageRequest, search: TransactionSearch): Promise<TransactionRow[]> {
+    const { userId, providerReference, minAmount } = search;
+    const params: SearchParams = [
+      least(least(request.afterId, search.below), search.createdTo) ?? search.createdTo,
+      greatest(search.above, search.createdFrom) ?? search.createdFrom,
+      request.sizeCount + 1,
+      search.kinds,
+      search.statuses,
+      search.providerAccountIds,
+      search.subscriptionId,
+      minAmount?.minor ?? null,
+      minAmount?.currency ?? null,
+    ];
+    if (providerReference !== null)
+      return this.reader.query(transactionSearchByReference, [
+        ...params,
+        keyBucket(providerReference),
+        providerReference,
+        userId,
+      ]);
+    return userId === null
+      ? this.reader.query(transactionSearch, params)
+      : this.reader.query(transactionSearchOfUser, [...params, bucketOfUser(userId), userId]);
   }
 
   /** A page of the user's transactions, newest first. */
