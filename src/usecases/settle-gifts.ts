@@ -172,7 +172,8 @@ async function revoke(uow: UnitOfWork, gift: ReadGift, received: GiftReceivedRow
 async function moveEarning(uow: UnitOfWork, invoice: InvoiceRow, place: GiftPlace | null): Promise<void> {
   const running = (await listSchedules(uow, invoice.id)).find((one) => one.stoppedOn === null);
   if (!running || place === null) return;
-  const { stopped, next } = moveSchedule(scheduleOf(running), isoDay(uow.now), daysOf(spanOfGift(place)));
+  const today = isoDay(uow.now);
+  const { stopped, next } = moveSchedule(scheduleOf(running), today, daysOf(spanOfGift(place), today));
   await stopSchedule(uow, running, stopped.stoppedOn, stopped.reversedMinor);
   if (next) await openSchedule(uow, running, next);
 }
