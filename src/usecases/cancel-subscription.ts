@@ -9,7 +9,7 @@ import { endNeverSent } from './apply-payment-fact.js';
 import { own, refusal, type Cashier } from './cashier.js';
 import type { Actor, CancelSubscriptionCommand, Refusal, SubscriptionAnswer } from './contract.js';
 import { giveUpChange } from './drop-renewal.js';
-import { endSubscription } from './end-subscription.js';
+import { endSubscription, NO_PLANS } from './end-subscription.js';
 import { settleOpenChange } from './open-change.js';
 import { resolvePayment } from './resolve-payment.js';
 import { runCommand } from './run-command.js';
@@ -53,6 +53,8 @@ export const cancelSubscription =
               cause: 'user',
               set: {
                 cancelAtPeriodEnd: true,
+                // Cancel wins over what was planned (rules S, V6).
+                ...NO_PLANS,
                 canceledAt: uow.now,
                 entitledUntil: decision.entitledUntil,
                 nextActionAt: decision.endsAt,
@@ -105,8 +107,8 @@ async function settleGivenUpChange(cashier: Cashier, userId: string, id: Subscri
   if (waits) await settleOpenChange(cashier, { id, userId });
 }
 
-/** A subscription's row as the facts that cancelling and resuming look at. */
-export function factsOf(row: SubscriptionRow): SubscriptionFacts {
+/** A subscription's row as the facts that cancelling looks at. */
+function factsOf(row: SubscriptionRow): SubscriptionFacts {
   return {
     // Column check: one of these words.
     status: row.status as SubscriptionStatus,
