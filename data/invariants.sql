@@ -203,7 +203,7 @@ union all select 'credit_note', n.bucket, n.id from credit_note n join transacti
   where n.number is null and n.canceled_at is null;
 
 -- name: i45_notes_are_credited -- Credit notes that stand give back no more of a line than is credited of it, and of a refund no more than its amount; a canceled refund has none.
-select 'line' what, n.bucket, n.invoice_id as id from credit_note n join invoice_line l on l.bucket = n.bucket and l.invoice_id = n.invoice_id and l.position = n.position where n.canceled_at is null
+select 'line' what, n.bucket, n.invoice_id as id from credit_note n join invoice_line l on l.bucket = n.bucket and l.invoice_id = n.invoice_id and l.position = n.position where n.canceled_at is null and n.voided_at is null
   group by n.bucket, n.invoice_id, n.position, l.credited, l.credited_tax having sum(n.net + n.tax) > l.credited or sum(n.tax) > l.credited_tax
 union all select 'refund', r.bucket, r.id from refund r join credit_note n on n.bucket = r.bucket and n.refund_id = r.id group by r.bucket, r.id, r.amount, r.status
   having sum(n.net + n.tax) > r.amount or bool_or(n.canceled_at is null) = (r.status = 'canceled');

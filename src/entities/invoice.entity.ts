@@ -80,4 +80,5 @@ export class CreditNoteRow {
   @Column({ name: 'refund_id', type: 'uuid', nullable: true }) refundId!: string | null;
   @Column({ name: 'legal_entity', type: 'text', nullable: true }) legalEntity!: string | null;
   @Column({ name: 'canceled_at', type: 'timestamptz', nullable: true }) canceledAt!: Date | null;
+  @Column({ name: 'voided_at', type: 'timestamptz', nullable: true }) voidedAt!: Date | null;
 }

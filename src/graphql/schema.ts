@@ -20,7 +20,9 @@ import { PaymentMethodVerbsResolver } from '../resolvers/payment-method-verbs.re
 import { PaymentVerbsResolver } from '../resolvers/payment-verbs.resolver.js';
 import { PurchaseResolver } from '../resolvers/purchase.resolver.js';
 import { referenceResolvers } from '../resolvers/references.js';
+import { SubscriptionPlansResolver } from '../resolvers/subscription-plans.resolver.js';
 import { SubscriptionVerbsResolver } from '../resolvers/subscription-verbs.resolver.js';
+import { TierChangeResolver } from '../resolvers/tier-change.resolver.js';
 import { UserSubscriptionResolver } from '../resolvers/subscription.resolver.js';
 import { TransactionSearchResolver } from '../resolvers/transaction-search.resolver.js';
 import { TransactionResolver } from '../resolvers/transaction.resolver.js';
@@ -91,6 +93,8 @@ const RESOLVERS = [
   TransactionInvoiceResolver,
   NodeResolver,
   SubscriptionVerbsResolver,
+  SubscriptionPlansResolver,
+  TierChangeResolver,
   CouponResolver,
   PaymentVerbsResolver,
   PaymentMethodVerbsResolver,

@@ -14,6 +14,7 @@ const LOAD_COUPON = statement<[string], CouponColumns & { redeemedCount: number 
   `select ${COUPON}, coalesce(u.redeemed, 0) as "redeemedCount"
    from coupon c left join coupon_usage u on u.bucket = id_bucket(c.id) and u.coupon_id = c.id where c.code = $1`,
 );
+const COUPON_BY_ID = statement<[string], CouponColumns>('coupon_by_id', `select ${COUPON} from coupon c where c.id = $1`);
 const IS_COUPON_USED = statement<[number[], string[], string], { isUsed: boolean }>(
   'is_coupon_used',
   `select exists (select from unnest($1::smallint[], $2::text[]) as k(bucket, identity)
@@ -66,6 +67,12 @@ export async function loadCoupon(uow: UnitOfWork, code: string): Promise<{ coupo
   if (row === undefined) return null;
   const { redeemedCount, ...coupon } = row;
   return { coupon: couponOf(coupon), redeemedCount };
+}
+
+/** A coupon by its id, whatever became of it since it was published. */
+export async function loadCouponById(uow: UnitOfWork, id: string): Promise<Coupon | null> {
+  const [row] = await uow.run(COUPON_BY_ID, [id]);
+  return row === undefined ? null : couponOf(row);
 }
 
 /** Whether any of a person's marks has had the coupon. */

@@ -161,7 +161,9 @@ export interface SubscriptionChange {
     | 'coupon_applied'
     | 'held'
     | 'released'
-    | 'gave_up';
+    | 'gave_up'
+    | 'tier_changed'
+    | 'change_planned';
   cause: string;
   set: Partial<Omit<SubscriptionRow, 'bucket' | 'id' | 'version' | 'userId'>>;
   data?: Record<string, unknown>;

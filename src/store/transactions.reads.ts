@@ -239,7 +239,7 @@ export interface AttemptRow {
   networkAdviceCode: string | null;
   /** JSON as stored; null unless the user must do a step. */
   nextAction: unknown;
-  /** The first payment of a subscription or purchase, which no planned retry follows. */
+  /** Its customer is there: of a first period, a change of tier, a purchase or gift, which no planned retry follows. */
   isFirstPayment: boolean;
 }
 
@@ -248,7 +248,7 @@ export const attemptsById = keyedStatement<OwnedKey, AttemptRow>(
   'attempts_by_id',
   `select k.o::int as o, a.status, a.decline_code as "declineCode", a.advice_code as "adviceCode",
      a.network_decline_code as "networkDeclineCode", a.network_advice_code as "networkAdviceCode", a.next_action as "nextAction",
-     (v.kind = 'purchase' or (v.epoch = 0 and v.period_number = 0)) is true as "isFirstPayment"
+     (v.kind in ('purchase', 'change', 'gift') or (v.epoch = 0 and v.period_number = 0)) is true as "isFirstPayment"
    from ${KEYS}
    join payment_attempt a on a.bucket = k.bucket and a.id = k.id
    join payment_intent i on i.bucket = a.bucket and i.id = a.payment_intent_id

@@ -17,11 +17,10 @@ import {
 import { classifyDecline, tellingCode } from '../domain/payment/decline.js';
 import { CANCEL_AFTER_MS, nextProbeAt } from '../domain/payment/schedule.js';
 import { renewalEnd, unpaid } from '../domain/subscription/renewal.js';
-import { entitledUntilFor, hasEnded, type SubscriptionStatus } from '../domain/subscription/subscription.js';
-import type { OpenedPeriod } from '../domain/time/periods.js';
+import { hasEnded, type SubscriptionStatus } from '../domain/subscription/subscription.js';
 import type { PaymentFact } from '../ports/provider.js';
 import { releaseCoupon } from '../store/coupons.store.js';
-import { closeInvoice, countVoidPeriods, requireFirstLine, requireInvoice, type InvoiceRow } from '../store/invoices.store.js';
+import { closeInvoice, countVoidPeriods, requireInvoice } from '../store/invoices.store.js';
 import { postJournal } from '../store/ledger.store.js';
 import {
   changeAttempt,
@@ -39,8 +38,8 @@ import { changeSubscription, loadSubscription, setPurchaseStatus } from '../stor
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import { bookRecord } from './book-record.js';
 import { findingId, type Cashier } from './cashier.js';
-import { deliverPurchase } from './deliver-purchase.js';
-import { openPeriod } from './open-period.js';
+import { deliver } from './deliver.js';
+import { giveBackChange } from './give-back-change.js';
 import { requestRefund } from './request-refund.js';
 import { voidInvoice } from './void-invoice.js';
 
@@ -173,9 +172,11 @@ async function succeed(
     });
   }
   await bookCharge(uow, cashier, attempt, intent, fact);
-  const isWanted = await deliver(uow, cashier, invoice, cause);
+  // A change that was given up leaves the old tier; a first payment that was gives its period, which ends with the refund.
+  const isGiven = !(wasGivenUp && invoice.kind === 'change') && (await deliver(uow, cashier, invoice, cause));
   cashier.events.statusChanged('charge', 'succeeded');
-  if (wasGivenUp || !isWanted) {
+  if (invoice.kind === 'change' && !isGiven) await giveBackChange(uow, cashier, invoice, intent.id, attempt.id);
+  else if (wasGivenUp || !isGiven) {
     // The customer gave the payment up, or the subscription had ended, and the provider was faster: what was taken goes back.
     const charge = await requireTransaction(uow, attempt.id);
     await requestRefund(uow, cashier, {
@@ -190,40 +191,6 @@ async function succeed(
     });
   }
   return true;
-}
-
-/** What was bought is given: the period opens, or the product is handed over. @returns whether anybody still wants it */
-async function deliver(uow: UnitOfWork, cashier: Cashier, invoice: InvoiceRow, cause: TransactionCause): Promise<boolean> {
-  if (invoice.subscriptionId !== null) {
-    const subscription = await loadSubscription(uow, invoice.subscriptionId);
-    invariant(subscription !== null, 'an invoice of a subscription has it', { id: invoice.id });
-    if (subscription.status === 'incomplete') {
-      await changeSubscription(uow, subscription, {
-        kind: 'activated',
-        cause,
-        set: {
-          status: 'active',
-          entitledUntil: entitledUntilFor({ status: 'active', periodEnd: subscription.periodEnd, endsAtPeriodEnd: false }),
-          nextActionAt: subscription.periodEnd,
-        },
-      });
-      return true;
-    }
-    const { priceId, couponId } = await requireFirstLine(uow, invoice.id);
-    return openPeriod(uow, subscription, { period: periodOf(invoice), priceId, couponId }, cause);
-  } else if (invoice.purchaseId !== null) {
-    await deliverPurchase(uow, cashier, { id: invoice.purchaseId, userId: invoice.userId });
-  }
-  return true;
-}
-
-/** The period that an invoice is for. */
-function periodOf(invoice: InvoiceRow): OpenedPeriod {
-  const { epoch, periodNumber, periodStart, periodEnd } = invoice;
-  invariant(epoch !== null && periodNumber !== null && periodStart !== null && periodEnd !== null, 'a period has its bounds', {
-    id: invoice.id,
-  });
-  return { epoch, n: periodNumber, start: periodStart, end: periodEnd };
 }
 
 /** The charge in the books: what the provider owes us now, and what it kept of it. */

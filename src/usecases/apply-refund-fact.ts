@@ -17,13 +17,14 @@ import { isoDay } from '../domain/time/periods.js';
 import type { RefundFact, RefundRequest } from '../ports/provider.js';
 import { cancelCreditNotes } from '../store/credit-notes.store.js';
 import { changeCredit } from '../store/credit.store.js';
-import { listSchedules, openSchedule, requireInvoice, stopSchedule } from '../store/invoices.store.js';
+import { listSchedules, openSchedule, requireInvoice, stopSchedule, type InvoiceRow } from '../store/invoices.store.js';
 import { listJournal, postJournal } from '../store/ledger.store.js';
 import {
   changeRefund,
   changeTransaction,
   listRefunds,
   loadAttempt,
+  loadIntent,
   loadRefund,
   loadTransaction,
   type RefundRow,
@@ -31,7 +32,7 @@ import {
   type TransactionRow,
 } from '../store/payments.store.js';
 import { findRef, recordFinding, recordRef } from '../store/provider.store.js';
-import { loadSubscription, revokeGrants, setPurchaseStatus } from '../store/subscriptions.store.js';
+import { loadSubscription, revokeGrants, setPurchaseStatus, type SubscriptionRow } from '../store/subscriptions.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import { bookRecord } from './book-record.js';
 import { findingId, type Cashier } from './cashier.js';
@@ -167,7 +168,7 @@ async function endWhatWasPaidBack(
   const subscription = charge.subscriptionId === null ? null : await loadSubscription(uow, charge.subscriptionId);
   const invoice = charge.invoiceId === null ? null : await requireInvoice(uow, charge.invoiceId);
   const isCurrentPeriod =
-    subscription === null || (invoice?.epoch === subscription.epoch && invoice.periodNumber === subscription.periodNumber);
+    subscription === null || (invoice !== null && (await paidForPresent(uow, charge, invoice, subscription)));
   const ends = refundEndsSubscription({
     chargeMinor: charge.amount,
     refunds: refunds.map((row) => ({ status: row.status as RefundStatus, amountMinor: row.amount })),
@@ -182,6 +183,20 @@ async function endWhatWasPaidBack(
     await setPurchaseStatus(uow, charge.purchaseId, 'refunded');
     await revokeGrants(uow, charge.userId, charge.purchaseId);
   }
+}
+
+/** Whether a charge paid for the present period: for all of it, or for what a change of tier left of it. Not for a change that never took effect. */
+async function paidForPresent(
+  uow: UnitOfWork,
+  charge: TransactionRow,
+  invoice: InvoiceRow,
+  subscription: SubscriptionRow,
+): Promise<boolean> {
+  if (invoice.epoch !== subscription.epoch) return false;
+  if (invoice.kind !== 'change') return invoice.periodNumber === subscription.periodNumber;
+  const attempt = await loadAttempt(uow, charge.id);
+  const intent = attempt && (await loadIntent(uow, attempt.paymentIntentId));
+  return intent?.cancelRequestedAt === null && invoice.periodEnd?.getTime() === subscription.periodEnd.getTime();
 }
 
 /**

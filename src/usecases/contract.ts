@@ -7,6 +7,8 @@ import type { InvoiceSums } from '../domain/invoice/invoice.js';
 import type { InvoiceLine } from '../domain/invoice/line.js';
 import type { Money } from '../domain/money/money.js';
 import type { PaymentFailure } from '../domain/payment/decline.js';
+import type { ChangeTiming } from '../domain/subscription/change-tier.js';
+import type { UpcomingInvoice } from '../domain/subscription/upcoming.js';
 import type { ProviderNextAction } from '../ports/provider.js';
 
 /** Who asks. Comes from a verified token, never from input. */
@@ -130,6 +132,37 @@ export interface SubscriptionAnswer extends Answered {
   subscriptionId: SubscriptionId | null;
 }
 
+export interface ChangeTierCommand {
+  subscriptionId: SubscriptionId;
+  newPriceId: PriceId;
+  /** null: now for an upgrade, at the end of the period for a downgrade. */
+  timing: ChangeTiming | null;
+  /** From the preview: exactly its amounts, or PRICE_CHANGED. */
+  quoteId: string | null;
+  expectedVersion: number | null;
+  idempotencyKey: string;
+}
+export interface ChangeTierAnswer extends Answered {
+  subscriptionId: SubscriptionId | null;
+  /** The payment of the difference; null when nothing was due. */
+  transactionId: TransactionId | null;
+}
+/** A change of tier about to be shown with what it costs. */
+export interface PreviewTierChangeQuery {
+  subscriptionId: SubscriptionId;
+  newPriceId: PriceId;
+  timing: ChangeTiming | null;
+}
+export interface TierChangePreview {
+  isUpgrade: boolean;
+  effectiveAt: Date;
+  dueNow: Money;
+  credit: Money;
+  next: UpcomingInvoice;
+  quoteId: string;
+  expiresAt: Date;
+}
+
 export interface ConfirmPaymentAnswer extends Answered {
   transactionId: TransactionId | null;
 }
@@ -192,6 +225,10 @@ export interface Commands {
   purchase(actor: Actor, command: PurchaseCommand): Promise<PurchaseAnswer>;
   cancelSubscription(actor: Actor, command: CancelSubscriptionCommand): Promise<SubscriptionAnswer>;
   resumeSubscription(actor: Actor, command: ResumeSubscriptionCommand): Promise<SubscriptionAnswer>;
+  changeTier(actor: Actor, command: ChangeTierCommand): Promise<ChangeTierAnswer>;
+  cancelPendingTierChange(actor: Actor, command: { subscriptionId: SubscriptionId }): Promise<ChangeTierAnswer>;
+  /** What a change would cost now; null when there is no such subscription of the caller, or it would be refused. Stores nothing. */
+  previewTierChange(actor: Actor, query: PreviewTierChangeQuery): Promise<TierChangePreview | null>;
   confirmPayment(actor: Actor, command: { transactionId: TransactionId }): Promise<ConfirmPaymentAnswer>;
   startPaymentMethodSetup(actor: Actor, command: StartSetupCommand): Promise<StartSetupAnswer>;
   completePaymentMethodSetup(actor: Actor, command: CompleteSetupCommand): Promise<CompleteSetupAnswer>;

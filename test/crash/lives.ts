@@ -9,6 +9,7 @@ import type { Cashier } from '../../src/usecases/cashier.js';
 import { makeCommands } from '../../src/usecases/commands.js';
 import type { Actor, Answered, Commands } from '../../src/usecases/contract.js';
 import { giveBackOrphans } from '../../src/usecases/give-back-orphan.js';
+import { settleOpenChange } from '../../src/usecases/open-change.js';
 import { relayChanges } from '../../src/usecases/relay-changes.js';
 import { doDue } from '../../src/usecases/do-due.js';
 import { makeCollector } from '../../src/usecases/renew.js';
@@ -64,6 +65,9 @@ const turn = {
 /** Prices of the catalogue that lives are about. */
 export interface Prices {
   premium: PriceId;
+  /** Of a higher tier than premium, and of a lower one. */
+  higher: PriceId;
+  lower: PriceId;
   product: PriceId;
 }
 
@@ -137,6 +141,17 @@ export function makeLives(world: World, prices: Prices): Life[] {
   const cancelling = (actor: Actor, subscriptionId: SubscriptionId, immediately: boolean) => {
     const command = { subscriptionId, immediately, reason: null, comment: null, expectedVersion: null, idempotencyKey: newKey() };
     return (commands: Commands) => commands.cancelSubscription(actor, command);
+  };
+  const changing = (actor: Actor, subscriptionId: SubscriptionId, newPriceId: PriceId, timing: 'now' | null = null) => {
+    const command = { subscriptionId, newPriceId, timing, quoteId: null, expectedVersion: null, idempotencyKey: newKey() };
+    return (commands: Commands = world.commands) => commands.changeTier(actor, command);
+  };
+  /** Somebody whose change of tier waits for 3-D Secure. */
+  const waiting = async () => {
+    const { actor, subscriptionId } = await subscribed();
+    await withCard(world, actor, 'pm_card_threeDSecure2Required');
+    await changing(actor, subscriptionId, prices.higher)();
+    return { actor, subscriptionId };
   };
   const adding = (actor: Actor, token: string) => {
     const key = newKey();
@@ -349,6 +364,93 @@ export function makeLives(world: World, prices: Prices): Life[] {
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed('pm_card_threeDSecure2Required');
         return requested(actor, cancelling(actor, subscriptionId, true));
+      },
+    },
+    {
+      title: 'changing to a higher tier',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed();
+        return requested(actor, changing(actor, subscriptionId, prices.higher));
+      },
+    },
+    {
+      title: 'changing to a higher tier with a card that is declined',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed();
+        await withCard(world, actor, 'pm_card_chargeCustomerFail');
+        return requested(actor, changing(actor, subscriptionId, prices.higher));
+      },
+    },
+    {
+      title: 'changing to a higher tier with a card that asks for 3-D Secure',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed();
+        await withCard(world, actor, 'pm_card_threeDSecure2Required');
+        return requested(actor, changing(actor, subscriptionId, prices.higher), async () => finishStep(await openStep(actor)));
+      },
+    },
+    {
+      title: 'changing to a lower tier at once, with a note of what is left',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed();
+        return requested(actor, changing(actor, subscriptionId, prices.lower, 'now'));
+      },
+    },
+    {
+      title: 'changing to a lower tier at the end of the period',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed();
+        return requested(actor, changing(actor, subscriptionId, prices.lower));
+      },
+    },
+    {
+      title: 'dropping a change that waits for its step',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await waiting();
+        // It has no key: who asks again is told that nothing waits, or drops it now.
+        return requested(actor, async (commands) => {
+          const { refusals } = await commands.cancelPendingTierChange(actor, { subscriptionId });
+          return { refusals: refusals.filter(({ code }) => code !== 'INVALID_STATE'), isReplay: false };
+        });
+      },
+    },
+    {
+      title: 'cancelling while a change waits for its step',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await waiting();
+        return requested(actor, cancelling(actor, subscriptionId, false));
+      },
+    },
+    {
+      title: 'the worker settling a change that waits for its step before its period is renewed',
+      process: 'worker',
+      prepare: async () => {
+        const { actor, subscriptionId } = await waiting();
+        const settle = (cashier: Cashier) => settleOpenChange(cashier, { id: subscriptionId, userId: actor.userId });
+        const again = async (): Promise<Answered> => {
+          await settle(world.worker);
+          return { refusals: [], isReplay: false };
+        };
+        return { actor, run: settle, again };
+      },
+    },
+    {
+      title: 'the worker finding a change of tier in the listing',
+      process: 'worker',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed();
+        const ask = changing(actor, subscriptionId, prices.higher);
+        await world.fault({ operation: 'payment_intents.create', kind: 'error_after', count: 1 });
+        await ask();
+        await world.advance(2 * MINUTE);
+        return { actor, run: turn.payments, again: ask };
       },
     },
     {

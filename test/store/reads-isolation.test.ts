@@ -6,6 +6,7 @@ import * as invoiceReads from '../../src/store/invoices.reads.js';
 import * as paymentMethodReads from '../../src/store/payment-methods.reads.js';
 import * as purchaseReads from '../../src/store/purchases.reads.js';
 import { keyedStatement, type KeyedStatement } from '../../src/store/reader.js';
+import * as planReads from '../../src/store/subscription-plans.reads.js';
 import * as subscriptionReads from '../../src/store/subscriptions.reads.js';
 import * as transactionReads from '../../src/store/transactions.reads.js';
 import { CATALOGUE, PLUS } from '../builders/catalogue-rows.js';
@@ -47,6 +48,7 @@ async function account(user: User): Promise<Account> {
 /** Statements for objects by id: each is asked for ana's and ben's object, by ana and by ben. */
 const BY_ID: Record<string, keyof Account> = {
   subscriptionsById: 'subscription',
+  subscriptionPlans: 'subscription',
   transactionsById: 'charge',
   latestCharges: 'subscription',
   reversalsOf: 'charge',
@@ -100,6 +102,7 @@ for (const module of [
   invoiceReads,
   paymentMethodReads,
   purchaseReads,
+  planReads,
   subscriptionReads,
   transactionReads,
 ]) {

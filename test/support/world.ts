@@ -18,6 +18,7 @@ import type { Cashier } from '../../src/usecases/cashier.js';
 import { makeCommands } from '../../src/usecases/commands.js';
 import type { Actor, Commands } from '../../src/usecases/contract.js';
 import { publishCatalogue, readCatalogue } from '../../src/usecases/publish-catalogue.js';
+import { Quotes } from '../../src/usecases/quotes.js';
 import { receiveWebhook } from '../../src/usecases/receive-webhook.js';
 import { makeChores, type Chore } from '../../src/worker/chores.js';
 import { dropOldPartitions, keepPartitions } from '../../src/store/partitions.js';
@@ -143,6 +144,7 @@ export async function startWorld({ callTimeoutMs = CALL_TIMEOUT_MS } = {}): Prom
     defaultReturnUrl: 'http://127.0.0.1:4000/',
     isReturnUrlAllowed: (url) => url.startsWith('http://127.0.0.1:'),
     events,
+    quotes: new Quotes('signs the quotes of tests'),
   });
   const [gateway, worker] = [cashierOver(appSource), cashierOver(workerSource)];
   let partitionedOn = '';

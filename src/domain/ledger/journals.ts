@@ -300,6 +300,16 @@ export function prorationCredit(
   ]);
 }
 
+/** The change that a note was given for was not paid: the note is taken back, leg by leg. Source: the credit note. */
+export function prorationCreditTakenBack(given: readonly Movement[]): Movement[] {
+  return given.map((movement) => {
+    invariant(movement.event === 'proration_credit' && !movement.leg.startsWith('undo:'), 'a note is taken back once', {
+      movement,
+    });
+    return { ...movement, leg: `undo:${movement.leg}`, debit: movement.credit, credit: movement.debit };
+  });
+}
+
 /** Money came that belongs to nothing we know. Source: the finding. */
 export function orphanReceipt(amountMinor: bigint, currency: string): Movement[] {
   return journal('orphan_receipt', currency, [['', 'provider_clearing', 'suspense', amountMinor]]);

@@ -18,6 +18,7 @@ import type { Stretch } from '../../store/keyset.js';
 import { paymentMethodsById, paymentMethodsOnFile, type PaymentMethodRow } from '../../store/payment-methods.reads.js';
 import { purchasesById, purchasesDown, type PurchaseRow } from '../../store/purchases.reads.js';
 import type { KeyedStatement, Reader } from '../../store/reader.js';
+import { subscriptionPlans, type SubscriptionPlanRow } from '../../store/subscription-plans.reads.js';
 import {
   currentSubscriptions,
   subscriptionsById,
@@ -86,6 +87,7 @@ export class Reads {
 
   // Made when they are first asked for: a request needs one or two of them.
   #subscriptions: DataLoader<OwnedKey, SubscriptionRow | null, string> | undefined;
+  #plans: DataLoader<OwnedKey, SubscriptionPlanRow | null, string> | undefined;
   #discounts: DataLoader<OwnedKey, DiscountRow | null, string> | undefined;
   #currentSubscriptions: DataLoader<string, SubscriptionRow | null> | undefined;
   #transactions: DataLoader<OwnedKey, TransactionRow | null, string> | undefined;
@@ -115,6 +117,12 @@ export class Reads {
   subscriptionOf(userId: string, id: string): Promise<SubscriptionRow | null> {
     this.#subscriptions ??= this.#oneEach(subscriptionsById, keyOf);
     return this.#subscriptions.load({ id, userId });
+  }
+
+  /** How a subscription of the user goes on, as far as it is known today. */
+  planOf(userId: string, id: string): Promise<SubscriptionPlanRow | null> {
+    this.#plans ??= this.#oneEach(subscriptionPlans, keyOf);
+    return this.#plans.load({ id, userId });
   }
 
   /** The user's live subscription: trialing, active, past due or paused. */
