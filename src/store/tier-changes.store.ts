@@ -47,7 +47,7 @@ const PERIOD_LINES = statement<[number, string, number, Date, Date], PeriodLineR
      join payment_attempt a on a.bucket = g.bucket and a.payment_intent_id = g.id and a.status = 'succeeded'
      cross join lateral (
        select r.amount from refund r
-       where r.bucket = a.bucket and r.payment_attempt_id = a.id and r.status <> 'canceled'
+       where r.bucket = a.bucket and r.payment_attempt_id = a.id and r.status <> 'canceled' and r.reason <> 'duplicate'
          and not exists (select from credit_note n where n.bucket = r.bucket and n.invoice_id = i.id and n.refund_id = r.id)
        union all
        select d.amount from dispute d
@@ -100,20 +100,6 @@ export async function creditLine(
   credit: { netMinor: bigint; taxMinor: bigint },
 ): Promise<void> {
   await uow.run(CREDIT_LINE, [bucketOf(line.invoiceId), line.invoiceId, line.position, credit.netMinor, credit.taxMinor]);
-}
-
-const ADD_NOTE = statement<[number, string, string, string, number, bigint, bigint, string], never>(
-  'add_credit_note',
-  `insert into credit_note (bucket, id, user_id, invoice_id, position, net, tax, reason) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-);
-
-/** Writes a credit note for a line. Amounts in minor units. */
-export async function insertCreditNote(
-  uow: UnitOfWork,
-  note: { id: string; userId: string; invoiceId: string; position: number; netMinor: bigint; taxMinor: bigint; reason: string },
-): Promise<void> {
-  const { id, userId, invoiceId, position, netMinor, taxMinor, reason } = note;
-  await uow.run(ADD_NOTE, [bucketOf(id), id, userId, invoiceId, position, netMinor, taxMinor, reason]);
 }
 
 /** A credit note that was not taken back; null where there is none. */

@@ -38,6 +38,7 @@ import { changeSubscription, loadSubscription, setPurchaseStatus } from '../stor
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import { bookRecord } from './book-record.js';
 import { findingId, type Cashier } from './cashier.js';
+import { dropGift } from './deliver-gift.js';
 import { deliver } from './deliver.js';
 import { giveBackChange } from './give-back-change.js';
 import { requestRefund } from './request-refund.js';
@@ -178,6 +179,8 @@ async function succeed(
   if (invoice.kind === 'change' && !isGiven) await giveBackChange(uow, cashier, invoice, intent.id, attempt.id);
   else if (wasGivenUp || !isGiven) {
     // The customer gave the payment up, or the subscription had ended, and the provider was faster: what was taken goes back.
+    const isFirstPeriod = invoice.epoch === 0 && invoice.periodNumber === 0;
+    if (wasGivenUp && isFirstPeriod && invoice.subscriptionId !== null) await releaseCoupon(uow, invoice.subscriptionId);
     const charge = await requireTransaction(uow, attempt.id);
     await requestRefund(uow, cashier, {
       charge,
@@ -300,6 +303,8 @@ async function finishFirstPayment(
     }
   } else if (invoice.purchaseId !== null) {
     await setPurchaseStatus(uow, invoice.purchaseId, end.purchase);
+  } else if (invoice.giftId !== null) {
+    await dropGift(uow, invoice.giftId);
   }
 }
 

@@ -9,6 +9,7 @@ import { prorationCredit, prorationCreditTakenBack } from '../domain/ledger/jour
 import { reopenAfterCanceledRefund, splitAfterPartialRefund, unearnedOn } from '../domain/ledger/revenue.js';
 import { isoDay } from '../domain/time/periods.js';
 import { sha256 } from '../platform/json.js';
+import { insertCreditNotes } from '../store/credit-notes.store.js';
 import { changeCredit } from '../store/credit.store.js';
 import {
   listSchedules,
@@ -20,7 +21,7 @@ import {
 } from '../store/invoices.store.js';
 import { listJournal, postJournal } from '../store/ledger.store.js';
 import { loadSubscription } from '../store/subscriptions.store.js';
-import { creditLine, insertCreditNote, loadCreditNote, voidCreditNote } from '../store/tier-changes.store.js';
+import { creditLine, loadCreditNote, voidCreditNote } from '../store/tier-changes.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import { readLines } from './period-lines.js';
 import { scheduleOf } from './revenue.js';
@@ -29,7 +30,7 @@ import { scheduleOf } from './revenue.js';
 export interface NewNote {
   /** The invoice of the change that it is given for: an invoice has one note of a reason. */
   forInvoiceId: string;
-  reason: 'tier_change' | 'change_not_made';
+  reason: 'tier_change' | 'change_not_made' | 'withdrawal';
   userId: string;
   currency: string;
   line: { invoiceId: string; position: number };
@@ -43,8 +44,8 @@ export interface NewNote {
 export async function giveNote(uow: UnitOfWork, note: NewNote): Promise<void> {
   const { userId, currency, line, credit } = note;
   const id = noteId(note.forInvoiceId, note.reason);
-  await insertCreditNote(uow, { id, userId, ...line, ...credit, reason: note.reason });
-  await creditLine(uow, line, credit);
+  const of = { userId, invoiceId: line.invoiceId, reason: note.reason, refundId: null };
+  await insertCreditNotes(uow, of, [{ id, place: line.position, ...credit }]);
   const unearnedMinor = await takeUnearned(uow, note.invoiceIds, credit.netMinor);
   await postJournal(uow, {
     sourceId: id,

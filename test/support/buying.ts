@@ -8,7 +8,8 @@ import { inTx } from '../../src/store/unit-of-work.js';
 import { newId, own } from '../../src/usecases/cashier.js';
 import type { Actor, SubscribeCommand } from '../../src/usecases/contract.js';
 import { publishCatalogue, readCatalogue } from '../../src/usecases/publish-catalogue.js';
-import { newKey, someUser, withCard, type World } from './world.js';
+import { subscription } from './lives.js';
+import { someUser, withCard, type World } from './world.js';
 
 /** A user with a card that nobody else has: persons are told apart by their cards, and the stand-in's test cards are everybody's. */
 export async function somePerson(world: World, token = 'pm_card_visa', fingerprint?: string | null): Promise<Actor> {
@@ -20,17 +21,8 @@ export async function somePerson(world: World, token = 'pm_card_visa', fingerpri
 
 /** A wish to subscribe with the default card, without anything special. */
 export function wishFor(priceId: string, more: Partial<SubscribeCommand> = {}): SubscribeCommand {
-  return {
-    // The id of a price's row is one.
-    priceId: priceId as PriceId,
-    paymentMethodId: null,
-    coupon: null,
-    useTrial: false,
-    expectedAmount: null,
-    returnUrl: null,
-    idempotencyKey: newKey(),
-    ...more,
-  };
+  // The id of a price's row is one.
+  return { ...subscription(priceId as PriceId), ...more };
 }
 
 /** Publishes the shipped catalogue with these coupons and tax rates besides, and with another kind of tax where that is told. */

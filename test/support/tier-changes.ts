@@ -58,9 +58,9 @@ export interface Subscriber {
   transactionId: TransactionId | null;
 }
 
-/** Somebody nobody else is, on a price. */
-export async function subscriberTo(world: World, price: PriceId, token?: string): Promise<Subscriber> {
-  const actor = await withCard(world, someUser(), token);
+/** Somebody with a card on file, or else somebody nobody else is, on a price. */
+export async function subscriberTo(world: World, price: PriceId, known?: Actor): Promise<Subscriber> {
+  const actor = known ?? (await withCard(world, someUser()));
   const { subscriptionId, transactionId, refusals } = await world.commands.subscribe(actor, subscription(price));
   if (subscriptionId === null) throw new Error(JSON.stringify(refusals));
   return { actor, id: subscriptionId, transactionId };

@@ -14,7 +14,7 @@ import {
   subscriberTo,
   takenFrom,
 } from '../support/tier-changes.js';
-import { finishStep, priceId, startWorld, withCard, type World } from '../support/world.js';
+import { finishStep, priceId, someUser, startWorld, withCard, type World } from '../support/world.js';
 
 const HOUR = 3_600_000;
 
@@ -48,8 +48,12 @@ test('an upgrade is paid for the rest of the period, less what the old tier had 
     sixteen: { rank: 2, amount: 1600 },
     most: { rank: 3, amount: 8400 },
   });
+  const actors = [await withCard(world, someUser()), await withCard(world, someUser())] as const;
   await goTo(world, '2027-01-31T09:00:00Z');
-  const [ana, ben] = [await subscriberTo(world, month.basic), await subscriberTo(world, prices.eight)];
+  const [ana, ben] = await Promise.all([
+    subscriberTo(world, month.basic, actors[0]),
+    subscriberTo(world, prices.eight, actors[1]),
+  ]);
 
   await goTo(world, '2027-02-10T15:30:07Z');
   await changed(world, ben, prices.sixteen);
@@ -168,8 +172,9 @@ test('an upgrade that costs less than a card can pay waits in the balance, and t
 
 test('a longer interval begins a full period now, from a new anchor, less what the old period had left', async () => {
   const prices = await sell(world, { month: { rank: 1, amount: 1000 }, year: { rank: 1, amount: 10_000, unit: 'year' } });
+  const actor = await withCard(world, someUser());
   await goTo(world, '2028-01-31T09:00:00Z');
-  const ana = await subscriberTo(world, prices.month);
+  const ana = await subscriberTo(world, prices.month, actor);
   await goTo(world, '2028-02-15T00:00:00Z');
   await changed(world, ana, prices.year);
   expect(await rowOf(world, ana.id)).toMatchObject({

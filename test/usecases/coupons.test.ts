@@ -32,7 +32,10 @@ beforeAll(async () => {
     await priceId(world, { tier: 'premium', interval: 'year' }),
   ];
   const firstWeek = { id: '01941f29-7c61-7000-8000-000000000000', code: 'FIRSTWEEK', percentOffBps: 10_000, durationPeriods: 1 };
-  await publishTerms(world, { coupons: [...LIMITED, { ...firstWeek, intervals: ['week'] }] });
+  const faster = { id: '01941f29-7c61-7000-8000-000000000001', code: 'FASTER', percentOffBps: 2_000, maxRedemptions: 1 };
+  await publishTerms(world, {
+    coupons: [...LIMITED, { ...faster, intervals: ['month'] }, { ...firstWeek, intervals: ['week'] }],
+  });
 });
 afterEach(async () => {
   await world.clearFaults();
@@ -245,6 +248,27 @@ test('a coupon whose payment is given up or lapses is given back once, whoever n
   await world.commands.confirmPayment(max, { transactionId: failed.transactionId as TransactionId });
   await world.work('payments');
   expect(await redeemed('LAPSE')).toBe(0);
+});
+
+test('a coupon is given back with the money when the payment was given up and the provider was faster', async () => {
+  const mia = await somePerson(world, 'pm_card_threeDSecure2Required');
+  const begun = await world.commands.subscribe(mia, wishFor(premium, { coupon: 'FASTER' }));
+  await finishStep(await openStepOf(mia));
+  await world.commands.cancelSubscription(mia, {
+    subscriptionId: begun.subscriptionId as SubscriptionId,
+    immediately: true,
+    reason: null,
+    comment: null,
+    expectedVersion: null,
+    idempotencyKey: newKey(),
+  });
+  await world.work('payments');
+  await world.advance(2 * 60_000);
+  await world.work('refunds');
+  expect((await subscriptionOf(mia))?.status).toBe('canceled');
+  const charges = (await world.truth()).charges.filter(({ amount }) => amount === 720 - 80);
+  expect(charges.map(({ paid, amount_refunded: back }) => ({ paid, back }))).toEqual([{ paid: true, back: 640 }]);
+  expect(await redeemed('FASTER')).toBe(0);
 });
 
 test('a coupon stays claimed while nobody knows how its payment ended, and is given back when it surely was not made', async () => {

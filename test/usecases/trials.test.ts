@@ -180,6 +180,19 @@ test('a coupon claimed with a trial keeps all its periods for what will be invoi
   ]);
 });
 
+test('a trial whose end was told is charged at it, with the coupon that was claimed at its beginning', async () => {
+  const code = { id: '01941f29-7c62-7000-8000-000000000001', code: 'HALFAFTER', percentOffBps: 5_000, durationPeriods: 1 };
+  await publishTerms(world, { coupons: [{ ...code, intervals: ['week'] }] });
+  const leo = await somePerson(world);
+  expect(codesOf(await trying(leo, { coupon: 'HALFAFTER' }))).toEqual([]);
+  for (const days of [6, 4, 4]) {
+    await world.advance(days * DAY + 1_000);
+    await world.work('notices', 'due', 'renewals 1');
+  }
+  expect(await subscriptionOf(leo)).toMatchObject({ status: 'active' });
+  expect(await takenFrom(world, leo)).toEqual([125]);
+});
+
 test('a cancelled trial runs to its end, and gives nothing beyond', async () => {
   const jan = await somePerson(world);
   await trying(jan);
