@@ -1,6 +1,4 @@
 import { applyCoupon } from './apply-coupon.js';
-import { auditSearch } from './audit-search.js';
-import { cancelPendingChange } from './cancel-pending-change.js';
 import { cancelPendingChange } from './cancel-pending-change.js';
 import { auditSearch } from './audit-search.js';
 import { cancelSubscription } from './cancel-subscription.js';
