@@ -39,6 +39,8 @@ export interface ChoreOptions {
   renewals: RenewalOptions & AdmissionOptions;
   /** Name of the channel that tells gateways of changes. */
   channel: string;
+  /** In so many parts due renewals are looked for; left out: as many as a large backlog wants. */
+  slots?: number;
   /** Partitions and what else only the owner of the tables may do. */
   maintain(): Promise<void>;
   /** Told of what failed about one piece of work alone: it was put off, and the chore went on. */
@@ -49,7 +51,8 @@ export interface ChoreOptions {
 export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
   const forEach: ForEach = (items, work) => eachAtMost(items, CALLS_AT_ONCE, work);
   const collector = makeCollector(cashier, (items, work) => eachAtMost(items, RENEWALS_AT_ONCE, work));
-  const bill = inSlots(cashier, 'toBill', async (buckets) => {
+  const slots = options.slots ?? SLOTS;
+  const bill = inSlots(cashier, slots, 'toBill', async (buckets) => {
     const { looked, failures } = await billDueRenewals(cashier, options.renewals, buckets, BILLED_A_TURN);
     failures.forEach((error) => options.report(error));
     return looked;
@@ -89,8 +92,8 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
     },
     { name: 'billing', everyMs: 1_000, run: bill },
     // Two lanes: while one waits for the last answers of its batch the other is in the middle of its own.
-    { name: 'renewals 1', everyMs: 500, run: inSlots(cashier, 'toSend', send) },
-    { name: 'renewals 2', everyMs: 500, run: inSlots(cashier, 'toSend', send) },
+    { name: 'renewals 1', everyMs: 500, run: inSlots(cashier, slots, 'toSend', send) },
+    { name: 'renewals 2', everyMs: 500, run: inSlots(cashier, slots, 'toSend', send) },
     {
       name: 'subscriptions',
       everyMs: 2_000,
@@ -129,16 +132,17 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
  */
 function inSlots(
   cashier: Cashier,
+  slots: number,
   what: 'toBill' | 'toSend',
   work: (buckets: number[]) => Promise<number>,
 ): () => Promise<boolean> {
-  let slot = Math.floor(cashier.tx.random.fraction() * SLOTS);
-  const bucketsOf = Array.from({ length: SLOTS }, (_, nth) => BUCKETS.filter((bucket) => bucket % SLOTS === nth));
+  let slot = Math.floor(cashier.tx.random.fraction() * slots);
+  const bucketsOf = Array.from({ length: slots }, (_, nth) => BUCKETS.filter((bucket) => bucket % slots === nth));
   return async () => {
     if (!(await isRenewalWaiting(cashier, what, BUCKETS))) return false;
-    for (let looked = 0; looked < SLOTS; looked++) {
+    for (let looked = 0; looked < slots; looked++) {
       if ((await work(bucketsOf[slot] ?? [])) > 0) return true;
-      slot = (slot + 1) % SLOTS;
+      slot = (slot + 1) % slots;
     }
     return false;
   };

@@ -1,0 +1,222 @@
+/**
+ * One scheduler for everything of a simulation: people's acts, what the provider does by itself, webhooks, and the worker's chores, in the order of
+ * simulated time. Time goes from one instant at which something is due to the next; what lies between costs nothing. At one instant the provider's
+ * errands come first, then webhooks, then chores, then people; each of these for everybody at once, but for one person one after the other.
+ */
+import { eachAtMost } from '../platform/repeat.js';
+import { Agenda } from './agenda.js';
+import type { Delivery } from './provider.js';
+import type { SimulatedWorld } from './world.js';
+
+/** What people do at an instant: `of` tells whose it is. */
+export interface PlannedAct {
+  of: number;
+  run(): Promise<void>;
+}
+
+type Item = { kind: 'errand'; run: () => void } | { kind: 'webhook'; delivery: Delivery } | { kind: 'act'; act: PlannedAct };
+
+/** Acts of people in progress at once: as many as have a connection. */
+const PEOPLE_AT_ONCE = 12;
+const DAY_MS = 86_400_000;
+const HOUSE_EVERY_MS = 7 * DAY_MS;
+/** So much of the time ahead gets its partitions at once. */
+const ROOM_MS = 28 * DAY_MS;
+/** After so many rounds at one instant, with work still due, the work does not get done. */
+const MOST_ROUNDS = 60;
+
+/** Rows that wait, and which chores see to them; the chores that are not named look at subscriptions. `at`: when the first is due. */
+const WAITING = `
+  select 'payments' as what, min(greatest(next_action_at, lease_until)) as at from payment_attempt
+    where next_action_at is not null and not (status = 'created' and cause in ('renewal', 'retry'))
+  union all select 'renewals', min(next_action_at) from payment_attempt
+    where next_action_at is not null and status = 'created' and cause in ('renewal', 'retry')
+  union all select 'refunds', min(greatest(next_action_at, lease_until)) from refund where next_action_at is not null
+  union all select 'orphans', min(greatest(next_action_at, lease_until)) from recon_finding where next_action_at is not null
+  union all select 'webhooks', min(greatest(next_action_at, lease_until)) from webhook_inbox where next_action_at is not null
+  union all select 'subscriptions', min(next_action_at) from subscription where next_action_at is not null
+  union all select 'relay', case when exists (select from outbox_event where published_at is null) then $1::timestamptz end`;
+
+type Waiting = 'payments' | 'renewals' | 'refunds' | 'orphans' | 'webhooks' | 'subscriptions' | 'relay';
+
+/** Which rows a chore waits for; a chore of another name looks at subscriptions. */
+const LOOKS_AT: Readonly<Record<string, Waiting | 'daily'>> = {
+  relay: 'relay',
+  webhooks: 'webhooks',
+  payments: 'payments',
+  refunds: 'refunds',
+  orphans: 'orphans',
+  'renewals 1': 'renewals',
+  'renewals 2': 'renewals',
+  house: 'daily',
+  listing: 'daily',
+  partitions: 'daily',
+};
+
+/** The lanes that send what was billed. */
+const COLLECTORS = ['renewals 1', 'renewals 2'] as const;
+
+/** The scheduler of one world. */
+export class Scheduler {
+  readonly #agenda = new Agenda<Item>();
+  #world: SimulatedWorld | null = null;
+  #day = '';
+  #roomUntilMs = -Infinity;
+  #keptHouseMs = -Infinity;
+  #eventsListed = 0;
+  #steps = 0;
+  /** What waits, as it was seen last; null: something was done since. */
+  #seen: Map<Waiting, Date> | null = null;
+  readonly #spentMs = new Map<string, number>();
+
+  /** Instants at which something was done. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** Real time that each part of the work took, milliseconds. */
+  get spentMs(): ReadonlyMap<string, number> {
+    return this.#spentMs;
+  }
+
+  /** Of the provider. */
+  later(at: Date, errand: () => void): void {
+    this.#agenda.add(at, { kind: 'errand', run: errand });
+  }
+
+  /** Of the provider. */
+  deliver(at: Date, delivery: Delivery): void {
+    this.#agenda.add(at, { kind: 'webhook', delivery });
+  }
+
+  act(at: Date, act: PlannedAct): void {
+    this.#agenda.add(at, { kind: 'act', act });
+  }
+
+  /** The world whose provider plans here. */
+  attach(world: SimulatedWorld): void {
+    this.#world = world;
+  }
+
+  /** Lets time go up to an instant, everything before it and at it done. */
+  async runUntil(until: Date): Promise<void> {
+    const world = this.#requireWorld();
+    for (;;) {
+      const nextMs = Math.min(this.#agenda.nextMs, await this.#nextWaitingMs());
+      if (nextMs > until.getTime()) break;
+      world.clock.moveTo(new Date(nextMs));
+      await this.#doAll();
+    }
+    world.clock.moveTo(until);
+  }
+
+  /** Once more the provider's own list, and what follows from it: nothing is left on its way. */
+  async rest(): Promise<void> {
+    await this.#beginDay();
+    await this.#run('listing');
+    await this.#doAll();
+  }
+
+  /** Everything that is due at the present instant, and what follows from it at once. */
+  async #doAll(): Promise<void> {
+    const world = this.#requireWorld();
+    this.#steps++;
+    await this.#beginDay();
+    for (let round = 0; ; round++) {
+      const now = world.clock.now();
+      const items = this.#agenda.takeUntil(now);
+      for (const item of items) if (item.kind === 'errand') item.run();
+      const deliveries = items.flatMap((item) => (item.kind === 'webhook' ? [item.delivery] : []));
+      if (deliveries.length > 0)
+        await this.#timed('webhooks taken in', () => Promise.all(deliveries.map((delivery) => world.receive(delivery))));
+      await this.#work(await this.#waiting());
+      const acts = items.flatMap((item) => (item.kind === 'act' ? [item.act] : []));
+      const byPerson = [...Map.groupBy(acts, ({ of }) => of).values()];
+      if (acts.length > 0)
+        await this.#timed('acts of people', () =>
+          eachAtMost(byPerson, PEOPLE_AT_ONCE, async (own) => {
+            for (const act of own) await act.run();
+          }),
+        );
+      const isMoreDue = this.#agenda.nextMs <= now.getTime() || (await this.#nextWaitingMs()) <= now.getTime();
+      if (!isMoreDue) return;
+      if (round === MOST_ROUNDS) {
+        const left = [...(await this.#waiting())].filter(([, at]) => at <= now).map(([what]) => what);
+        throw new Error(`What is due at ${now.toISOString()} does not get done: ${left.join(', ')}.`);
+      }
+    }
+  }
+
+  /** Once a day on which something happens: the provider's own list of events; now and then room for the rows ahead, and the roll-up. */
+  async #beginDay(): Promise<void> {
+    const world = this.#requireWorld();
+    const now = world.clock.now();
+    const day = now.toISOString().slice(0, 10);
+    if (day === this.#day) return;
+    this.#day = day;
+    if (now.getTime() >= this.#roomUntilMs) {
+      this.#roomUntilMs = Date.parse(day) + ROOM_MS;
+      await this.#timed('partitions', () => world.makeRoom(new Date(this.#roomUntilMs)));
+    }
+    if (now.getTime() - this.#keptHouseMs >= HOUSE_EVERY_MS) {
+      this.#keptHouseMs = now.getTime();
+      await this.#run('house');
+    }
+    // What never arrived is listed; no event since the last time, nothing to list.
+    if (world.provider.eventCount > this.#eventsListed) {
+      this.#eventsListed = world.provider.eventCount;
+      await this.#run('listing');
+    }
+  }
+
+  async #work(waiting: ReadonlyMap<Waiting, Date>): Promise<void> {
+    const world = this.#requireWorld();
+    const now = world.clock.now();
+    const isDue = (what: Waiting): boolean => (waiting.get(what) ?? NEVER) <= now;
+    const wanted = [...world.chores.keys()].filter((name) => {
+      const what = LOOKS_AT[name] ?? 'subscriptions';
+      return what !== 'daily' && isDue(what);
+    });
+    for (const name of wanted) await this.#run(name);
+    // What has just been billed goes out at once.
+    if (isDue('subscriptions') && !isDue('renewals')) for (const name of COLLECTORS) await this.#run(name);
+  }
+
+  /** A chore, until it has no more to do. */
+  async #run(name: string): Promise<void> {
+    const chore = this.#requireWorld().chores.get(name);
+    await this.#timed(name, async () => {
+      while (await chore?.run());
+    });
+  }
+
+  async #timed(what: string, work: () => Promise<unknown>): Promise<void> {
+    const startedAt = performance.now();
+    this.#seen = null;
+    await work();
+    this.#spentMs.set(what, (this.#spentMs.get(what) ?? 0) + performance.now() - startedAt);
+  }
+
+  async #waiting(): Promise<Map<Waiting, Date>> {
+    if (this.#seen !== null) return this.#seen;
+    const world = this.#requireWorld();
+    let seen = new Map<Waiting, Date>();
+    await this.#timed('looking what is due', async () => {
+      const rows = await world.query<{ what: Waiting; at: Date | null }>(WAITING, [world.clock.now()]);
+      seen = new Map(rows.flatMap(({ what, at }) => (at === null ? [] : [[what, at]])));
+    });
+    this.#seen = seen;
+    return seen;
+  }
+
+  async #nextWaitingMs(): Promise<number> {
+    return Math.min(...[...(await this.#waiting()).values()].map((at) => at.getTime()), Infinity);
+  }
+
+  #requireWorld(): SimulatedWorld {
+    if (this.#world === null) throw new Error('a scheduler has its world before time goes');
+    return this.#world;
+  }
+}
+
+const NEVER = new Date(8_640_000_000_000_000);
