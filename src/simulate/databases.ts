@@ -43,9 +43,12 @@ export class Databases {
   /** A fresh one. */
   async make(): Promise<RunDatabase> {
     const database = `run_${randomBytes(6).toString('hex')}`;
-    await asAdmin(this.#admin, (client) =>
-      client.query(`create database ${database} template ${this.#template} strategy file_copy`),
-    );
+    await asAdmin(this.#admin, async (client) => {
+      await client.query(`create database ${database} template ${this.#template} strategy file_copy`);
+      // Planning over partitions costs more than running: one plan for each statement and session is enough here.
+      await client.query(`alter database ${database} set plan_cache_mode = force_generic_plan`);
+      await client.query(`alter database ${database} set jit = off`);
+    });
     return {
       options: { ...this.#admin, database },
       drop: () => asAdmin(this.#admin, (client) => client.query(`drop database ${database} with (force)`)),

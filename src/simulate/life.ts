@@ -2,8 +2,8 @@
 import { Seeded } from '../chaos/seeded.js';
 import type { Actor } from '../usecases/contract.js';
 
-/** The hours of a day (UTC) at which people act: a day has four moments, so that what falls due together is done together. */
-const MOMENTS = [7, 12, 18, 22] as const;
+/** The hours of a day (UTC) at which people act: a day has two moments, so that what falls due together is done together. */
+const MOMENTS = [8, 19] as const;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** Days between two acts of one person, on average. */

@@ -17,7 +17,7 @@ export interface PlannedAct {
 type Item = { kind: 'errand'; run: () => void } | { kind: 'webhook'; delivery: Delivery } | { kind: 'act'; act: PlannedAct };
 
 /** Acts of people in progress at once: as many as have a connection. */
-const PEOPLE_AT_ONCE = 12;
+const PEOPLE_AT_ONCE = 8;
 const DAY_MS = 86_400_000;
 const HOUSE_EVERY_MS = 7 * DAY_MS;
 /** So much of the time ahead gets its partitions at once. */

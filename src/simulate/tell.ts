@@ -36,7 +36,7 @@ export function progressTeller(signal: AbortSignal): (step: Step) => void {
 
 /** Figures and revenue of a run. */
 export function tableOf({ figures, months, seconds }: Pick<RunResult, 'figures' | 'months' | 'seconds'>, total: number): string {
-  const rows: [string, string][] = [...figures.map(([name, figure]): [string, string] => [name, String(figure)])];
+  const rows = figures.map(([name, figure]): [string, string] => [name, String(figure)]);
   rows.push(['seconds', total.toFixed(1)], ...seconds.map(([part, spent]): [string, string] => [`  ${part}`, spent.toFixed(1)]));
   const width = Math.max(...rows.map(([name]) => name.length));
   const lines = rows.map(([name, figure]) => `${name.padEnd(width)}  ${figure.padStart(10)}`);

@@ -23,8 +23,8 @@ import { Weather, type WeatherName } from './weather.js';
 
 /** Row id of the merchant account, as the catalogue has it. */
 const ACCOUNT_ID = 1;
-const PEOPLE_CONNECTIONS = 12;
-const WORKER_CONNECTIONS = 12;
+const PEOPLE_CONNECTIONS = 8;
+const WORKER_CONNECTIONS = 8;
 
 /** What a world is made of. */
 export interface WorldOptions {
