@@ -4,6 +4,7 @@
  * errands come first, then webhooks, then chores, then people; each of these for everybody at once, but for one person one after the other.
  */
 import { eachAtMost } from '../platform/repeat.js';
+import { readWaitingWork, type WaitingWork } from '../store/waiting-work.reads.js';
 import { Agenda } from './agenda.js';
 import type { Delivery } from './provider.js';
 import type { SimulatedWorld } from './world.js';
@@ -25,22 +26,8 @@ const ROOM_MS = 28 * DAY_MS;
 /** After so many rounds at one instant, with work still due, the work does not get done. */
 const MOST_ROUNDS = 60;
 
-/** Rows that wait, and which chores see to them; the chores that are not named look at subscriptions. `at`: when the first is due. */
-const WAITING = `
-  select 'payments' as what, min(greatest(next_action_at, lease_until)) as at from payment_attempt
-    where next_action_at is not null and not (status = 'created' and cause in ('renewal', 'retry'))
-  union all select 'renewals', min(next_action_at) from payment_attempt
-    where next_action_at is not null and status = 'created' and cause in ('renewal', 'retry')
-  union all select 'refunds', min(greatest(next_action_at, lease_until)) from refund where next_action_at is not null
-  union all select 'orphans', min(greatest(next_action_at, lease_until)) from recon_finding where next_action_at is not null
-  union all select 'webhooks', min(greatest(next_action_at, lease_until)) from webhook_inbox where next_action_at is not null
-  union all select 'subscriptions', min(next_action_at) from subscription where next_action_at is not null
-  union all select 'relay', case when exists (select from outbox_event where published_at is null) then $1::timestamptz end`;
-
-type Waiting = 'payments' | 'renewals' | 'refunds' | 'orphans' | 'webhooks' | 'subscriptions' | 'relay';
-
 /** Which rows a chore waits for; a chore of another name looks at subscriptions. */
-const LOOKS_AT: Readonly<Record<string, Waiting | 'daily'>> = {
+const LOOKS_AT: Readonly<Record<string, WaitingWork | 'daily'>> = {
   relay: 'relay',
   webhooks: 'webhooks',
   payments: 'payments',
@@ -66,8 +53,11 @@ export class Scheduler {
   #eventsListed = 0;
   #steps = 0;
   /** What waits, as it was seen last; null: something was done since. */
-  #seen: Map<Waiting, Date> | null = null;
+  #seen: Map<WaitingWork, Date> | null = null;
   readonly #spentMs = new Map<string, number>();
+
+  /** Called when everything at an instant is done. */
+  afterEach: () => Promise<void> = () => Promise.resolve();
 
   /** Instants at which something was done. */
   get steps(): number {
@@ -106,8 +96,16 @@ export class Scheduler {
       if (nextMs > until.getTime()) break;
       world.clock.moveTo(new Date(nextMs));
       await this.#doAll();
+      await this.afterEach();
     }
     world.clock.moveTo(until);
+  }
+
+  /** Everything that is due at the present instant, after somebody did something beside the agenda. */
+  async settle(): Promise<void> {
+    this.#seen = null;
+    await this.#doAll();
+    await this.afterEach();
   }
 
   /** Once more the provider's own list, and what follows from it: nothing is left on its way. */
@@ -169,10 +167,10 @@ export class Scheduler {
     }
   }
 
-  async #work(waiting: ReadonlyMap<Waiting, Date>): Promise<void> {
+  async #work(waiting: ReadonlyMap<WaitingWork, Date>): Promise<void> {
     const world = this.#requireWorld();
     const now = world.clock.now();
-    const isDue = (what: Waiting): boolean => (waiting.get(what) ?? NEVER) <= now;
+    const isDue = (what: WaitingWork): boolean => (waiting.get(what) ?? NEVER) <= now;
     const wanted = [...world.chores.keys()].filter((name) => {
       const what = LOOKS_AT[name] ?? 'subscriptions';
       return what !== 'daily' && isDue(what);
@@ -197,13 +195,12 @@ export class Scheduler {
     this.#spentMs.set(what, (this.#spentMs.get(what) ?? 0) + performance.now() - startedAt);
   }
 
-  async #waiting(): Promise<Map<Waiting, Date>> {
+  async #waiting(): Promise<Map<WaitingWork, Date>> {
     if (this.#seen !== null) return this.#seen;
     const world = this.#requireWorld();
-    let seen = new Map<Waiting, Date>();
+    let seen = new Map<WaitingWork, Date>();
     await this.#timed('looking what is due', async () => {
-      const rows = await world.query<{ what: Waiting; at: Date | null }>(WAITING, [world.clock.now()]);
-      seen = new Map(rows.flatMap(({ what, at }) => (at === null ? [] : [[what, at]])));
+      seen = await readWaitingWork({ now: world.clock.now(), run: (what, params) => world.ask(what, params) });
     });
     this.#seen = seen;
     return seen;

@@ -12,6 +12,8 @@ import { SystemRandom } from '../platform/random.js';
 import type { Random } from '../ports/random.js';
 import { openDatabase, setTypeParsers } from '../store/database.js';
 import { dropOldPartitions, keepPartitions } from '../store/partitions.js';
+import type { Statement } from '../store/statement.js';
+import type { UnitOfWork } from '../store/unit-of-work.js';
 import type { Cashier } from '../usecases/cashier.js';
 import { makeCommands } from '../usecases/commands.js';
 import type { Commands } from '../usecases/contract.js';
@@ -51,6 +53,8 @@ export interface SimulatedWorld {
   receive(delivery: Delivery): Promise<'stored' | 'refused'>;
   /** As the owner of the tables: reads, and nothing else. */
   query<Row extends pg.QueryResultRow>(text: string, params?: unknown[]): Promise<Row[]>;
+  /** The same for a statement of the store. */
+  ask: UnitOfWork['run'];
   /** One snapshot of everything, for the verdict. */
   snapshot<T>(work: (client: pg.ClientBase) => Promise<T>): Promise<T>;
   /** What chores reported of single pieces of work. */
@@ -115,6 +119,11 @@ export async function openWorld(options: WorldOptions): Promise<SimulatedWorld> 
     slots: 1,
   });
   const receive = receiveWebhook(gateway);
+  // Prepared under the hash of their text: the scheduler asks the same few questions thousands of times.
+  const ask = async <Row>(text: string, params: readonly unknown[]): Promise<Row[]> => {
+    const { rows } = await owner.query({ name: sha256(text).toString('hex').slice(0, 16), text, values: [...params] });
+    return rows as Row[];
+  };
   return {
     clock,
     provider,
@@ -123,9 +132,9 @@ export async function openWorld(options: WorldOptions): Promise<SimulatedWorld> 
     commands: makeCommands(gateway),
     chores: new Map(chores.map((chore) => [chore.name, chore])),
     receive: ({ body, headers }) => receive(body, headers),
-    // Prepared by their text's hash: the scheduler asks the same few questions thousands of times.
-    query: async (text, params) =>
-      (await owner.query({ name: sha256(text).toString('hex').slice(0, 16), text, values: params ?? [] })).rows,
+    query: (text, params = []) => ask(text, params),
+    ask: async <Params extends readonly unknown[], Row>(what: Statement<Params, Row>, params: Params): Promise<Row[]> =>
+      ask(what.text, params),
     snapshot: (work) =>
       withOwner(async (client) => {
         await client.query('begin isolation level repeatable read read only');
