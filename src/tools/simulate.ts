@@ -1,18 +1,18 @@
 /** `npm run simulate -- --lives N --months M --seed S`: years of billing in minutes, in one process; then everything is compared. Exits with 1 on any problem. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { removeEmbeddedPostgres, startEmbeddedPostgres } from '../platform/embedded-postgres.js';
 import { fail } from '../platform/run-process.js';
-import { Databases } from '../simulate/databases.js';
+import type { Databases } from '../simulate/databases.js';
 import { runSimulation } from '../simulate/run.js';
-import { shrink } from '../simulate/shrink.js';
+import { shrink, type Story } from '../simulate/shrink.js';
 import { lineOf, progressTeller, tableOf } from '../simulate/tell.js';
 import { WEATHERS, type WeatherName } from '../simulate/weather.js';
+import { withOwnDatabases } from './own-databases.js';
 
 /** Every run begins here, so that a seed means the same whenever it is run. */
 const STARTS_AT = new Date('2027-01-01T00:00:00Z');
+
+/** Problems told, of however many. */
+const MOST_TOLD = 20;
 
 interface Options {
   lives: number;
@@ -42,41 +42,41 @@ const program = new Command('simulate')
   )
   .option('--no-shrink', 'when a run fails, do not look for the shortest story that fails too')
   .action(async ({ lives, months, seed, faults, shrink: isShrinking }: Options) => {
-    const dataDir = mkdtempSync(path.join(tmpdir(), 'simulate-'));
     const stopping = new AbortController();
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
-    const server = await startEmbeddedPostgres({ dataDir, isDurable: false });
+    const story = { seed, months, startsAt: STARTS_AT, faults, lives: Array.from({ length: lives }, (_, number) => number) };
     try {
-      const admin = { host: server.host, port: server.port, username: server.user, database: 'postgres' };
-      const databases = await Databases.open(admin, STARTS_AT);
-      const story = { seed, months, startsAt: STARTS_AT, faults, lives: Array.from({ length: lives }, (_, number) => number) };
-      const startedAt = performance.now();
-      const database = await databases.make();
-      const result = await runSimulation({ ...story, database: database.options, progress: progressTeller(stopping.signal) });
-      await database.drop();
-      console.log(tableOf(result, (performance.now() - startedAt) / 1_000));
-      const { problems, digest } = result;
-      for (const { kind, subject, text } of problems.slice(0, 20)) console.log(`PROBLEM ${kind} ${subject}: ${text}`);
-      if (problems.length === 0) {
-        console.log(`Seed ${seed}: every cent is explained. Digest ${digest}.`);
-        return;
-      }
-      process.exitCode = 1;
-      console.log(`Seed ${seed}: ${problems.length} problems. Digest ${digest}.`);
-      if (!isShrinking) return;
-      const shortest = await shrink(databases, story, problems, (line) => console.error(line), stopping.signal);
-      console.log(`\nThe shortest story found that fails alike (${shortest.lives.length} people, ${shortest.told.length} acts):`);
-      for (const line of shortest.told) console.log(lineOf(line));
-      for (const { kind, subject, text } of shortest.problems.slice(0, 5)) console.log(`PROBLEM ${kind} ${subject}: ${text}`);
+      process.exitCode = await withOwnDatabases(STARTS_AT, (databases) =>
+        tellRun(databases, story, isShrinking, stopping.signal),
+      );
     } catch (error) {
       if (!stopping.signal.aborted) throw error;
       console.error('Broken off.');
       process.exitCode = 1;
-    } finally {
-      await server.stop();
-      await removeEmbeddedPostgres(dataDir);
-      rmSync(dataDir, { recursive: true, force: true });
     }
   });
+
+/** @returns the exit code */
+async function tellRun(databases: Databases, story: Story, isShrinking: boolean, signal: AbortSignal): Promise<number> {
+  const startedAt = performance.now();
+  const database = await databases.make();
+  const { seed } = story;
+  const result = await runSimulation({ ...story, database: database.options, progress: progressTeller(signal) });
+  await database.drop();
+  console.log(tableOf(result, (performance.now() - startedAt) / 1_000));
+  const { problems, digest } = result;
+  for (const { kind, subject, text } of problems.slice(0, MOST_TOLD)) console.log(`PROBLEM ${kind} ${subject}: ${text}`);
+  if (problems.length === 0) {
+    console.log(`Seed ${seed}: every cent is explained. Digest ${digest}.`);
+    return 0;
+  }
+  console.log(`Seed ${seed}: ${problems.length} problems. Digest ${digest}.`);
+  if (!isShrinking) return 1;
+  const shortest = await shrink(databases, story, problems, (line) => console.error(line), signal);
+  console.log(`\nThe shortest story found that fails alike (${shortest.lives.length} people, ${shortest.told.length} acts):`);
+  for (const line of shortest.told) console.log(lineOf(line));
+  for (const { kind, subject, text } of shortest.problems.slice(0, MOST_TOLD)) console.log(`PROBLEM ${kind} ${subject}: ${text}`);
+  return 1;
+}
 
 program.parseAsync().catch(fail);
