@@ -46,8 +46,8 @@ export class ChangeWriter {
       },
     };
     await inTx(transactor, { userId, isStaff: false }, async (uow) => {
-      const transactionId = makeId('txn', bucketOfUser(userId), uow.now.getTime(), this.#random.bytes(8));
-      uow.emit({ userId, transactionId, version: 2, status: 'succeeded', previousStatus: 'pending' });
+      const subjectId = makeId('txn', bucketOfUser(userId), uow.now.getTime(), this.#random.bytes(8));
+      uow.emit({ change: 'payment_status', userId, subjectId, version: 2, status: 'succeeded', previousStatus: 'pending' });
     });
   }
 

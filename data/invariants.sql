@@ -96,8 +96,8 @@ select t.bucket, t.id from transaction t join payment_attempt a on a.bucket = t.
 select m.bucket, m.source_id, m.event from ledger_movement m left join payment_attempt a on a.bucket = m.bucket and a.id = m.source_id and a.status in ('succeeded', 'late_failed') left join refund r on r.bucket = m.bucket and r.id = m.source_id left join invoice i on i.bucket = m.bucket and i.id = m.source_id
   where (m.event in ('payment_succeeded', 'async_failure') and a.id is null) or (m.event like 'refund%' and r.id is null) or (m.event in ('invoice_finalized', 'invoice_voided', 'written_off', 'credit_applied') and i.id is null);
 
--- name: i20_refund_cap -- Refunds that are not failed or canceled never exceed their charge.
-select a.bucket, a.id from payment_attempt a join refund r on r.bucket = a.bucket and r.payment_attempt_id = a.id and r.status not in ('failed', 'canceled') group by a.bucket, a.id, a.amount having sum(r.amount) > a.amount;
+-- name: i20_refund_cap -- Refunds that are not canceled never exceed their charge; one that failed became credit.
+select a.bucket, a.id from payment_attempt a join refund r on r.bucket = a.bucket and r.payment_attempt_id = a.id and r.status <> 'canceled' group by a.bucket, a.id, a.amount having sum(r.amount) > a.amount;
 
 -- name: i21_returned_cap -- Refunds plus lost or open withdrawn disputes never exceed the charge (double loss).
 with back as (select bucket, payment_attempt_id, amount from refund where status in ('pending', 'succeeded') union all select bucket, payment_attempt_id, amount from dispute where is_withdrawn and status <> 'won')
@@ -121,8 +121,8 @@ with last as (select currency, max(day) d from revenue_day group by 1),
   g as (select e.currency, -sum(e.amount) v from ledger_entry e join ledger_account a on a.id = e.account_id where a.code = 'deferred_revenue' group by 1)
 select coalesce(s.currency, g.currency) from s full join g on g.currency = s.currency where coalesce(s.v, 0) <> coalesce(g.v, 0);
 
--- name: i26_revenue_days_complete -- Every day up to yesterday is recognised once for each currency in use.
-select c.currency, d::date from (select currency, min(starts_on) a from revenue_schedule group by 1) c cross join lateral generate_series(c.a, (:'now'::timestamptz)::date - 1, '1 day') d
+-- name: i26_revenue_days_complete -- Every day that ended an hour ago or more is recognised once for each currency in use.
+select c.currency, d::date from (select currency, min(starts_on) a from revenue_schedule group by 1) c cross join lateral generate_series(c.a, (:'now'::timestamptz - interval '1 h')::date - 1, '1 day') d
   left join (select currency, day, count(*) n from revenue_day group by 1, 2) r on r.currency = c.currency and r.day = d::date where coalesce(r.n, 0) <> 1;
 
 -- name: i27_invoices_do_not_overlap -- Service periods of a subscription's live period invoices are disjoint.
@@ -188,3 +188,25 @@ union all select 'line', c.bucket, c.invoice_id from invoice_line c join invoice
 
 -- name: i42_lines_make_the_invoice -- An issued invoice is the sum of its lines.
 select i.bucket, i.id from invoice i left join (select bucket, invoice_id, sum(amount) n, sum(tax) t from invoice_line group by 1, 2) l on l.bucket = i.bucket and l.invoice_id = i.id where i.status <> 'draft' and (coalesce(l.n, 0), coalesce(l.t, 0)) <> (i.net, i.tax);
+
+-- name: i43_numbers_have_no_gap -- The numbers of a legal entity's invoices, and of its credit notes, run from 1 to its counter, each given once.
+with given as (select legal_entity, 'invoice' as kind, number, number ~ '^INV-[0-9]{8,}$' as is_one from invoice where number is not null
+    union all select legal_entity, 'credit_note', number, number ~ '^CRN-[0-9]{8,}$' from credit_note where number is not null),
+  n as (select legal_entity, kind, bool_and(is_one) is_one, count(*) given, count(distinct number) different, min(ltrim(substr(number, 5), '0')::bigint) first, max(ltrim(substr(number, 5), '0')::bigint) last from given group by 1, 2)
+select coalesce(c.legal_entity, n.legal_entity) as legal_entity, coalesce(c.kind, n.kind) as kind from document_counter c full join n on n.legal_entity = c.legal_entity and n.kind = c.kind
+  where c.last is distinct from coalesce(n.last, 0) or (n.given is not null and (not n.is_one or n.first <> 1 or n.last <> n.given or n.different <> n.given));
+
+-- name: i44_documents_are_numbered -- An invoice, and a credit note that is issued, has its number an hour later.
+select 'invoice' what, bucket, id from invoice where number is null and status <> 'draft' and finalized_at < :'now'::timestamptz - interval '1 h'
+union all select 'credit_note', n.bucket, n.id from credit_note n where n.number is null and n.canceled_at is null and n.refund_id is null and id_time(n.id) < :'now'::timestamptz - interval '1 h'
+union all select 'credit_note', n.bucket, n.id from credit_note n join transaction_event e on e.bucket = n.bucket and e.transaction_id = n.refund_id and e.status in ('processing', 'succeeded', 'failed') and e.at < :'now'::timestamptz - interval '1 h'
+  where n.number is null and n.canceled_at is null;
+
+-- name: i45_notes_are_credited -- Credit notes that stand give back no more of a line than is credited of it, and of a refund no more than its amount; a canceled refund has none.
+select 'line' what, n.bucket, n.invoice_id as id from credit_note n join invoice_line l on l.bucket = n.bucket and l.invoice_id = n.invoice_id and l.position = n.position where n.canceled_at is null and n.voided_at is null
+  group by n.bucket, n.invoice_id, n.position, l.credited, l.credited_tax having sum(n.net + n.tax) > l.credited or sum(n.tax) > l.credited_tax
+union all select 'refund', r.bucket, r.id from refund r join credit_note n on n.bucket = r.bucket and n.refund_id = r.id group by r.bucket, r.id, r.amount, r.status
+  having sum(n.net + n.tax) > r.amount or bool_or(n.canceled_at is null) = (r.status = 'canceled');
+
+-- name: i46_coupon_counted -- A limited coupon was counted once for each subscription that has it or had it.
+select u.bucket, u.coupon_id from coupon_usage u left join (select coupon_id, count(distinct subscription_id) n from coupon_use group by 1) s on s.coupon_id = u.coupon_id where u.redeemed <> coalesce(s.n, 0);

@@ -40,7 +40,7 @@ alter table invoice
   add column carried bigint not null default 0 check (carried >= 0),             -- of the total, too small to be charged: waits in the balance as a debit (rules M6)
   add column debit_collected bigint not null default 0 check (debit_collected >= 0),   -- owed from before and collected beside the total (rules P7)
   add constraint invoice_balance_use check (credit_applied + carried <= net + tax);
-alter table invoice_line add column credited_tax bigint not null default 0, add constraint invoice_line_credited_tax check (credited_tax between 0 and credited);
+alter table invoice_line add column coupon_id uuid references coupon, add column credited_tax bigint not null default 0, add constraint invoice_line_credited_tax check (credited_tax between 0 and credited);
 create index on invoice (bucket, subscription_id, id);
 alter table subscription add column renews_after_gift boolean not null default false;   -- its recipient wants to go on, and pay, when the gift is used up (rules V11)
 

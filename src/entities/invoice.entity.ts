@@ -23,6 +23,7 @@ export class InvoiceRow {
   @Column({ name: 'debit_collected', type: 'bigint' }) debitCollected!: bigint;
   @Column({ name: 'status', type: 'text' }) status!: string;
   @Column({ name: 'number', type: 'text', nullable: true }) number!: string | null;
+  @Column({ name: 'legal_entity', type: 'text', nullable: true }) legalEntity!: string | null;
   @Column({ name: 'finalized_at', type: 'timestamptz', nullable: true }) finalizedAt!: Date | null;
   @Column({ name: 'paid_at', type: 'timestamptz', nullable: true }) paidAt!: Date | null;
   @Column({ name: 'next_action_at', type: 'timestamptz', nullable: true }) nextActionAt!: Date | null;
@@ -37,6 +38,7 @@ export class InvoiceLineRow {
   @Column({ name: 'user_id', type: 'text' }) userId!: string;
   @Column({ name: 'description', type: 'text' }) description!: string;
   @Column({ name: 'price_id', type: 'uuid', nullable: true }) priceId!: string | null;
+  @Column({ name: 'coupon_id', type: 'uuid', nullable: true }) couponId!: string | null;
   @Column({ name: 'amount', type: 'bigint' }) amount!: bigint;
   @Column({ name: 'discount', type: 'bigint' }) discount!: bigint;
   @Column({ name: 'tax', type: 'bigint' }) tax!: bigint;
@@ -76,4 +78,7 @@ export class CreditNoteRow {
   @Column({ name: 'tax', type: 'bigint' }) tax!: bigint;
   @Column({ name: 'reason', type: 'text' }) reason!: string;
   @Column({ name: 'refund_id', type: 'uuid', nullable: true }) refundId!: string | null;
+  @Column({ name: 'legal_entity', type: 'text', nullable: true }) legalEntity!: string | null;
+  @Column({ name: 'canceled_at', type: 'timestamptz', nullable: true }) canceledAt!: Date | null;
+  @Column({ name: 'voided_at', type: 'timestamptz', nullable: true }) voidedAt!: Date | null;
 }

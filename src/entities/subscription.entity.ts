@@ -86,8 +86,18 @@ export class CouponRedemptionRow {
   @Column({ name: 'user_id', type: 'text' }) userId!: string;
   @Column({ name: 'coupon_id', type: 'uuid' }) couponId!: string;
   @Column({ name: 'subscription_id', type: 'uuid' }) subscriptionId!: string;
+  @Column({ name: 'identities', type: 'text', array: true }) identities!: string[];
   @Column({ name: 'periods_left', type: 'smallint', nullable: true }) periodsLeft!: number | null;
   @Column({ name: 'ended_at', type: 'timestamptz', nullable: true }) endedAt!: Date | null;
+}
+
+/** A row of coupon_use: a mark of a person that has had the coupon. */
+@Entity({ name: 'coupon_use' })
+export class CouponUseRow {
+  @PrimaryColumn({ name: 'bucket', type: 'smallint' }) bucket!: number;
+  @PrimaryColumn({ name: 'identity', type: 'text' }) identity!: string;
+  @PrimaryColumn({ name: 'coupon_id', type: 'uuid' }) couponId!: string;
+  @Column({ name: 'subscription_id', type: 'uuid' }) subscriptionId!: string;
 }
 
 /** A row of coupon_usage: how often a limited coupon was claimed, by everybody. */

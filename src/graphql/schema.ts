@@ -6,19 +6,30 @@ import { buildSchemaSync, createResolversMap } from 'type-graphql';
 import { checkAuthority } from '../resolvers/authorization.js';
 import { ProductPriceResolver, ProductResolver, TierPriceResolver, TierResolver } from '../resolvers/catalogue.resolver.js';
 import type { GraphContext } from '../resolvers/context.js';
+import { CouponResolver } from '../resolvers/coupon.resolver.js';
 import { EntitlementResolver } from '../resolvers/entitlement.resolver.js';
 import { badUserInput, tooMany } from '../resolvers/errors.js';
+import {
+  InvoiceResolver,
+  SubscriptionInvoicesResolver,
+  TransactionInvoiceResolver,
+  UserInvoicesResolver,
+} from '../resolvers/invoice.resolver.js';
 import { NodeResolver } from '../resolvers/node.resolver.js';
 import { PaymentMethodVerbsResolver } from '../resolvers/payment-method-verbs.resolver.js';
 import { PaymentVerbsResolver } from '../resolvers/payment-verbs.resolver.js';
 import { PurchaseResolver } from '../resolvers/purchase.resolver.js';
 import { referenceResolvers } from '../resolvers/references.js';
+import { SubscriptionPlansResolver } from '../resolvers/subscription-plans.resolver.js';
 import { SubscriptionVerbsResolver } from '../resolvers/subscription-verbs.resolver.js';
+import { TierChangeResolver } from '../resolvers/tier-change.resolver.js';
 import { UserSubscriptionResolver } from '../resolvers/subscription.resolver.js';
+import { TransactionSearchResolver } from '../resolvers/transaction-search.resolver.js';
 import { TransactionResolver } from '../resolvers/transaction.resolver.js';
 import { CardPaymentMethod } from '../resolvers/types/payment-method.js';
 import { DateOnly } from '../resolvers/types/scalars.js';
 import { UserResolver } from '../resolvers/user.resolver.js';
+import { MonetizationUpdatesResolver } from '../subscriptions/monetization-updates.resolver.js';
 import { PaymentStatusResolver } from '../subscriptions/payment-status.resolver.js';
 
 /** Most entities that one request may ask for by reference. */
@@ -74,12 +85,21 @@ const RESOLVERS = [
   EntitlementResolver,
   UserSubscriptionResolver,
   TransactionResolver,
+  TransactionSearchResolver,
   PurchaseResolver,
+  InvoiceResolver,
+  UserInvoicesResolver,
+  SubscriptionInvoicesResolver,
+  TransactionInvoiceResolver,
   NodeResolver,
   SubscriptionVerbsResolver,
+  SubscriptionPlansResolver,
+  TierChangeResolver,
+  CouponResolver,
   PaymentVerbsResolver,
   PaymentMethodVerbsResolver,
   PaymentStatusResolver,
+  MonetizationUpdatesResolver,
 ] as const;
 
 /** A class with type-graphql's decorators. */

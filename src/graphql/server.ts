@@ -18,7 +18,7 @@ import type { GraphContext } from '../resolvers/context.js';
 import type { FeedReads } from '../store/feed.reads.js';
 import type { FeedCursors } from '../subscriptions/feed-cursor.js';
 import type { FeedHub } from '../subscriptions/hub.js';
-import type { LiveContext } from '../subscriptions/payment-status.resolver.js';
+import type { LiveContext } from '../subscriptions/open-stream.js';
 import type { Actor } from '../usecases/contract.js';
 import { Admission, type Caller } from './admission.js';
 import { makeApollo } from './apollo.js';

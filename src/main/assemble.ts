@@ -11,6 +11,7 @@ import type { Clock } from '../ports/clock.js';
 import { stripeProvider } from '../providers/stripe/adapter.js';
 import type { Wake } from '../store/outbox.store.js';
 import type { Cashier, CashierEvents } from '../usecases/cashier.js';
+import { Quotes } from '../usecases/quotes.js';
 
 /** Row id of the merchant account at Stripe, as the catalogue's file gives it. */
 export const STRIPE_ACCOUNT_ID = 1;
@@ -56,6 +57,7 @@ export function makeCashier(
     defaultReturnUrl: defaultReturnUrl(settings),
     isReturnUrlAllowed: (url) => isListedOrigin(settings.returnOrigins, url),
     events: parts.events,
+    quotes: new Quotes(settings.cursorSecret.reveal()),
   };
 }
 

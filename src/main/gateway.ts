@@ -21,6 +21,7 @@ import { Cursors } from '../resolvers/cursor.js';
 import { makeReads, type Reads } from '../resolvers/loaders/reads.js';
 import { sandboxClockResolver, type AdvanceClock } from '../resolvers/sandbox-clock.resolver.js';
 import { Catalogue } from '../store/catalogue.reads.js';
+import { untilReachable } from '../store/reach-database.js';
 import { openDatabase } from '../store/database.js';
 import { feedReads, listenForWakes } from '../store/feed.reads.js';
 import { Reader } from '../store/reader.js';
@@ -42,6 +43,9 @@ const READ_LIMIT_MS = 5_000;
 /** How long live clients are sent away for, at the end. */
 const DRAIN_MS = { sandbox: 0, otherwise: 20_000 };
 
+/** How long a start waits for a database that is away. */
+const PATIENCE_MS = 60_000;
+
 runProcess(async (shutdown) => {
   const settings = readSettings(process.env);
   const log = createLogger({
@@ -60,6 +64,7 @@ runProcess(async (shutdown) => {
   const clock = makeClock(settings);
   const database = databaseOptions(settings);
   const poolSize = settings.databasePool ?? APP_POOL;
+  await untilReachable(database, PATIENCE_MS);
   const source = await openDatabase(database, 'pay_app', poolSize);
   shutdown.add('the writing pool', () => source.destroy());
   const reader = new Reader({

@@ -8,8 +8,10 @@ import { repeat } from '../platform/repeat.js';
 import { runProcess } from '../platform/run-process.js';
 import { databaseOptions, readSettings } from '../platform/settings.js';
 import { SteadyClient } from '../platform/steady-client.js';
+import { sandboxMailbox } from '../sandbox/mailbox.js';
 import { openDatabase, ping } from '../store/database.js';
 import { FEED_WAKE_CHANNEL } from '../store/feed.reads.js';
+import { untilReachable } from '../store/reach-database.js';
 import { dropOldPartitions, keepPartitions } from '../store/partitions.js';
 import { makeChores } from '../worker/chores.js';
 import { makeCashier, makeClock } from './assemble.js';
@@ -18,6 +20,9 @@ import { cashierMetrics, faultCounter } from './cashier-metrics.js';
 
 /** Connections of the pool, unless DATABASE_POOL says otherwise: the chores, and the calls they have in flight. */
 const POOL = 24;
+
+/** How long a start waits for a database that is away. */
+const PATIENCE_MS = 60_000;
 
 runProcess(async (shutdown) => {
   const settings = readSettings(process.env);
@@ -31,6 +36,7 @@ runProcess(async (shutdown) => {
   const clock = makeClock(settings);
   const database = databaseOptions(settings);
   const poolSize = settings.databasePool ?? POOL;
+  await untilReachable(database, PATIENCE_MS);
   const source = await openDatabase(database, 'pay_worker', poolSize);
   shutdown.add('the pool', () => source.destroy());
   const cashier = makeCashier(settings, {
@@ -61,6 +67,7 @@ runProcess(async (shutdown) => {
     log.error({ err: error }, what);
   };
   const chores = makeChores(cashier, {
+    messenger: settings.isSandbox ? sandboxMailbox(settings.dataDir, () => clock.now()) : null,
     channel: FEED_WAKE_CHANNEL,
     maintain,
     report: report('a piece of work failed and was put off'),

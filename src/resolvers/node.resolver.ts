@@ -3,8 +3,9 @@ import { parseAnyPublicId } from '../domain/ids.js';
 import { Authenticated, requireActor } from './authorization.js';
 import { shownTier } from './catalogue.resolver.js';
 import type { GraphContext } from './context.js';
+import { ownInvoice } from './invoice.resolver.js';
 import { presentPaymentMethod, presentPurchase } from './present-account.js';
-import { presentProduct, presentProductPrice, presentTierPrice } from './present-catalogue.js';
+import { presentCoupon, presentProduct, presentProductPrice, presentTierPrice } from './present-catalogue.js';
 import { ownSubscription } from './subscription.resolver.js';
 import { ownTransaction } from './transaction.resolver.js';
 import { Node } from './types/node.js';
@@ -35,10 +36,16 @@ export class NodeResolver {
         const product = reads.catalogue.product(named.id);
         return product && presentProduct(product);
       }
+      case 'cpn': {
+        const coupon = reads.catalogue.coupon(named.id);
+        return coupon && presentCoupon(coupon, null);
+      }
       case 'sub':
         return ownSubscription(userId, publicId, context);
       case 'txn':
         return ownTransaction(userId, publicId, context);
+      case 'inv':
+        return ownInvoice(userId, publicId, context);
       case 'pur': {
         const purchase = await reads.purchaseOf(userId, named.id);
         return purchase && presentPurchase(purchase);

@@ -24,6 +24,7 @@ export function presentSubscription(row: SubscriptionRow): UserSubscription {
     startedAt: new Date(idTimeMs(row.id)),
     currentPeriodStart: row.periodStart,
     currentPeriodEnd: row.periodEnd,
+    trialEndsAt: row.trialEndsAt,
     cancelAtPeriodEnd: row.cancelAtPeriodEnd,
     canceledAt: row.canceledAt,
     endedAt: row.endedAt,

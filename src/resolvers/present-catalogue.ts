@@ -1,7 +1,9 @@
+import type { Coupon as PublishedCoupon } from '../domain/catalogue/coupon.js';
 import { invariant } from '../domain/invariant.js';
 import { idTimeMs, publicId } from '../domain/ids.js';
 import type { Catalogue, CatalogueFeature, CataloguePrice, CatalogueProduct, CatalogueTier } from '../store/catalogue.reads.js';
 import { presentMoney } from './present-money.js';
+import type { Coupon } from './types/coupon.js';
 import type { Feature } from './types/feature.js';
 import type { Product, ProductPrice } from './types/product.js';
 import type { Tier, TierPrice } from './types/tier.js';
@@ -43,6 +45,22 @@ export function presentTierPrice(row: CataloguePrice, catalogue: Catalogue, at: 
 /** A feature as the graph shows it. */
 export function presentFeature(row: CatalogueFeature): Feature {
   return { __typename: 'Feature', key: row.key, name: row.name, description: row.description, kind: upper(row.kind) };
+}
+
+/** A coupon as the graph shows it. @param currency of the fixed amount; null: the first of those it has, by name */
+export function presentCoupon(coupon: PublishedCoupon, currency: string | null): Coupon {
+  const amounts = coupon.amountsOff ?? {};
+  const shown = currency ?? Object.keys(amounts).toSorted()[0];
+  const minor = shown === undefined ? undefined : amounts[shown];
+  return {
+    __typename: 'Coupon',
+    id: publicId('cpn', coupon.id),
+    code: coupon.code,
+    percentOffBasisPoints: coupon.percentOffBps,
+    amountOff: shown === undefined || minor === undefined ? null : presentMoney(minor, shown),
+    durationPeriods: coupon.durationPeriods,
+    redeemBy: coupon.redeemBy,
+  };
 }
 
 /** A product as the graph shows it. */

@@ -317,6 +317,10 @@ export class SimulatedProvider implements PaymentProvider {
     return second === 'dispute' ? 'dispute' : 'other';
   }
 
+  tellsSuccess(eventType: string): boolean {
+    return eventType === 'payment_intent.succeeded';
+  }
+
   openEvent(rawBody: Uint8Array, headers: Readonly<Record<string, string | undefined>>): ProviderEvent | null {
     const signed = Buffer.from(headers['simulated-signature'] ?? '', 'hex');
     const expected = Buffer.from(signatureOf(rawBody), 'hex');

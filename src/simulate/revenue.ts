@@ -27,16 +27,19 @@ interface Paid {
   count: number;
 }
 
-/** The newest paid invoice of a subscription `s` up to an instant: what it costs, net of coupon and tax, and until when it was paid. */
+/**
+ * The newest paid invoice of a subscription up to an instant: what a period costs, net of coupon and tax, and until when it was paid. A change within a
+ * period pays a part of one, so there the price says what a whole one costs.
+ */
 const LATEST_PAID = (subscription: string, until: string): string => `
   left join lateral (
-    select i.currency, i.period_end, l.amount as net, p.interval_unit as unit, p.interval_count as count
+    select i.currency, i.period_end, case i.kind when 'period' then l.amount else p.amount end as net, p.interval_unit as unit, p.interval_count as count
     from invoice i
     join invoice_line l on l.bucket = i.bucket and l.invoice_id = i.id and l.amount > 0
     join price p on p.id = l.price_id
-    where i.bucket = ${subscription}.bucket and i.subscription_id = ${subscription}.subscription_id and i.kind = 'period' and i.status = 'paid'
+    where i.bucket = ${subscription}.bucket and i.subscription_id = ${subscription}.subscription_id and i.kind in ('period', 'change') and i.status = 'paid'
       and i.paid_at <= ${until}
-    order by i.epoch desc, i.period_number desc, l.position limit 1) i on true`;
+    order by i.paid_at desc, i.id desc, l.position limit 1) i on true`;
 
 const STANDING = `
   select i.currency, i.net, i.unit, i.count::int, s.status, s.entitled_until > $1 as "isInGrace", count(*)::int as subscriptions

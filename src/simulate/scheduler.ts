@@ -35,6 +35,10 @@ const LOOKS_AT: Readonly<Record<string, WaitingWork | 'daily'>> = {
   orphans: 'orphans',
   'renewals 1': 'renewals',
   'renewals 2': 'renewals',
+  'lost renewals': 'payments',
+  notices: 'notices',
+  documents: 'daily',
+  revenue: 'daily',
   house: 'daily',
   listing: 'daily',
   partitions: 'daily',
@@ -113,6 +117,7 @@ export class Scheduler {
     await this.#beginDay();
     await this.#run('listing');
     await this.#doAll();
+    for (const name of ['documents', 'revenue', 'house', 'relay']) await this.#run(name);
   }
 
   /** Everything that is due at the present instant, and what follows from it at once. */
@@ -158,7 +163,7 @@ export class Scheduler {
     }
     if (now.getTime() - this.#keptHouseMs >= HOUSE_EVERY_MS) {
       this.#keptHouseMs = now.getTime();
-      await this.#run('house');
+      for (const name of ['house', 'documents', 'revenue']) await this.#run(name);
     }
     // What never arrived is listed; no event since the last time, nothing to list.
     if (world.provider.eventCount > this.#eventsListed) {

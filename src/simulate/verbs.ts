@@ -114,6 +114,25 @@ export const VERBS: readonly Verb[] = [
     },
   },
   {
+    name: 'changes the tier',
+    weight: ({ subscription }) => (subscription?.status === 'active' && !subscription.cancelAtPeriodEnd ? 3 : 0),
+    act: async (scene) => {
+      const { world, life, situation, chance, shelf, key } = scene;
+      const [first, ...more] = shelf.filter((offer) => offer.isTier && offer.currency === life.currency);
+      if (situation.subscription === null || !first) return 'nothing to change';
+      const offer = chance.pick([first, ...more]);
+      const answer = await world.commands.changeTier(life.actor, {
+        subscriptionId: situation.subscription.id,
+        newPriceId: offer.id as PriceId,
+        timing: null,
+        quoteId: null,
+        expectedVersion: null,
+        idempotencyKey: key('change'),
+      });
+      return `from ${situation.subscription.tier} to ${told(offer)}: ${await paid(scene, answer)}`;
+    },
+  },
+  {
     name: 'resumes',
     weight: ({ subscription }) => (subscription?.cancelAtPeriodEnd === true ? 8 : 0),
     act: async ({ world, life, situation, key }) => {

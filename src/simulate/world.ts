@@ -18,6 +18,7 @@ import type { Cashier } from '../usecases/cashier.js';
 import { makeCommands } from '../usecases/commands.js';
 import type { Commands } from '../usecases/contract.js';
 import { receiveWebhook } from '../usecases/receive-webhook.js';
+import { Quotes } from '../usecases/quotes.js';
 import { makeChores, type Chore } from '../worker/chores.js';
 import { SimulatedClock } from './clock.js';
 import { SimulatedProvider, type Delivery, type ProviderPlans, type SimulatedProviderOptions } from './provider.js';
@@ -85,6 +86,7 @@ export async function openWorld(options: WorldOptions): Promise<SimulatedWorld> 
     pause: () => Promise.resolve(),
     defaultReturnUrl: 'https://app.simulated/',
     isReturnUrlAllowed: () => true,
+    quotes: new Quotes('signs the quotes of a simulation'),
     events: {
       providerCalled: () => undefined,
       findingOpened: () => undefined,
@@ -115,6 +117,8 @@ export async function openWorld(options: WorldOptions): Promise<SimulatedWorld> 
     channel: 'simulated',
     maintain: () => makeRoom(clock.now()),
     report: (error) => void reported.push(error),
+    // Whatever a customer is told is taken.
+    messenger: { send: ({ id }) => Promise.resolve(`message-${id}`) },
     renewals: { spreadMs: 0, callsPerSecond: 1_000_000, machineNow: () => machine.now() },
     slots: 1,
   });
@@ -156,6 +160,7 @@ export async function openWorld(options: WorldOptions): Promise<SimulatedWorld> 
 /** The scheduler asks after each step when something is due next, of everybody: an index that a product with a worker always at work has no use for. */
 const LOOKOUTS = `
   create index if not exists simulated_subscription_due on subscription (next_action_at) where next_action_at is not null;
+  create index if not exists simulated_notice_due on notice (next_action_at) where next_action_at is not null;
   create index if not exists simulated_attempt_due on payment_attempt (next_action_at) where next_action_at is not null;
   create index if not exists simulated_refund_due on refund (next_action_at) where next_action_at is not null;
   create index if not exists simulated_inbox_due on webhook_inbox (next_action_at) where next_action_at is not null`;

@@ -1,4 +1,6 @@
 import { ANY_COUNTRY, isOnSale } from '../domain/catalogue/price.js';
+import type { Coupon } from '../domain/catalogue/coupon.js';
+import { couponOf, type CouponColumns } from './catalogue.store.js';
 import type { Reader } from './reader.js';
 import { statement } from './statement.js';
 
@@ -84,11 +86,19 @@ const allPrices = statement<[], CataloguePrice>(
    order by currency, interval_unit, interval_count, id`,
 );
 
+const allCoupons = statement<[], CouponColumns>(
+  'all_coupons',
+  `select id, code, percent_off_bps as "percentOffBps", amounts_off as "amountsOff", duration_periods as "durationPeriods",
+     interval_units as "intervalUnits", redeem_by as "redeemBy", max_redemptions as "maxRedemptions"
+   from coupon`,
+);
+
 interface Contents {
   features: ReadonlyMap<string, CatalogueFeature>;
   tiers: ReadonlyMap<string, CatalogueTier>;
   products: ReadonlyMap<string, CatalogueProduct>;
   prices: ReadonlyMap<string, CataloguePrice>;
+  coupons: ReadonlyMap<string, Coupon>;
 }
 
 /**
@@ -151,6 +161,11 @@ export class Catalogue {
     return this.#contents.prices.get(id) ?? null;
   }
 
+  /** A coupon, whether it can still be claimed or not; null when there is none. */
+  coupon(id: string): Coupon | null {
+    return this.#contents.coupons.get(id) ?? null;
+  }
+
   /** A feature; null when there is none. */
   feature(key: string): CatalogueFeature | null {
     return this.#contents.features.get(key) ?? null;
@@ -188,12 +203,13 @@ export class Catalogue {
 }
 
 async function read(reader: Reader): Promise<Contents> {
-  const [features, tiers, tierFeatures, products, prices] = await Promise.all([
+  const [features, tiers, tierFeatures, products, prices, coupons] = await Promise.all([
     reader.query(allFeatures, []),
     reader.query(allTiers, []),
     reader.query(allTierFeatures, []),
     reader.query(allProducts, []),
     reader.query(allPrices, []),
+    reader.query(allCoupons, []),
   ]);
   return {
     features: new Map(features.map((feature) => [feature.key, feature])),
@@ -202,5 +218,6 @@ async function read(reader: Reader): Promise<Contents> {
     ),
     products: new Map(products.map((product) => [product.id, product])),
     prices: new Map(prices.map((price) => [price.id, price])),
+    coupons: new Map(coupons.map((coupon) => [coupon.id, couponOf(coupon)])),
   };
 }

@@ -1,7 +1,9 @@
-/** The catalogue's tables and the chart of accounts: written by one command, as their owner, and only read by all others. */
+/** The catalogue's tables, coupons and tax rates with them, and the chart of accounts: written by one command, as their owner, and only read by all others. */
 import type pg from 'pg';
 import type { Catalogue, PricedSubject } from '../domain/catalogue/catalogue.js';
+import type { Coupon } from '../domain/catalogue/coupon.js';
 import type { ChartRow } from '../domain/ledger/chart.js';
+import type { TaxRate } from '../domain/tax/tax.js';
 
 /** Lets one publisher at a time compare and write; readers go on. */
 export async function lockCatalogue(client: pg.ClientBase): Promise<void> {
@@ -10,8 +12,8 @@ export async function lockCatalogue(client: pg.ClientBase): Promise<void> {
 
 const READ_PRICES = `
 select id, coalesce(tier_id, product_id) as "subjectId", interval_unit as "intervalUnit", interval_count as "intervalCount",
-  country, currency, amount::text as "amountMinor", tax_behavior as "taxBehavior", accepted_kinds as "acceptedKinds",
-  valid_from as "validFrom", valid_to as "validTo"
+  country, currency, amount::text as "amountMinor", tax_behavior as "taxBehavior", trial_days as "trialDays",
+  accepted_kinds as "acceptedKinds", valid_from as "validFrom", valid_to as "validTo"
 from price`;
 
 type PriceRow = Omit<PricedSubject['price'], 'amountMinor'> & { subjectId: string; amountMinor: string };
@@ -130,11 +132,11 @@ export async function endPrices(client: pg.ClientBase, ends: readonly { id: stri
 }
 
 const ADD_PRICES = `
-insert into price (id, tier_id, product_id, interval_unit, interval_count, country, currency, amount, tax_behavior, accepted_kinds,
-  valid_from, valid_to)
-select r.id, t.id, p.id, interval_unit, interval_count, country, currency, amount, tax_behavior, accepted_kinds, valid_from, valid_to
+insert into price (id, tier_id, product_id, interval_unit, interval_count, country, currency, amount, tax_behavior, trial_days,
+  accepted_kinds, valid_from, valid_to)
+select r.id, t.id, p.id, interval_unit, interval_count, country, currency, amount, tax_behavior, trial_days, accepted_kinds, valid_from, valid_to
 from jsonb_to_recordset($1) as r (id uuid, subject_id uuid, interval_unit text, interval_count smallint, country text, currency text,
-  amount bigint, tax_behavior text, accepted_kinds text[], valid_from timestamptz, valid_to timestamptz)
+  amount bigint, tax_behavior text, trial_days smallint, accepted_kinds text[], valid_from timestamptz, valid_to timestamptz)
 left join tier t on t.id = r.subject_id left join product p on p.id = r.subject_id`;
 
 /** Adds prices. */
@@ -148,11 +150,90 @@ export async function addPrices(client: pg.ClientBase, added: readonly PricedSub
     currency: price.currency,
     amount: price.amountMinor.toString(),
     tax_behavior: price.taxBehavior,
+    trial_days: price.trialDays,
     accepted_kinds: price.acceptedKinds,
     valid_from: price.validFrom,
     valid_to: price.validTo,
   }));
   await client.query(ADD_PRICES, [JSON.stringify(rows)]);
+}
+
+const READ_COUPONS = `
+select id, code, percent_off_bps as "percentOffBps", amounts_off as "amountsOff", duration_periods as "durationPeriods",
+  interval_units as "intervalUnits", redeem_by as "redeemBy", max_redemptions as "maxRedemptions"
+from coupon`;
+
+/** Every coupon ever published. */
+export async function readCoupons(client: pg.ClientBase): Promise<Coupon[]> {
+  const { rows } = await client.query<CouponColumns>(READ_COUPONS);
+  return rows.map(couponOf);
+}
+
+/** A coupon as its row is read, by whatever driver. */
+export type CouponColumns = Omit<Coupon, 'amountsOff'> & { amountsOff: Record<string, number> | null };
+
+/** A coupon from its row. */
+export function couponOf({ amountsOff, ...coupon }: CouponColumns): Coupon {
+  const amounts = Object.entries(amountsOff ?? {}).map(([currency, minor]): [string, bigint] => [currency, BigInt(minor)]);
+  return { ...coupon, amountsOff: amountsOff && Object.fromEntries(amounts) };
+}
+
+const ADD_COUPONS = `
+insert into coupon (id, code, percent_off_bps, amounts_off, duration_periods, interval_units, redeem_by, max_redemptions)
+select id, code, percent_off_bps, amounts_off, duration_periods, interval_units, redeem_by, max_redemptions
+from jsonb_to_recordset($1) as r (id uuid, code text, percent_off_bps int, amounts_off jsonb, duration_periods smallint,
+  interval_units text[], redeem_by timestamptz, max_redemptions int)`;
+
+/** The counter of a coupon that may be claimed so often and no more. */
+const ADD_COUPON_USAGE = `
+insert into coupon_usage (bucket, coupon_id, max_redemptions)
+select id_bucket(id), id, max_redemptions from jsonb_to_recordset($1) as r (id uuid, max_redemptions int)
+where max_redemptions is not null`;
+
+/** Adds coupons, with the counters of limited ones. */
+export async function addCoupons(client: pg.ClientBase, added: readonly Coupon[]): Promise<void> {
+  const rows = added.map((coupon) => ({
+    id: coupon.id,
+    code: coupon.code,
+    percent_off_bps: coupon.percentOffBps,
+    amounts_off:
+      coupon.amountsOff && Object.fromEntries(Object.entries(coupon.amountsOff).map(([one, minor]) => [one, Number(minor)])),
+    duration_periods: coupon.durationPeriods,
+    interval_units: coupon.intervalUnits,
+    redeem_by: coupon.redeemBy,
+    max_redemptions: coupon.maxRedemptions,
+  }));
+  await client.query(ADD_COUPONS, [JSON.stringify(rows)]);
+  await client.query(ADD_COUPON_USAGE, [JSON.stringify(rows)]);
+}
+
+const END_COUPONS = `
+update coupon c set redeem_by = r.redeem_by from jsonb_to_recordset($1) as r (id uuid, redeem_by timestamptz) where c.id = r.id`;
+
+/** Moves the last moments at which coupons may be claimed. */
+export async function endCoupons(client: pg.ClientBase, ends: readonly { id: string; redeemBy: Date | null }[]): Promise<void> {
+  await client.query(END_COUPONS, [JSON.stringify(ends.map(({ id, redeemBy }) => ({ id, redeem_by: redeemBy })))]);
+}
+
+const READ_TAX_RATES = `
+select country, nullif(region, '') as region, tax_code as "taxCode", valid_from::text as "validFrom", rate_ppm as "ratePpm" from tax_rate`;
+
+/** Every tax rate ever published. */
+export async function readTaxRates(client: pg.ClientBase): Promise<TaxRate[]> {
+  return (await client.query<TaxRate>(READ_TAX_RATES)).rows;
+}
+
+const ADD_TAX_RATES = `
+insert into tax_rate (country, region, tax_code, valid_from, rate_ppm)
+select country, coalesce(region, ''), tax_code, valid_from, rate_ppm
+from jsonb_to_recordset($1) as r (country text, region text, tax_code text, valid_from date, rate_ppm int)`;
+
+/** Adds tax rates. */
+export async function addTaxRates(client: pg.ClientBase, added: readonly TaxRate[]): Promise<void> {
+  const rows = added.map(({ country, region, taxCode, validFrom, ratePpm }) => {
+    return { country, region, tax_code: taxCode, valid_from: validFrom, rate_ppm: ratePpm };
+  });
+  await client.query(ADD_TAX_RATES, [JSON.stringify(rows)]);
 }
 
 const ADD_LEDGER_ACCOUNTS = `

@@ -42,6 +42,11 @@ export async function lockExistingCustomer(uow: UnitOfWork, userId: string): Pro
   return customer ?? null;
 }
 
+/** The user's account, without its lock; null when there is none. */
+export async function loadCustomer(uow: UnitOfWork, userId: string): Promise<CustomerRow | null> {
+  return uow.manager.findOneBy(CustomerRow, { bucket: keyBucket(userId), userId });
+}
+
 /** Whether the user has an account here. */
 export async function hasCustomer(uow: UnitOfWork, userId: string): Promise<boolean> {
   return uow.manager.existsBy(CustomerRow, { bucket: keyBucket(userId), userId });
@@ -63,7 +68,9 @@ export async function recordProviderCustomer(
   await uow.run(ADD_PROVIDER_CUSTOMER, [keyBucket(userId), userId, providerAccountId, objectId]);
 }
 
-/** Sets what renewals charge first; null for none. */
+/** Sets what renewals charge first, and tells the feed; null for none. */
 export async function setDefaultMethod(uow: UnitOfWork, userId: string, methodId: PaymentMethodId | null): Promise<void> {
   await uow.manager.update(CustomerRow, { bucket: keyBucket(userId), userId }, { defaultPaymentMethodId: methodId });
+  if (methodId === null) return;
+  uow.emit({ change: 'payment_method', userId, subjectId: methodId, version: 0, status: 'active', previousStatus: 'active' });
 }

@@ -4,23 +4,23 @@ import pg from 'pg';
 import { CATALOGUE_CHANNEL } from './catalogue.store.js';
 import { keyedStatement, type Reader } from './reader.js';
 import type { TransactionState } from './transactions.reads.js';
+import type { ChangeWord } from './unit-of-work.js';
 import { bucketOfUser, userColumns } from './viewer.js';
 
-/** One change of the status of a payment. */
-export interface FeedRow {
+/** One change of something of a user. */
+export type FeedRow = {
   /** 1, 2, 3... per user, in the order of commits, without gaps. */
   sequence: bigint;
   /** When the change was committed. */
   at: Date;
-  /** Which kind of change, e.g. payment_status. */
-  change: string;
-  /** The transaction. */
+  /** The object that changed: a transaction where the change is of a payment's status. */
   subjectId: string;
-  /** The subscription that the transaction is for, if any. */
+  /** The subscription that changed, or that the transaction or invoice is for, if any. */
   subscriptionId: string | null;
-  status: TransactionState | null;
-  previousStatus: TransactionState | null;
-}
+} & (
+  | { change: 'payment_status'; status: TransactionState | null; previousStatus: TransactionState | null }
+  | { change: Exclude<ChangeWord, 'payment_status'>; status: string | null; previousStatus: string | null }
+);
 
 interface Stretch {
   userId: string;
@@ -44,7 +44,10 @@ export const feedAfter = keyedStatement<Stretch, FeedRow & { o: number }>(
    from unnest($1::smallint[], $2::text[], $3::bigint[], $4::int[]) with ordinality as k(bucket, user_id, after, limit_count, o)
    cross join lateral (
      select e.seq as sequence, e.at, e.change, e.subject_id as "subjectId", e.status, e.previous_status as "previousStatus",
-       (select t.subscription_id from transaction t where t.bucket = e.bucket and t.id = e.subject_id) as "subscriptionId"
+       case e.change
+         when 'payment_status' then (select t.subscription_id from transaction t where t.bucket = e.bucket and t.id = e.subject_id)
+         when 'invoice' then (select i.subscription_id from invoice i where i.bucket = e.bucket and i.id = e.subject_id)
+         when 'subscription' then e.subject_id end as "subscriptionId"
      from feed_entry e
      where e.bucket = k.bucket and e.user_id = k.user_id and e.seq > k.after
      order by e.seq

@@ -18,7 +18,8 @@ export interface KeyClaim {
   operation: string;
   key: string;
   inputHash: Buffer;
-  resultType: 'subscription' | 'purchase' | 'refund' | 'payment_method_setup';
+  /** `charge`: of a verb that charges only if something is due, so that there may be none of this id. */
+  resultType: 'subscription' | 'purchase' | 'refund' | 'payment_method_setup' | 'charge';
   resultId: string;
   expiresAt: Date;
 }

@@ -1,6 +1,6 @@
 import { bucketOf, type GiftId, type InvoiceId, type PurchaseId, type SubscriptionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
-import { InvoiceRow, RevenueScheduleRow } from '../entities/invoice.entity.js';
+import { InvoiceLineRow, InvoiceRow, RevenueScheduleRow } from '../entities/invoice.entity.js';
 import { entityStatement, statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
@@ -13,6 +13,8 @@ export interface NewInvoiceLine {
   /** Net of coupon and tax. */
   netMinor: bigint;
   discountMinor: bigint;
+  /** The coupon that took it off; null: none. */
+  couponId: string | null;
   taxMinor: bigint;
   /** Parts per million. */
   ratePpm: number;
@@ -79,28 +81,28 @@ const ADD_INVOICE = statement<
 >(
   'add_invoice',
   `with l as materialized (
-     select * from rows from (jsonb_to_recordset($18::jsonb) as ("priceId" uuid, description text, net bigint, discount bigint, tax bigint, rate int,
-       "periodStart" timestamptz, "periodEnd" timestamptz, "isProration" boolean)) with ordinality as l ("priceId", description, net, discount,
-       tax, rate, "periodStart", "periodEnd", "isProration", position))
+     select * from rows from (jsonb_to_recordset($18::jsonb) as ("priceId" uuid, description text, net bigint, discount bigint, "couponId" uuid, tax bigint,
+       rate int, "periodStart" timestamptz, "periodEnd" timestamptz, "isProration" boolean)) with ordinality as l ("priceId", description, net,
+       discount, "couponId", tax, rate, "periodStart", "periodEnd", "isProration", position))
    , invoice as (
      insert into invoice (bucket, id, user_id, kind, subscription_id, purchase_id, gift_id, epoch, period_number, period_start, period_end,
        currency, net, tax, credit_applied, carried, debit_collected, status, finalized_at, paid_at)
      select $1, $2, $3, $4::text, $5::uuid, $6::uuid, $7::uuid, $8::int, $9::int, $10::timestamptz, $11::timestamptz, $12, coalesce(sum(net), 0),
        coalesce(sum(tax), 0), $13, $14, $15, $16::text, $17::timestamptz, case when $16::text = 'paid' then $17::timestamptz end from l)
-   insert into invoice_line (bucket, invoice_id, position, user_id, description, price_id, amount, discount, tax, tax_rate_ppm, period_start,
+   insert into invoice_line (bucket, invoice_id, position, user_id, description, price_id, amount, discount, coupon_id, tax, tax_rate_ppm, period_start,
      period_end, is_proration)
-   select $1, $2, position, $3, description, "priceId", net, discount, tax, rate, "periodStart", "periodEnd", "isProration" from l`,
+   select $1, $2, position, $3, description, "priceId", net, discount, "couponId", tax, rate, "periodStart", "periodEnd", "isProration" from l`,
 );
 const LOAD_INVOICE = entityStatement<[number, string], InvoiceRow>(
   'load_invoice',
   'select * from invoice where bucket = $1 and id = $2',
 );
-const CLOSE_INVOICE = statement<[number, string, string, Date | null], never>(
+const CLOSE_INVOICE = statement<[number, string, string, Date | null], { user_id: string }>(
   'close_invoice',
-  `update invoice set status = $3, paid_at = $4 where bucket = $1 and id = $2 and status = 'open'`,
+  `update invoice set status = $3, paid_at = $4 where bucket = $1 and id = $2 and status = 'open' returning user_id`,
 );
 
-/** Writes an invoice with its lines and, where its net is earned over days, its revenue schedule. */
+/** Writes an invoice with its lines and, where its net is earned over days, its revenue schedule, and tells the feed. */
 export async function insertInvoice(uow: UnitOfWork, invoice: NewInvoice): Promise<void> {
   const bucket = bucketOf(invoice.id);
   const { userId, currency, earned } = invoice;
@@ -111,6 +113,7 @@ export async function insertInvoice(uow: UnitOfWork, invoice: NewInvoice): Promi
     description: line.description,
     net: line.netMinor.toString(),
     discount: line.discountMinor.toString(),
+    couponId: line.couponId,
     tax: line.taxMinor.toString(),
     rate: line.ratePpm,
     periodStart: line.covers?.start ?? null,
@@ -137,6 +140,7 @@ export async function insertInvoice(uow: UnitOfWork, invoice: NewInvoice): Promi
     uow.now,
     JSON.stringify(lines),
   ]);
+  uow.emit({ change: 'invoice', userId, subjectId: invoice.id, version: 0, status: invoice.status, previousStatus: null });
   const netMinor = invoice.lines.reduce((sum, line) => sum + line.netMinor, 0n);
   if (earned !== null && netMinor > 0n) {
     await uow.manager.insert(RevenueScheduleRow, {
@@ -158,14 +162,37 @@ export async function requireInvoice(uow: UnitOfWork, id: string): Promise<Invoi
   return invoice;
 }
 
+/** What the first line of an invoice was sold as: the price, and the coupon that reduced it. */
+export async function requireFirstLine(
+  uow: UnitOfWork,
+  invoiceId: string,
+): Promise<{ priceId: string; couponId: string | null }> {
+  const line = await uow.manager.findOneBy(InvoiceLineRow, { bucket: bucketOf(invoiceId), invoiceId, position: 1 });
+  invariant(line !== null && line.priceId !== null, 'an invoice has a line with a price', { invoiceId });
+  return { priceId: line.priceId, couponId: line.couponId };
+}
+
+/** How often a period of an epoch was invoiced and not paid. */
+export async function countVoidPeriods(uow: UnitOfWork, subscriptionId: string, epoch: number): Promise<number> {
+  return uow.manager.countBy(InvoiceRow, {
+    bucket: bucketOf(subscriptionId),
+    subscriptionId,
+    kind: 'period',
+    epoch,
+    status: 'void',
+  });
+}
+
 /** What a subscription still owes. */
 export async function listOpenInvoices(uow: UnitOfWork, subscriptionId: string): Promise<InvoiceRow[]> {
   return uow.manager.findBy(InvoiceRow, { bucket: bucketOf(subscriptionId), subscriptionId, status: 'open' });
 }
 
-/** Sets an open invoice paid or void. */
+/** Sets an open invoice paid or void, and tells the feed. */
 export async function closeInvoice(uow: UnitOfWork, id: string, status: 'paid' | 'void'): Promise<void> {
-  await uow.run(CLOSE_INVOICE, [bucketOf(id), id, status, status === 'paid' ? uow.now : null]);
+  const [closed] = await uow.run(CLOSE_INVOICE, [bucketOf(id), id, status, status === 'paid' ? uow.now : null]);
+  if (!closed) return;
+  uow.emit({ change: 'invoice', userId: closed.user_id, subjectId: id, version: 0, status, previousStatus: 'open' });
 }
 
 /** The schedules of an invoice, oldest first; at most one runs. */

@@ -6,6 +6,10 @@ import { ListingCursor1700000000003 } from '../../migrations/0003-listing-cursor
 import { LateAppearances1700000000004 } from '../../migrations/0004-late-appearances.js';
 import { Renewals1700000000005 } from '../../migrations/0005-renewals.js';
 import { Lifecycle1700000000006 } from '../../migrations/0006-lifecycle.js';
+import { Coupons1700000000007 } from '../../migrations/0007-coupons.js';
+import { TierChanges1700000000008 } from '../../migrations/0008-tier-changes.js';
+import { Documents1700000000010 } from '../../migrations/0010-documents.js';
+import { KnownEvents1700000000011 } from '../../migrations/0011-known-events.js';
 import { pgConfig, type DatabaseOptions } from '../platform/database-options.js';
 import { keepPartitions } from './partitions.js';
 
@@ -66,6 +70,10 @@ async function runMigrations(options: DatabaseOptions): Promise<string[]> {
       LateAppearances1700000000004,
       Renewals1700000000005,
       Lifecycle1700000000006,
+      Coupons1700000000007,
+      TierChanges1700000000008,
+      Documents1700000000010,
+      KnownEvents1700000000011,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

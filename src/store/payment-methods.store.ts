@@ -1,9 +1,8 @@
-import { Not } from 'typeorm';
 import { bucketOf, type PaymentMethodId, type SetupId } from '../domain/ids.js';
 import { PaymentMethodRow, PaymentMethodSetupRow } from '../entities/payment-method.entity.js';
 import { keyBucket } from '../platform/json.js';
 import type { MethodFact } from '../ports/provider.js';
-import { entityStatement } from './statement.js';
+import { entityStatement, statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
 export type { PaymentMethodRow, PaymentMethodSetupRow };
@@ -34,7 +33,7 @@ export async function loadMethodByObject(
   return uow.manager.findOneBy(PaymentMethodRow, { bucket: keyBucket(userId), providerAccountId, providerObjectId });
 }
 
-/** Writes a method as the provider describes it. */
+/** Writes a method as the provider describes it, and tells the feed. */
 export async function insertMethod(
   uow: UnitOfWork,
   method: {
@@ -57,15 +56,27 @@ export async function insertMethod(
     providerObjectId: objectId,
     mandate: method.mandate,
   });
+  const { id: subjectId, userId, status } = method;
+  uow.emit({ change: 'payment_method', userId, subjectId, version: 0, status, previousStatus: null });
 }
 
-/** Moves a method on. One that its owner removed stays removed, whatever is told of it later. */
+const SET_STATUS = statement<[number, string, string], { user_id: string; previous: string }>(
+  'set_method_status',
+  `with before as (select bucket, id, status from payment_method where bucket = $1 and id = $2)
+   update payment_method m set status = $3 from before b
+   where m.bucket = b.bucket and m.id = b.id and b.status not in ('removed', $3) returning m.user_id, b.status as previous`,
+);
+
+/** Moves a method on, and tells the feed. One that its owner removed stays removed, whatever is told of it later. The customer's lock is held. */
 export async function setMethodStatus(
   uow: UnitOfWork,
   id: string,
   status: 'pending_verification' | 'active' | 'expired' | 'failed' | 'removed',
 ): Promise<void> {
-  await uow.manager.update(PaymentMethodRow, { bucket: bucketOf(id), id, status: Not('removed') }, { status });
+  const [moved] = await uow.run(SET_STATUS, [bucketOf(id), id, status]);
+  if (!moved) return;
+  const { user_id: userId, previous: previousStatus } = moved;
+  uow.emit({ change: 'payment_method', userId, subjectId: id, version: 0, status, previousStatus });
 }
 
 /** Writes an open setup. */

@@ -198,8 +198,9 @@ export async function insertTransaction(uow: UnitOfWork, transaction: NewTransac
     transaction.cause,
   ]);
   uow.emit({
+    change: 'payment_status',
     userId: transaction.userId,
-    transactionId: transaction.id,
+    subjectId: transaction.id,
     version: 0,
     status: transaction.status,
     previousStatus: null,
@@ -236,10 +237,10 @@ export async function changeTransaction(
     change.cause,
   ]);
   invariant(done.length === 1, 'a transaction changes only under its customer lock', { id: row.id });
-  // The row's id is the transaction's: a row of this table names nothing else.
   uow.emit({
+    change: 'payment_status',
     userId: row.userId,
-    transactionId: row.id as TransactionId,
+    subjectId: row.id,
     version: row.version + 1,
     status: change.status,
     previousStatus: row.status,
@@ -304,10 +305,12 @@ export async function loadLatestAttempt(uow: UnitOfWork, intentId: string): Prom
 /** The first attempt's id of a subscription or purchase: what a repeated request answers with. */
 const FIRST_TRANSACTION = statement<[number, string], { id: TransactionId }>(
   'first_transaction',
-  `select t.id from transaction t where t.bucket = $1 and (t.subscription_id = $2 or t.purchase_id = $2) and t.kind = 'charge' order by t.id limit 1`,
+  `select t.id from transaction t left join invoice i on i.bucket = t.bucket and i.id = t.invoice_id
+   where t.bucket = $1 and t.kind = 'charge' and (t.purchase_id = $2 or (t.subscription_id = $2 and i.epoch = 0 and i.period_number = 0))
+   order by t.id limit 1`,
 );
 
-/** The first charge of a subscription or purchase; null when nothing was due. */
+/** The first charge of a purchase, or of the period with which a subscription began; null when nothing was due then. */
 export async function loadFirstCharge(uow: UnitOfWork, ownerId: string): Promise<TransactionId | null> {
   const [row] = await uow.run(FIRST_TRANSACTION, [bucketOf(ownerId), ownerId]);
   return row?.id ?? null;
@@ -347,7 +350,7 @@ const DUE_ATTEMPTS = statement<[number[], Date, number], { id: TransactionId; us
   'due_attempts',
   `select id, user_id from payment_attempt
    where bucket = any($1) and next_action_at <= $2 and (lease_until is null or lease_until < $2)
-     and not (status = 'created' and cause = 'renewal')
+     and not (cause = 'renewal' and (status = 'created' or status = 'sent' and probes = 0 and coalesce(lease_until, '-infinity') > $2::timestamptz - interval '10 s'))
    order by next_action_at limit $3`,
 );
 const DUE_REFUNDS = statement<[number[], Date, number], { id: TransactionId; user_id: string }>(
@@ -357,7 +360,10 @@ const DUE_REFUNDS = statement<[number[], Date, number], { id: TransactionId; use
    order by next_action_at limit $3`,
 );
 
-/** Up to `limit` attempts of these buckets that are due, but for renewals not sent yet; each is claimed by its version before anything is done. */
+/**
+ * Up to `limit` attempts of these buckets that are due; each is claimed by its version before anything is done. Renewals not sent yet, or whose
+ * worker has just gone, are for the collector, which does many at a time.
+ */
 export async function listDueAttempts(
   uow: UnitOfWork,
   buckets: number[],

@@ -252,6 +252,29 @@ export async function claimWebhooks(
   }));
 }
 
+const KNOWN_PAID = statement<[number[], string[], number[]], { objectId: string }>(
+  'known_paid',
+  `select k.object_id as "objectId" from unnest($1::smallint[], $2::text[], $3::smallint[]) k (bucket, object_id, provider_account_id)
+   join provider_ref r on r.bucket = k.bucket and r.object_id = k.object_id and r.provider_account_id = k.provider_account_id
+     and r.kind = 'payment_intent'
+   join payment_attempt a on a.bucket = id_bucket(r.id) and a.payment_intent_id = r.id and a.status = 'succeeded'
+     and a.provider_object_id = k.object_id
+   join provider_record b on b.bucket = a.bucket and b.object_id = a.provider_charge_id and b.kind = 'charge' and b.matched_id = a.id`,
+);
+
+/** Of these payments at the provider those that are known here as succeeded, with their line in the provider's books. */
+export async function listKnownPaid(
+  uow: UnitOfWork,
+  payments: readonly { objectId: string; providerAccountId: number }[],
+): Promise<Set<string>> {
+  const rows = await uow.run(KNOWN_PAID, [
+    payments.map(({ objectId }) => keyBucket(objectId)),
+    payments.map(({ objectId }) => objectId),
+    payments.map(({ providerAccountId }) => providerAccountId),
+  ]);
+  return new Set(rows.map(({ objectId }) => objectId));
+}
+
 const SETTLE_WEBHOOKS = statement<
   [number[], string[], number[], number[], Date[], string, (Date | null)[], number[]],
   { id: WebhookEventId }

@@ -45,7 +45,8 @@ const READ_STATUS = statement<[number, Date], RenewalStatus>(
   'read_renewal_status',
   `select coalesce(s.is_stopped, false) as "isStopped", s.reason, s.changed_by as "changedBy", coalesce(h.planned, 0) as planned,
      coalesce(h.charged, 0) as charged,
-     (select count(*)::int from subscription where next_action_at <= $2 and status = 'active' and not cancel_at_period_end) as due,
+     (select count(*)::int from subscription where next_action_at <= $2 and status in ('trialing', 'active', 'paused')
+       and not cancel_at_period_end and not pause_at_period_end) as due,
      (select count(*)::int from payment_attempt where next_action_at <= $2 and status = 'created' and cause = 'renewal') as unsent
    from (select) one
    left join renewal_switch s on s.provider_account_id = $1
@@ -77,7 +78,8 @@ const READ_HOUR = statement<[number, Date], { planned: number; charged: number }
 );
 const COUNT_PLANNED = statement<[number, Date], { planned: number }>(
   'count_planned_renewals',
-  `select ((select count(*) from subscription where next_action_at < $2 and status = 'active' and not cancel_at_period_end)
+  `select ((select count(*) from subscription where next_action_at < $2 and status in ('trialing', 'active', 'paused')
+       and not cancel_at_period_end and not pause_at_period_end)
      + (select count(*) from payment_attempt where next_action_at < $2 and status = 'created' and cause = 'renewal'
         and provider_account_id = $1))::int as planned`,
 );

@@ -1,10 +1,11 @@
 /**
- * Renewals, many at a time: each step is a few statements over a whole batch. Locks: due rows and their customers are taken with `skip locked`
+ * What falls due by itself, and renewals above all, many at a time: each step is a few statements over a whole batch. Locks: due rows and their customers are taken with `skip locked`
  * and never waited for, so any number of workers share the work and none can wait for another in a circle.
  */
-import type { InvoiceId, PaymentIntentId, SubscriptionId, TransactionId } from '../domain/ids.js';
+import { type InvoiceId, type PaymentIntentId, type PriceId, type SubscriptionId, type TransactionId } from '../domain/ids.js';
 import type { Movement } from '../domain/ledger/journals.js';
 import { invariant } from '../domain/invariant.js';
+import type { CouponColumns } from './catalogue.store.js';
 import { statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
@@ -16,35 +17,35 @@ export interface SubscriptionRef {
 }
 
 const LOCK_DUE = statement<[number[], Date, number], { bucket: number; id: SubscriptionId; user_id: string }>(
-  'lock_due_renewals',
+  'lock_due_subscriptions',
   `with due as materialized (
      select bucket, id, user_id from subscription
-     where bucket = any($1) and next_action_at <= $2 and status = 'active' and not cancel_at_period_end and not pause_at_period_end
+     where bucket = any($1) and next_action_at <= $2 and status in ('trialing', 'active', 'paused')
      limit $3 for update skip locked)
    select d.bucket, d.id, d.user_id from due d join customer c on c.bucket = d.bucket and c.user_id = d.user_id
    for update of c skip locked`,
 );
 
-/** Locks up to `limit` subscriptions that are due for renewal, and their customers. One of each customer at a time. */
-export async function lockDueRenewals(uow: UnitOfWork, buckets: number[], limit: number): Promise<SubscriptionRef[]> {
+/** Locks up to `limit` subscriptions of which something is due by itself, and their customers. One of each customer at a time. */
+export async function lockDueSubscriptions(uow: UnitOfWork, buckets: number[], limit: number): Promise<SubscriptionRef[]> {
   const rows = await uow.run(LOCK_DUE, [buckets, uow.now, limit]);
   const firstOfUser = new Map(rows.map((row) => [row.user_id, row]));
   return [...firstOfUser.values()].map(({ bucket, id, user_id }) => ({ bucket, id, userId: user_id }));
 }
 
 const ANY_DUE = statement<[number[], Date], { isAny: boolean }>(
-  'any_due_renewal',
-  `select exists (select from subscription where bucket = any($1) and next_action_at <= $2 and status = 'active'
-     and not cancel_at_period_end and not pause_at_period_end) as "isAny"`,
+  'any_due_subscription',
+  `select exists (select from subscription where bucket = any($1) and next_action_at <= $2
+     and status in ('trialing', 'active', 'paused')) as "isAny"`,
 );
 
-/** Whether any subscription of these buckets is due for renewal. */
-export async function isAnyRenewalDue(uow: UnitOfWork, buckets: number[]): Promise<boolean> {
+/** Whether anything is due of any subscription of these buckets. */
+export async function isAnySubscriptionDue(uow: UnitOfWork, buckets: number[]): Promise<boolean> {
   return (await uow.run(ANY_DUE, [buckets, uow.now]))[0]?.isAny ?? false;
 }
 
-/** What a renewal is decided and billed by. */
-export interface RenewalRow {
+/** What is due of a subscription, and billed for it, is decided by this. Amounts in minor units. */
+export interface DueRow {
   bucket: number;
   id: SubscriptionId;
   userId: string;
@@ -52,49 +53,80 @@ export interface RenewalRow {
   hold: string;
   cancelAtPeriodEnd: boolean;
   pauseAtPeriodEnd: boolean;
+  resumesAt: Date | null;
+  trialEndsAt: Date | null;
+  renewedBy: string;
+  giftId: string | null;
+  prepaidPeriods: number;
+  renewsAfterGift: boolean;
+  pendingPriceId: PriceId | null;
   epoch: number;
   periodNumber: number;
+  periodStart: Date;
   periodEnd: Date;
   anchorLocal: string;
   zone: string;
   tierName: string;
-  priceId: string;
+  priceId: PriceId;
   amount: bigint;
   currency: string;
   intervalUnit: string;
-  taxBehavior: string;
   intervalCount: number;
+  taxBehavior: string;
+  /** Of the customer; null: not known. */
+  country: string | null;
+  /** What we owe the customer in the currency; negative: what the customer owes us. */
+  balance: bigint;
+  /** The coupon at work, its instant as text; null: none. */
+  coupon: (Omit<CouponColumns, 'redeemBy'> & { redeemBy: string | null }) | null;
+  couponPeriodsLeft: number | null;
   /** The usable method that is charged, and its token; null without one. */
   methodId: string | null;
   methodObjectId: string | null;
   customerObjectId: string | null;
   /** The unpaid invoice of a period to come, whose attempt was not carried out. */
   openInvoiceId: InvoiceId | null;
+  /** A change of tier waits for its payment. */
+  hasOpenChange: boolean;
 }
 
-const LOAD_RENEWALS = statement<[number[], string[], number], RenewalRow>(
-  'load_renewals',
+const LOAD_DUE = statement<[number[], string[], number], DueRow>(
+  'load_due_subscriptions',
   `select s.bucket, s.id, s.user_id as "userId", s.status, s.hold, s.cancel_at_period_end as "cancelAtPeriodEnd",
-     s.pause_at_period_end as "pauseAtPeriodEnd", s.epoch, s.period_number as "periodNumber", s.period_end as "periodEnd",
-     s.anchor_local as "anchorLocal", s.zone, t.name as "tierName", p.id as "priceId", p.amount, p.currency,
-     p.interval_unit as "intervalUnit", p.tax_behavior as "taxBehavior", p.interval_count as "intervalCount",
+     s.pause_at_period_end as "pauseAtPeriodEnd", s.resumes_at as "resumesAt", s.trial_ends_at as "trialEndsAt", s.renewed_by as "renewedBy",
+     s.gift_id as "giftId", s.prepaid_periods as "prepaidPeriods", s.renews_after_gift as "renewsAfterGift",
+     s.pending_price_id as "pendingPriceId", s.epoch, s.period_number as "periodNumber", s.period_start as "periodStart",
+     s.period_end as "periodEnd", s.anchor_local as "anchorLocal", s.zone, t.name as "tierName", p.id as "priceId", p.amount, p.currency,
+     p.interval_unit as "intervalUnit", p.interval_count as "intervalCount", p.tax_behavior as "taxBehavior", c.country,
+     coalesce(owed.balance, 0) as balance, r.periods_left as "couponPeriodsLeft",
+     case when k2.id is not null then jsonb_build_object('id', k2.id, 'code', k2.code, 'percentOffBps', k2.percent_off_bps,
+       'amountsOff', k2.amounts_off, 'durationPeriods', k2.duration_periods, 'intervalUnits', k2.interval_units, 'redeemBy', k2.redeem_by,
+       'maxRedemptions', k2.max_redemptions) end as coupon,
      coalesce(own.id, usual.id) as "methodId", coalesce(own.provider_object_id, usual.provider_object_id) as "methodObjectId",
-     pc.object_id as "customerObjectId", i.id as "openInvoiceId"
+     pc.object_id as "customerObjectId", i.id as "openInvoiceId", ch.id is not null as "hasOpenChange"
    from unnest($1::smallint[], $2::uuid[]) k (bucket, id)
    join subscription s on s.bucket = k.bucket and s.id = k.id
    join customer c on c.bucket = s.bucket and c.user_id = s.user_id
    join price p on p.id = s.price_id
    join tier t on t.id = s.tier_id
+   left join customer_credit owed on owed.bucket = s.bucket and owed.user_id = s.user_id and owed.currency = p.currency
+   left join coupon_redemption r on r.bucket = s.bucket and r.subscription_id = s.id and r.ended_at is null
+   left join coupon k2 on k2.id = r.coupon_id
    left join payment_method own on own.bucket = s.bucket and own.id = s.payment_method_id and own.status = 'active'
    left join payment_method usual on usual.bucket = c.bucket and usual.id = c.default_payment_method_id and usual.status = 'active'
    left join provider_customer pc on pc.bucket = s.bucket and pc.user_id = s.user_id and pc.provider_account_id = $3
    left join invoice i on i.bucket = s.bucket and i.subscription_id = s.id and i.kind = 'period' and i.status = 'open'
-     and i.epoch = s.epoch and i.period_number > s.period_number`,
+     and (i.epoch, i.period_number) > (s.epoch, s.period_number)
+   left join invoice ch on ch.bucket = s.bucket and ch.subscription_id = s.id and ch.kind = 'change' and ch.status = 'open'`,
 );
 
 /** Subscriptions as they stand under the locks just taken. */
-export async function loadRenewals(uow: UnitOfWork, refs: SubscriptionRef[], providerAccountId: number): Promise<RenewalRow[]> {
-  return uow.run(LOAD_RENEWALS, [refs.map(({ bucket }) => bucket), refs.map(({ id }) => id), providerAccountId]);
+export async function loadDueSubscriptions(
+  uow: UnitOfWork,
+  refs: SubscriptionRef[],
+  providerAccountId: number,
+): Promise<DueRow[]> {
+  return uow.run(LOAD_DUE, [refs.map(({ bucket }) => bucket), refs.map(({ id }) => id), providerAccountId]);
 }
 
 /** What is owed for one period, and the attempt to collect it: everything a renewal writes before any call. */
@@ -114,6 +146,16 @@ export interface RenewalBill {
   startsOn: string;
   endsOn: string;
   currency: string;
+  /** Of the one line: what it costs after the coupon, what that took off, and the tax. */
+  net: string;
+  discount: string;
+  tax: string;
+  ratePpm: number;
+  couponId: string | null;
+  /** Of the total, paid from the balance; and what from before is collected beside it. */
+  creditApplied: string;
+  debitCollected: string;
+  /** What is charged. */
   amount: string;
   description: string;
   priceId: string;
@@ -165,17 +207,24 @@ const WRITE_BILLS = statement<[string, string, Date, number], { posted: number }
   `with k as materialized (
      select r.*, 0 as version, 'pending' as status, null::text as "previousStatus" from jsonb_to_recordset($1::jsonb) as r (bucket smallint, "userId" text, "subscriptionId" uuid, "invoiceId" uuid,
        "intentId" uuid, "attemptId" uuid, "outboxId" uuid, epoch int, "periodNumber" int, "periodStart" timestamptz, "periodEnd" timestamptz,
-       "startsOn" date, "endsOn" date, currency text, amount bigint, description text, "priceId" uuid, "methodId" uuid,
+       "startsOn" date, "endsOn" date, currency text, net bigint, discount bigint, tax bigint, "ratePpm" int, "couponId" uuid,
+       "creditApplied" bigint, "debitCollected" bigint, amount bigint, description text, "priceId" uuid, "methodId" uuid,
        "idempotencyKey" text, fingerprint text, "sendAt" timestamptz))
    , bill as (
-     insert into invoice (bucket, id, user_id, kind, subscription_id, epoch, period_number, period_start, period_end, currency, net, tax, status, finalized_at)
-     select bucket, "invoiceId", "userId", 'period', "subscriptionId", epoch, "periodNumber", "periodStart", "periodEnd", currency, amount, 0, 'open', $3 from k)
+     insert into invoice (bucket, id, user_id, kind, subscription_id, epoch, period_number, period_start, period_end, currency, net, tax,
+       credit_applied, debit_collected, status, finalized_at)
+     select bucket, "invoiceId", "userId", 'period', "subscriptionId", epoch, "periodNumber", "periodStart", "periodEnd", currency, net, tax,
+       "creditApplied", "debitCollected", 'open', $3 from k)
    , line as (
-     insert into invoice_line (bucket, invoice_id, position, user_id, description, price_id, amount, period_start, period_end)
-     select bucket, "invoiceId", 1, "userId", description, "priceId", amount, "periodStart", "periodEnd" from k)
+     insert into invoice_line (bucket, invoice_id, position, user_id, description, price_id, amount, discount, tax, tax_rate_ppm, coupon_id,
+       period_start, period_end)
+     select bucket, "invoiceId", 1, "userId", description, "priceId", net, discount, tax, "ratePpm", "couponId", "periodStart", "periodEnd" from k)
+   , used as (
+     update customer_credit c set balance = c.balance - k."creditApplied" + k."debitCollected" from k
+     where c.bucket = k.bucket and c.user_id = k."userId" and c.currency = k.currency and (k."creditApplied" <> 0 or k."debitCollected" <> 0))
    , schedule as (
      insert into revenue_schedule (bucket, invoice_id, seq, user_id, currency, net, starts_on, ends_on)
-     select bucket, "invoiceId", 1, "userId", currency, amount, "startsOn", "endsOn" from k)
+     select bucket, "invoiceId", 1, "userId", currency, net, "startsOn", "endsOn" from k where net > 0)
    , posted as (
      ${postedFrom('$2', '$4', '$3')})
    , intent as (
@@ -273,7 +322,7 @@ const SEND = statement<[number[], string[], Date, Date, Date, Date, Date], SentR
      join subscription s on s.bucket = v.bucket and s.id = v.subscription_id
      join payment_method m on m.bucket = a.bucket and m.id = a.payment_method_id
      join provider_customer pc on pc.bucket = a.bucket and pc.user_id = a.user_id and pc.provider_account_id = a.provider_account_id
-     where a.status = 'created' and i.cancel_requested_at is null and v.status = 'open' and s.status in ('active', 'past_due')
+     where a.status = 'created' and i.cancel_requested_at is null and v.status = 'open' and s.status in ('trialing', 'active', 'past_due', 'paused')
        and s.hold = 'none' and m.status = 'active')
    , flying as (
      update payment_intent i set status = 'in_flight', version = i.version + 1 from k where i.bucket = k.bucket and i.id = k.intent_id)
@@ -312,6 +361,51 @@ export async function sendRenewals(uow: UnitOfWork, refs: RenewalAttemptRef[], c
   ]);
 }
 
+const LOCK_LOST = statement<[number[], Date, number], { bucket: number; id: TransactionId; user_id: string }>(
+  'lock_lost_renewals',
+  `with due as materialized (
+     select bucket, id, user_id from payment_attempt
+     where bucket = any($1) and next_action_at <= $2 and status = 'sent' and cause = 'renewal' and probes = 0 and lease_until < $2
+     limit $3 for update skip locked)
+   select d.bucket, d.id, d.user_id from due d join customer c on c.bucket = d.bucket and c.user_id = d.user_id
+   for update of c skip locked`,
+);
+
+/** Locks up to `limit` sent renewals whose worker is gone, and their customers. */
+export async function lockLostRenewals(uow: UnitOfWork, buckets: number[], limit: number): Promise<RenewalAttemptRef[]> {
+  const rows = await uow.run(LOCK_LOST, [buckets, uow.now, limit]);
+  return rows.map(({ bucket, id, user_id }) => ({ bucket, id, userId: user_id }));
+}
+
+const RESEND = statement<[number[], string[], Date, Date], SentRenewal>(
+  'resend_renewals',
+  `with k as materialized (
+     select a.bucket, a.id, i.id as intent_id, i.invoice_id, m.provider_object_id, pc.object_id
+     from unnest($1::smallint[], $2::uuid[]) d (bucket, id)
+     join payment_attempt a on a.bucket = d.bucket and a.id = d.id
+     join payment_intent i on i.bucket = a.bucket and i.id = a.payment_intent_id
+     join payment_method m on m.bucket = a.bucket and m.id = a.payment_method_id
+     join provider_customer pc on pc.bucket = a.bucket and pc.user_id = a.user_id and pc.provider_account_id = a.provider_account_id
+     where a.status = 'sent' and a.provider_object_id is null and i.status = 'in_flight' and i.cancel_requested_at is null
+       and a.key_valid_until > $3)
+   , sent as (
+     update payment_attempt a set lease_until = $4, probes = a.probes + 1, version = a.version + 1
+     from k where a.bucket = k.bucket and a.id = k.id
+     returning a.bucket, a.id, a.user_id, a.version, a.amount, a.currency, a.idempotency_key, a.request_fingerprint)
+   select t.bucket, t.id, t.user_id as "userId", t.version, k.intent_id as "intentId", k.invoice_id as "invoiceId", t.amount, t.currency,
+     t.idempotency_key as "idempotencyKey", k.provider_object_id as "methodObjectId", k.object_id as "customerObjectId",
+     t.request_fingerprint as fingerprint
+   from sent t join k on k.bucket = t.bucket and k.id = t.id`,
+);
+
+/**
+ * Claims sent renewals again, to ask how they ended by the very same request. Whatever is missing in the answer is for the resolver: its key is
+ * too old, or nobody wants it any more.
+ */
+export async function resendRenewals(uow: UnitOfWork, refs: RenewalAttemptRef[], leaseUntil: Date): Promise<SentRenewal[]> {
+  return uow.run(RESEND, [refs.map(({ bucket }) => bucket), refs.map(({ id }) => id), uow.now, leaseUntil]);
+}
+
 const LOCK_CUSTOMERS = statement<[number[], string[]], { user_id: string }>(
   'lock_customers',
   `select c.user_id from unnest($1::smallint[], $2::text[]) k (bucket, user_id)
@@ -334,6 +428,8 @@ export interface RenewalStanding {
   invoicePeriod: number;
   invoiceStart: Date;
   invoiceEnd: Date;
+  /** It is for the next period at the pinned price without a coupon, so that nothing else changes with it. */
+  isPlain: boolean;
 }
 
 const STANDING = statement<[number[], string[]], RenewalStanding>(
@@ -341,11 +437,13 @@ const STANDING = statement<[number[], string[]], RenewalStanding>(
   `select a.bucket, a.id, s.id as "subscriptionId", a.version as "attemptVersion", t.version as "transactionVersion",
      t.status as "transactionStatus", s.status as "subscriptionStatus", s.version as "subscriptionVersion", s.epoch,
      s.period_number as "periodNumber", v.epoch as "invoiceEpoch", v.period_number as "invoicePeriod", v.period_start as "invoiceStart",
-     v.period_end as "invoiceEnd"
+     v.period_end as "invoiceEnd",
+     s.status in ('active', 'past_due') and v.epoch = s.epoch and l.price_id = s.price_id and l.coupon_id is null as "isPlain"
    from unnest($1::smallint[], $2::uuid[]) k (bucket, id)
    join payment_attempt a on a.bucket = k.bucket and a.id = k.id
    join payment_intent i on i.bucket = a.bucket and i.id = a.payment_intent_id
    join invoice v on v.bucket = i.bucket and v.id = i.invoice_id
+   join invoice_line l on l.bucket = v.bucket and l.invoice_id = v.id and l.position = 1
    join subscription s on s.bucket = v.bucket and s.id = v.subscription_id
    join transaction t on t.bucket = a.bucket and t.id = a.id
    where a.status in ('sent', 'unknown') and i.status = 'in_flight' and i.cancel_requested_at is null and v.status = 'open' and v.kind = 'period'`,

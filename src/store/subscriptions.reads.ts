@@ -26,6 +26,8 @@ export interface SubscriptionRow {
   status: SubscriptionState;
   periodStart: Date;
   periodEnd: Date;
+  /** null: there is or was no trial. */
+  trialEndsAt: Date | null;
   cancelAtPeriodEnd: boolean;
   canceledAt: Date | null;
   endedAt: Date | null;
@@ -34,7 +36,7 @@ export interface SubscriptionRow {
 
 const COLUMNS = `s.id, s.user_id as "userId", s.payer_id as "payerId", s.tier_id as "tierId", s.price_id as "priceId",
   s.payment_method_id as "paymentMethodId", s.status, s.period_start as "periodStart", s.period_end as "periodEnd",
-  s.cancel_at_period_end as "cancelAtPeriodEnd", s.canceled_at as "canceledAt", s.ended_at as "endedAt", s.version`;
+  s.trial_ends_at as "trialEndsAt", s.cancel_at_period_end as "cancelAtPeriodEnd", s.canceled_at as "canceledAt", s.ended_at as "endedAt", s.version`;
 
 /** Subscriptions of their owners by id. */
 export const subscriptionsById = keyedStatement<OwnedKey, SubscriptionRow>(

@@ -48,7 +48,7 @@ export async function loadSubscription(uow: UnitOfWork, id: string): Promise<Sub
   return uow.manager.findOneBy(SubscriptionRow, { bucket: bucketOf(id), id });
 }
 
-/** What a new subscription needs; it starts incomplete. */
+/** What a new subscription needs. */
 export interface NewSubscription {
   id: SubscriptionId;
   userId: string;
@@ -57,35 +57,89 @@ export interface NewSubscription {
   priceId: PriceId;
   /** null: the default method is used. */
   paymentMethodId: string | null;
+  /** `incomplete`: until the first payment is done. */
+  status: 'incomplete' | 'trialing' | 'active';
   /** Civil date-time, whole seconds, in `zone`. */
   anchorLocal: string;
   zone: string;
   periodStart: Date;
   periodEnd: Date;
+  entitledUntil: Date;
+  /** null: it begins with no trial. */
+  trialEndsAt: Date | null;
+  /** When something falls due by itself; null while the first payment is open, which has its own. */
+  nextActionAt: Date | null;
 }
 
-/** Writes an incomplete subscription and its first event. */
-export async function insertSubscription(uow: UnitOfWork, subscription: NewSubscription): Promise<void> {
-  const bucket = bucketOf(subscription.id);
-  await uow.manager.insert(SubscriptionRow, {
-    ...subscription,
-    bucket,
-    status: 'incomplete',
-    epoch: 0,
-    periodNumber: 0,
-    entitledUntil: subscription.periodStart,
-    version: 0,
-  });
-  await uow.manager.insert(SubscriptionEventRow, {
-    bucket,
-    subscriptionId: subscription.id,
-    version: 0,
-    userId: subscription.userId,
-    kind: 'created',
-    status: 'incomplete',
-    cause: 'user',
-    at: uow.now,
-  });
+/** What a user agreed to when a subscription began. */
+export interface NewConsent {
+  id: string;
+  textVersion: string;
+}
+
+type SubscriptionParams = [
+  bucket: number,
+  id: string,
+  userId: string,
+  tierGroup: string,
+  tierId: string,
+  priceId: string,
+  paymentMethodId: string | null,
+  status: string,
+  anchorLocal: string,
+  zone: string,
+  periodStart: Date,
+  periodEnd: Date,
+  entitledUntil: Date,
+  trialEndsAt: Date | null,
+  nextActionAt: Date | null,
+  at: Date,
+  consentId: string,
+  textVersion: string,
+];
+
+const ADD_SUBSCRIPTION = statement<SubscriptionParams, never>(
+  'add_subscription',
+  `with subscription as (
+     insert into subscription (bucket, id, user_id, tier_group, tier_id, price_id, payment_method_id, status, anchor_local, zone,
+       period_start, period_end, entitled_until, trial_ends_at, next_action_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8::text, $9, $10, $11, $12, $13, $14, $15))
+   , event as (
+     insert into subscription_event (bucket, subscription_id, version, user_id, kind, status, cause, at)
+     values ($1, $2, 0, $3, 'created', $8::text, 'user', $16))
+   insert into consent (bucket, id, user_id, subscription_id, text_version) values ($1, $17, $3, $2, $18)`,
+);
+
+/** Writes a subscription with its first event, and what its user agreed to, and tells the feed. */
+export async function insertSubscription(uow: UnitOfWork, subscription: NewSubscription, consent: NewConsent): Promise<void> {
+  await uow.run(ADD_SUBSCRIPTION, [
+    bucketOf(subscription.id),
+    subscription.id,
+    subscription.userId,
+    subscription.tierGroup,
+    subscription.tierId,
+    subscription.priceId,
+    subscription.paymentMethodId,
+    subscription.status,
+    subscription.anchorLocal,
+    subscription.zone,
+    subscription.periodStart,
+    subscription.periodEnd,
+    subscription.entitledUntil,
+    subscription.trialEndsAt,
+    subscription.nextActionAt,
+    uow.now,
+    consent.id,
+    consent.textVersion,
+  ]);
+  const { id: subjectId, userId, status } = subscription;
+  uow.emit({ change: 'subscription', userId, subjectId, version: 0, status, previousStatus: null });
+  if (subscription.entitledUntil > uow.now) tellEntitlements(uow, userId, subjectId);
+}
+
+/** What the user may use has changed, or how long. */
+function tellEntitlements(uow: UnitOfWork, userId: string, subjectId: string): void {
+  uow.emit({ change: 'entitlements', userId, subjectId, version: 0, status: null, previousStatus: null });
 }
 
 /** A change of a subscription: new columns, and the event that tells why. */
@@ -93,6 +147,10 @@ export interface SubscriptionChange {
   kind:
     | 'activated'
     | 'renewed'
+    | 'converted'
+    | 'paused'
+    | 'trial_extended'
+    | 'change_dropped'
     | 'renewal_put_off'
     | 'periods_skipped'
     | 'past_due'
@@ -100,15 +158,18 @@ export interface SubscriptionChange {
     | 'cancel_requested'
     | 'canceled'
     | 'resumed'
+    | 'coupon_applied'
     | 'held'
     | 'released'
-    | 'gave_up';
+    | 'gave_up'
+    | 'tier_changed'
+    | 'change_planned';
   cause: string;
   set: Partial<Omit<SubscriptionRow, 'bucket' | 'id' | 'version' | 'userId'>>;
   data?: Record<string, unknown>;
 }
 
-/** Applies a change, version + 1, and writes its event. The customer's lock is held, so nobody else changes it meanwhile. */
+/** Applies a change, version + 1, writes its event and tells the feed. The customer's lock is held, so nobody else changes it meanwhile. */
 export async function changeSubscription(uow: UnitOfWork, row: SubscriptionRow, change: SubscriptionChange): Promise<void> {
   const version = row.version + 1;
   const done = await uow.manager.update(
@@ -128,24 +189,19 @@ export async function changeSubscription(uow: UnitOfWork, row: SubscriptionRow, 
     at: uow.now,
     ...(change.data === undefined ? {} : { data: change.data }),
   });
+  const { id: subjectId, userId, status: previousStatus } = row;
+  const status = change.set.status ?? previousStatus;
+  uow.emit({ change: 'subscription', userId, subjectId, version, status, previousStatus });
+  if (changesAccess(row, change.set)) tellEntitlements(uow, userId, subjectId);
 }
 
-/** Subscriptions whose end is due: flagged ones past their period. */
-const DUE_SUBSCRIPTIONS = statement<[number[], Date, number], { bucket: number; id: SubscriptionId; user_id: string }>(
-  'due_subscriptions',
-  `select bucket, id, user_id from subscription
-   where bucket = any($1) and next_action_at <= $2 and cancel_at_period_end and (lease_until is null or lease_until < $2)
-   order by next_action_at limit $3`,
-);
-
-/** Up to `limit` subscriptions of these buckets that wait for their end. They are looked at again under the customer's lock. */
-export async function listDueSubscriptions(
-  uow: UnitOfWork,
-  buckets: number[],
-  limit: number,
-): Promise<{ id: SubscriptionId; userId: string }[]> {
-  const rows = await uow.run(DUE_SUBSCRIPTIONS, [buckets, uow.now, limit]);
-  return rows.map((row) => ({ id: row.id, userId: row.user_id }));
+/** Whether a change touches what the subscription gives access to, or until when (rules S1). */
+function changesAccess(row: SubscriptionRow, { entitledUntil, tierId, hold }: SubscriptionChange['set']): boolean {
+  return (
+    (entitledUntil !== undefined && entitledUntil.getTime() !== row.entitledUntil.getTime()) ||
+    (tierId !== undefined && tierId !== row.tierId) ||
+    (hold !== undefined && hold !== row.hold)
+  );
 }
 
 const ADD_PURCHASE = statement<[number, string, string, string, number], never>(
@@ -189,9 +245,11 @@ export async function insertGrant(
   grant: { id: string; userId: string; featureKey: string; purchaseId: string },
 ): Promise<void> {
   await uow.run(ADD_GRANT, [bucketOf(grant.id), grant.id, grant.userId, grant.featureKey, grant.purchaseId]);
+  tellEntitlements(uow, grant.userId, grant.purchaseId);
 }
 
 /** Takes back what a purchase unlocked. */
 export async function revokeGrants(uow: UnitOfWork, userId: string, purchaseId: string): Promise<void> {
   await uow.manager.update(EntitlementGrantRow, { bucket: keyBucket(userId), purchaseId }, { revokedAt: uow.now });
+  tellEntitlements(uow, userId, purchaseId);
 }

@@ -2,6 +2,7 @@ import type { DisputeStatus } from '../domain/dispute/dispute.js';
 import type { AttemptStatus } from '../domain/payment/attempt.js';
 import type { RefundStatus } from '../domain/refund/refund.js';
 import { keyedStatement } from './reader.js';
+import { statement } from './statement.js';
 import { stretchColumns, type Stretch } from './keyset.js';
 import { bucketOf } from '../domain/ids.js';
 import { ownedColumns, type OwnedKey } from './viewer.js';
@@ -26,6 +27,7 @@ export interface TransactionRow {
   paymentMethodId: string | null;
   subscriptionId: string | null;
   purchaseId: string | null;
+  invoiceId: string | null;
   originalId: string | null;
   statementDescriptor: string | null;
   settledAt: Date | null;
@@ -33,7 +35,7 @@ export interface TransactionRow {
 
 const COLUMNS = `t.id, t.user_id as "userId", t.kind, t.status, t.amount, t.currency, t.provider_account_id as "providerAccountId",
   t.payment_method_id as "paymentMethodId", t.subscription_id as "subscriptionId", t.purchase_id as "purchaseId",
-  t.original_id as "originalId", t.statement_descriptor as "statementDescriptor", t.settled_at as "settledAt"`;
+  t.invoice_id as "invoiceId", t.original_id as "originalId", t.statement_descriptor as "statementDescriptor", t.settled_at as "settledAt"`;
 
 const KEYS = `unnest($1::smallint[], $2::uuid[], $3::text[]) with ordinality as k(bucket, id, user_id, o)`;
 
@@ -102,6 +104,55 @@ export const transactionsDown = keyedStatement<TransactionStretch, TransactionRo
 /** Stretches of users' transactions, oldest first. */
 export const transactionsUp = keyedStatement<TransactionStretch, TransactionRow>('transactions_up', pageText('asc'), pageColumns);
 
+/** Conditions of a search as parameters $1..$9; each but the bounds and the limit is null for "any". */
+export type SearchParams = readonly [
+  below: string,
+  above: string,
+  limitCount: number,
+  kinds: readonly string[] | null,
+  statuses: readonly string[] | null,
+  providerAccountIds: readonly number[] | null,
+  subscriptionId: string | null,
+  minAmount: bigint | null,
+  currency: string | null,
+];
+
+const SEARCHED = `t.id < $1 and t.id > $2
+     and ($4::text[] is null or t.kind = any($4))
+     and ($5::text[] is null or t.status = any($5))
+     and ($6::smallint[] is null or t.provider_account_id = any($6))
+     and ($7::uuid is null or t.subscription_id = $7)
+     and ($8::bigint is null or (t.amount >= $8 and t.currency = $9))
+   order by t.id desc
+   limit $3`;
+
+/** Transactions of everybody, newest first: for staff whose search is written to the audit log, and for nobody else. */
+export const transactionSearch = statement<SearchParams, TransactionRow>(
+  'transaction_search',
+  `select 1 as o, ${COLUMNS} from transaction t where ${SEARCHED}`,
+);
+
+/** The same of one user. */
+export const transactionSearchOfUser = statement<readonly [...SearchParams, bucket: number, userId: string], TransactionRow>(
+  'transaction_search_of_user',
+  `select 1 as o, ${COLUMNS} from transaction t where t.bucket = $10 and t.user_id = $11 and ${SEARCHED}`,
+);
+
+/** The same with an id at the provider, of one user or of anybody: a payment, a charge of it, a refund or a dispute. */
+export const transactionSearchByReference = statement<
+  readonly [...SearchParams, bucket: number, objectId: string, userId: string | null],
+  TransactionRow
+>(
+  'transaction_search_by_reference',
+  `with named as materialized (
+     select a.bucket, a.id from provider_ref r join payment_attempt a on a.bucket = id_bucket(r.id) and a.payment_intent_id = r.id
+     where r.bucket = $10 and r.object_id = $11 and r.kind = 'payment_intent'
+     union select id_bucket(r.id), r.id from provider_ref r
+     where r.bucket = $10 and r.object_id = $11 and r.kind in ('charge', 'refund', 'dispute'))
+   select 1 as o, ${COLUMNS} from named n join transaction t on t.bucket = n.bucket and t.id = n.id
+   where ($12::text is null or t.user_id = $12) and ${SEARCHED}`,
+);
+
 /** The most recent charge for each subscription or purchase. */
 export const latestCharges = keyedStatement<OwnedKey, TransactionRow>(
   'latest_charges',
@@ -114,6 +165,17 @@ export const latestCharges = keyedStatement<OwnedKey, TransactionRow>(
        and (t.subscription_id = k.id or t.purchase_id = k.id)
      order by t.id desc
      limit 1) t`,
+  ownedColumns,
+);
+
+/** The charges tried for each invoice, newest first. */
+export const chargesOfInvoices = keyedStatement<OwnedKey, TransactionRow>(
+  'charges_of_invoices',
+  `select k.o::int as o, ${COLUMNS}
+   from ${KEYS}
+   join transaction t on t.bucket = k.bucket and t.invoice_id = k.id and t.kind = 'charge'
+   where t.user_id = k.user_id
+   order by t.id desc`,
   ownedColumns,
 );
 
@@ -177,7 +239,7 @@ export interface AttemptRow {
   networkAdviceCode: string | null;
   /** JSON as stored; null unless the user must do a step. */
   nextAction: unknown;
-  /** The first payment of a subscription or purchase, which no planned retry follows. */
+  /** Its customer is there: of a first period, a change of tier, a purchase or gift, which no planned retry follows. */
   isFirstPayment: boolean;
 }
 
@@ -186,7 +248,7 @@ export const attemptsById = keyedStatement<OwnedKey, AttemptRow>(
   'attempts_by_id',
   `select k.o::int as o, a.status, a.decline_code as "declineCode", a.advice_code as "adviceCode",
      a.network_decline_code as "networkDeclineCode", a.network_advice_code as "networkAdviceCode", a.next_action as "nextAction",
-     (v.kind = 'purchase' or (v.epoch = 0 and v.period_number = 0)) is true as "isFirstPayment"
+     (v.kind in ('purchase', 'change', 'gift') or (v.epoch = 0 and v.period_number = 0)) is true as "isFirstPayment"
    from ${KEYS}
    join payment_attempt a on a.bucket = k.bucket and a.id = k.id
    join payment_intent i on i.bucket = a.bucket and i.id = a.payment_intent_id

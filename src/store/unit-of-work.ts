@@ -1,10 +1,10 @@
 /**
  * A unit of work is one database transaction: facts, ledger, feed and outbox of one change together, or none of them.
- * Order of locks: idempotency key, customer, then that customer's rows. `uow.now` is one instant for the whole unit and comes from
+ * Order of locks: idempotency key, customer, then that customer's rows, last what customers have in common. `uow.now` is one instant for the whole unit and comes from
  * the process's clock, never from the database.
  */
 import { QueryRunnerAlreadyReleasedError, type DataSource, type EntityManager } from 'typeorm';
-import { makeId, USER_ID_FORM, type TransactionId } from '../domain/ids.js';
+import { makeId, USER_ID_FORM } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { insideTransaction } from '../platform/inside-transaction.js';
 import { keyBucket } from '../platform/json.js';
@@ -13,13 +13,25 @@ import type { Clock } from '../ports/clock.js';
 import type { Random } from '../ports/random.js';
 import { statement, underEntityNames, type Statement } from './statement.js';
 
-/** A change of a payment's status, told to its owner's feed. */
-export interface PaymentChange {
+/** What changed, in the words of the graph's MonetizationChangeType; the subject is the id of that object. */
+export type ChangeWord =
+  | 'payment_status'
+  | 'subscription'
+  | 'invoice'
+  | 'payment_method'
+  /** What a user may use now; the subject is the subscription, purchase or right that it comes from. */
+  | 'entitlements'
+  | 'gift';
+
+/** A change of something of a user, told to the user's feed. It names what changed and how it stood then; whoever is told reads it afresh. */
+export interface Change {
+  change: ChangeWord;
   userId: string;
-  transactionId: TransactionId;
-  /** Version of the transaction after the change. */
+  subjectId: string;
+  /** Of the subject after the change; 0 where it has none. */
   version: number;
-  status: string;
+  /** null where the subject has none. */
+  status: string | null;
   previousStatus: string | null;
 }
 
@@ -31,7 +43,7 @@ export interface UnitOfWork {
   /** Runs a named statement; rows of a select, or of `returning`. */
   run<Params extends readonly unknown[], Row>(what: Statement<Params, Row>, params: Params): Promise<Row[]>;
   /** Tells a change to its owner's feed and to the bus, in this same transaction. */
-  emit(change: PaymentChange): void;
+  emit(change: Change): void;
   /** Ends the unit by rolling back; its answer is still returned. For refusals that must leave no trace. */
   abandon(): void;
 }
@@ -55,7 +67,7 @@ export interface Transactor {
 }
 
 /** One change as `write_feed` takes it. */
-interface FeedChange extends Omit<PaymentChange, 'userId'> {
+interface FeedChange extends Omit<Change, 'userId'> {
   /** Id of its row of the outbox. */
   outboxId: string;
 }
@@ -70,15 +82,15 @@ const WRITE_FEED = statement<[number, string, string, number, Date], { feed_seq:
      update customer set feed_seq = feed_seq + $4 where bucket = $1 and user_id = $2 returning feed_seq)
    , change as (
      select c.*, b.feed_seq - $4 + c.nth as seq from bumped b, rows from (
-       jsonb_to_recordset($3::jsonb) as ("outboxId" uuid, "transactionId" uuid, version int, status text, "previousStatus" text)
-     ) with ordinality as c ("outboxId", "transactionId", version, status, "previousStatus", nth))
+       jsonb_to_recordset($3::jsonb) as ("outboxId" uuid, change text, "subjectId" uuid, version int, status text, "previousStatus" text)
+     ) with ordinality as c ("outboxId", change, "subjectId", version, status, "previousStatus", nth))
    , feed as (
      insert into feed_entry (bucket, user_id, seq, at, change, subject_id, version, status, previous_status)
-     select $1, $2, seq, $5, 'payment_status', "transactionId", version, status, "previousStatus" from change)
+     select $1, $2, seq, $5, change, "subjectId", version, status, "previousStatus" from change)
    , outbox as (
      insert into outbox_event (bucket, id, user_id, seq, type, data)
-     select $1, "outboxId", $2, seq, 'payment_status', jsonb_build_object('transactionId', "transactionId", 'version', version,
-       'status', status, 'previousStatus', "previousStatus") from change)
+     select $1, "outboxId", $2, seq, change, jsonb_build_object('subjectId', "subjectId", 'version', version, 'status', status,
+       'previousStatus', "previousStatus") from change)
    select feed_seq from bumped`,
 );
 
@@ -90,6 +102,20 @@ class ConnectionLost extends Error {
   constructor() {
     super('the connection was lost within a unit of work');
     this.name = 'ConnectionLost';
+  }
+}
+
+/**
+ * Another unit of work took meanwhile what this one had decided to take: the last of something, or what a person has once. The unit is
+ * rolled back and runs again, so that it decides by what is there now.
+ */
+export class TakenMeanwhile extends Error {
+  /** PostgreSQL's code of a serialization failure, which this is. */
+  readonly code = '40001';
+
+  constructor(what: string) {
+    super(`taken meanwhile: ${what}`);
+    this.name = 'TakenMeanwhile';
   }
 }
 
@@ -137,7 +163,7 @@ export function sqlState(error: unknown): string | null {
 
 async function once<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfWork) => Promise<T>): Promise<T> {
   const runner = transactor.source.createQueryRunner();
-  const changes: PaymentChange[] = [];
+  const changes: Change[] = [];
   let isAbandoned = false;
   const now = transactor.clock.now();
   const uow: UnitOfWork = {
@@ -181,13 +207,13 @@ async function once<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfW
 }
 
 /** Numbers the changes of each user and writes feed and outbox rows; the last writes of a unit. */
-async function writeFeed(uow: UnitOfWork, random: Random, changes: PaymentChange[]): Promise<{ userId: string; seq: bigint }[]> {
+async function writeFeed(uow: UnitOfWork, random: Random, changes: Change[]): Promise<{ userId: string; seq: bigint }[]> {
   const told: { userId: string; seq: bigint }[] = [];
   for (const [userId, own] of Map.groupBy(changes, (change) => change.userId)) {
     const bucket = keyBucket(userId);
-    const rows = own.map(({ transactionId, version, status, previousStatus }): FeedChange => {
+    const rows = own.map(({ change, subjectId, version, status, previousStatus }): FeedChange => {
       const outboxId = makeId('whe', bucket, uow.now.getTime(), random.bytes(8));
-      return { outboxId, transactionId, version, status, previousStatus };
+      return { outboxId, change, subjectId, version, status, previousStatus };
     });
     const [customer] = await uow.run(WRITE_FEED, [bucket, userId, JSON.stringify(rows), own.length, uow.now]);
     invariant(customer !== undefined, 'whoever is told something has a customer row', { userId });

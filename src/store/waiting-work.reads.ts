@@ -3,7 +3,7 @@ import { statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
 /** Rows that wait. `relay`: changes not yet carried to the gateways; `renewals`: attempts that were billed and not sent. */
-export type WaitingWork = 'payments' | 'renewals' | 'refunds' | 'orphans' | 'webhooks' | 'subscriptions' | 'relay';
+export type WaitingWork = 'payments' | 'renewals' | 'refunds' | 'orphans' | 'webhooks' | 'subscriptions' | 'notices' | 'relay';
 
 const WAITING_WORK = statement<[Date], { what: WaitingWork; at: Date | null }>(
   'waiting_work',
@@ -15,6 +15,7 @@ const WAITING_WORK = statement<[Date], { what: WaitingWork; at: Date | null }>(
    union all select 'orphans', min(greatest(next_action_at, lease_until)) from recon_finding where next_action_at is not null
    union all select 'webhooks', min(greatest(next_action_at, lease_until)) from webhook_inbox where next_action_at is not null
    union all select 'subscriptions', min(next_action_at) from subscription where next_action_at is not null
+   union all select 'notices', min(next_action_at) from notice where next_action_at is not null
    union all select 'relay', case when exists (select from outbox_event where published_at is null) then $1::timestamptz end`,
 );
 

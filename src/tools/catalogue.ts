@@ -7,7 +7,9 @@ import { publishCatalogue, readCatalogue } from '../usecases/publish-catalogue.j
 import { withConnection } from './with-connection.js';
 
 const program = new Command('catalogue')
-  .description('Publishes tiers, products and prices from a file. May be repeated: only what differs is changed.')
+  .description(
+    'Publishes tiers, products, prices, coupons and tax rates from a file. May be repeated: only what differs is changed.',
+  )
   .option('--file <path>', 'the catalogue', 'data/catalogue.json')
   .action(async ({ file }: { file: string }) => {
     const text = await readFile(file, 'utf8').catch((error: Error) => {
@@ -15,8 +17,11 @@ const program = new Command('catalogue')
     });
     const catalogue = readCatalogue(text);
     const published = await withConnection(({ client, now }) => publishCatalogue(client, catalogue, now));
-    const { pricesAdded, pricesEnded, ledgerAccountsAdded } = published;
-    console.log(`Published: ${pricesAdded} prices added, ${pricesEnded} ended, ${ledgerAccountsAdded} ledger accounts added.`);
+    const { pricesAdded, pricesEnded, couponsAdded, couponsEnded, taxRatesAdded, ledgerAccountsAdded } = published;
+    console.log(
+      `Published: ${pricesAdded} prices added, ${pricesEnded} ended, ${couponsAdded} coupons added, ${couponsEnded} ended, ` +
+        `${taxRatesAdded} tax rates and ${ledgerAccountsAdded} ledger accounts added.`,
+    );
   });
 
 loadDotEnv();

@@ -3,7 +3,7 @@
  * older news does nothing, and writes attempt, intent, invoice, subscription or purchase, transaction, ledger and feed in one unit of work.
  * The customer's lock is held by the caller.
  */
-import { bucketOf, publicId } from '../domain/ids.js';
+import { publicId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { orphanReceipt, paymentSucceeded } from '../domain/ledger/journals.js';
 import {
@@ -16,10 +16,11 @@ import {
 } from '../domain/payment/attempt.js';
 import { classifyDecline, tellingCode } from '../domain/payment/decline.js';
 import { CANCEL_AFTER_MS, nextProbeAt } from '../domain/payment/schedule.js';
-import { isRenewedBy, renewalEnd, renewed, unpaid } from '../domain/subscription/renewal.js';
-import { entitledUntilFor, hasEnded, type SubscriptionStatus } from '../domain/subscription/subscription.js';
+import { renewalEnd, unpaid } from '../domain/subscription/renewal.js';
+import { hasEnded, type SubscriptionStatus } from '../domain/subscription/subscription.js';
 import type { PaymentFact } from '../ports/provider.js';
-import { closeInvoice, requireInvoice, type InvoiceRow } from '../store/invoices.store.js';
+import { releaseCoupon } from '../store/coupons.store.js';
+import { closeInvoice, countVoidPeriods, requireInvoice } from '../store/invoices.store.js';
 import { postJournal } from '../store/ledger.store.js';
 import {
   changeAttempt,
@@ -33,16 +34,12 @@ import {
 } from '../store/payments.store.js';
 import { ORPHAN } from '../store/orphans.store.js';
 import { recordFinding, recordRef } from '../store/provider.store.js';
-import {
-  changeSubscription,
-  completePurchase,
-  insertGrant,
-  loadSubscription,
-  setPurchaseStatus,
-} from '../store/subscriptions.store.js';
+import { changeSubscription, loadSubscription, setPurchaseStatus } from '../store/subscriptions.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import { bookRecord } from './book-record.js';
-import { findingId, newId, type Cashier } from './cashier.js';
+import { findingId, type Cashier } from './cashier.js';
+import { deliver } from './deliver.js';
+import { giveBackChange } from './give-back-change.js';
 import { requestRefund } from './request-refund.js';
 import { voidInvoice } from './void-invoice.js';
 
@@ -175,10 +172,14 @@ async function succeed(
     });
   }
   await bookCharge(uow, cashier, attempt, intent, fact);
-  const isWanted = await deliver(uow, cashier, invoice, cause);
+  // A change that was given up leaves the old tier; a first payment that was gives its period, which ends with the refund.
+  const isGiven = !(wasGivenUp && invoice.kind === 'change') && (await deliver(uow, cashier, invoice, cause));
   cashier.events.statusChanged('charge', 'succeeded');
-  if (wasGivenUp || !isWanted) {
+  if (invoice.kind === 'change' && !isGiven) await giveBackChange(uow, cashier, invoice, intent.id, attempt.id);
+  else if (wasGivenUp || !isGiven) {
     // The customer gave the payment up, or the subscription had ended, and the provider was faster: what was taken goes back.
+    const isFirstPeriod = invoice.epoch === 0 && invoice.periodNumber === 0;
+    if (wasGivenUp && isFirstPeriod && invoice.subscriptionId !== null) await releaseCoupon(uow, invoice.subscriptionId);
     const charge = await requireTransaction(uow, attempt.id);
     await requestRefund(uow, cashier, {
       charge,
@@ -192,51 +193,6 @@ async function succeed(
     });
   }
   return true;
-}
-
-/** What was bought is given: the period opens, or the product is handed over. @returns whether anybody still wants it */
-async function deliver(uow: UnitOfWork, cashier: Cashier, invoice: InvoiceRow, cause: TransactionCause): Promise<boolean> {
-  if (invoice.subscriptionId !== null) {
-    const subscription = await loadSubscription(uow, invoice.subscriptionId);
-    invariant(subscription !== null, 'an invoice of a subscription has it', { id: invoice.id });
-    if (subscription.status === 'incomplete') {
-      await changeSubscription(uow, subscription, {
-        kind: 'activated',
-        cause,
-        set: {
-          status: 'active',
-          entitledUntil: entitledUntilFor({ status: 'active', periodEnd: subscription.periodEnd, endsAtPeriodEnd: false }),
-          nextActionAt: subscription.periodEnd,
-        },
-      });
-      return true;
-    }
-    const period = periodOf(invoice);
-    // Column check: one of these words.
-    const status = subscription.status as SubscriptionStatus;
-    if (!isRenewedBy({ status, epoch: subscription.epoch, periodNumber: subscription.periodNumber }, period)) return false;
-    await changeSubscription(uow, subscription, { kind: 'renewed', cause, set: renewed(period) });
-  } else if (invoice.purchaseId !== null) {
-    const unlocks = await completePurchase(uow, invoice.purchaseId);
-    if (unlocks !== null) {
-      await insertGrant(uow, {
-        id: newId(cashier, 'txn', bucketOf(invoice.purchaseId)),
-        userId: invoice.userId,
-        featureKey: unlocks,
-        purchaseId: invoice.purchaseId,
-      });
-    }
-  }
-  return true;
-}
-
-/** The period that an invoice is for. */
-function periodOf(invoice: InvoiceRow): { epoch: number; number: number; start: Date; end: Date } {
-  const { epoch, periodNumber, periodStart, periodEnd } = invoice;
-  invariant(epoch !== null && periodNumber !== null && periodStart !== null && periodEnd !== null, 'a period has its bounds', {
-    id: invoice.id,
-  });
-  return { epoch, number: periodNumber, start: periodStart, end: periodEnd };
 }
 
 /** The charge in the books: what the provider owes us now, and what it kept of it. */
@@ -332,6 +288,7 @@ async function finishFirstPayment(
     const subscription = await loadSubscription(uow, invoice.subscriptionId);
     invariant(subscription !== null, 'an invoice of a subscription has it', { id: invoice.id });
     if (subscription.status === 'incomplete') {
+      await releaseCoupon(uow, subscription.id);
       await changeSubscription(uow, subscription, {
         kind: intent.cancelRequestedAt === null ? 'payment_failed' : 'gave_up',
         cause,
@@ -358,7 +315,14 @@ async function finishRenewal(
   const invoice = await requireInvoice(uow, intent.invoiceId);
   const subscription = invoice.subscriptionId === null ? null : await loadSubscription(uow, invoice.subscriptionId);
   invariant(subscription !== null, 'a renewal is of a subscription', { id: attempt.id });
-  const end = renewalEnd(to, { isOver: hasEnded(subscription.status as SubscriptionStatus), now: uow.now });
+  const { resumesAt } = subscription;
+  const pausedUntil = subscription.status === 'paused' ? resumesAt : null;
+  const failedCount = pausedUntil === null ? 0 : (await countVoidPeriods(uow, subscription.id, subscription.epoch + 1)) + 1;
+  const end = renewalEnd(to, {
+    isOver: hasEnded(subscription.status as SubscriptionStatus),
+    pause: pausedUntil && { resumesAt: pausedUntil, failedCount },
+    now: uow.now,
+  });
   await changeIntent(uow, intent, { status: end.intent });
   if (end.isVoid) await voidInvoice(uow, invoice, attempt.providerAccountId);
   if (end.subscription === 'past_due')

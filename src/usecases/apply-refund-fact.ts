@@ -15,14 +15,16 @@ import {
 } from '../domain/refund/refund.js';
 import { isoDay } from '../domain/time/periods.js';
 import type { RefundFact, RefundRequest } from '../ports/provider.js';
+import { cancelCreditNotes } from '../store/credit-notes.store.js';
 import { changeCredit } from '../store/credit.store.js';
-import { listSchedules, openSchedule, requireInvoice, stopSchedule } from '../store/invoices.store.js';
+import { listSchedules, openSchedule, requireInvoice, stopSchedule, type InvoiceRow } from '../store/invoices.store.js';
 import { listJournal, postJournal } from '../store/ledger.store.js';
 import {
   changeRefund,
   changeTransaction,
   listRefunds,
   loadAttempt,
+  loadIntent,
   loadRefund,
   loadTransaction,
   type RefundRow,
@@ -30,7 +32,7 @@ import {
   type TransactionRow,
 } from '../store/payments.store.js';
 import { findRef, recordFinding, recordRef } from '../store/provider.store.js';
-import { loadSubscription, revokeGrants, setPurchaseStatus } from '../store/subscriptions.store.js';
+import { loadSubscription, revokeGrants, setPurchaseStatus, type SubscriptionRow } from '../store/subscriptions.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import { bookRecord } from './book-record.js';
 import { findingId, type Cashier } from './cashier.js';
@@ -110,9 +112,9 @@ export async function applyRefundFact(
     });
     await changeCredit(uow, { userId, currency: refund.currency, byMinor: refund.amount });
     await finding(uow, cashier, refund, 'refund_failed_late', 0n, 2);
-  } else {
-    await endWhatWasPaidBack(uow, cashier, charge, refund, cause);
   }
+  // Also when it is told as accepted and failed at once: what was given back has gone, and the customer has its amount as credit.
+  if (!(wasAccepted && to === 'failed')) await endWhatWasPaidBack(uow, cashier, charge, refund, cause);
   cashier.events.statusChanged('refund', to);
   return 'applied';
 }
@@ -166,7 +168,7 @@ async function endWhatWasPaidBack(
   const subscription = charge.subscriptionId === null ? null : await loadSubscription(uow, charge.subscriptionId);
   const invoice = charge.invoiceId === null ? null : await requireInvoice(uow, charge.invoiceId);
   const isCurrentPeriod =
-    subscription === null || (invoice?.epoch === subscription.epoch && invoice.periodNumber === subscription.periodNumber);
+    subscription === null || (invoice !== null && (await paidForPresent(uow, charge, invoice, subscription)));
   const ends = refundEndsSubscription({
     chargeMinor: charge.amount,
     refunds: refunds.map((row) => ({ status: row.status as RefundStatus, amountMinor: row.amount })),
@@ -183,8 +185,23 @@ async function endWhatWasPaidBack(
   }
 }
 
+/** Whether a charge paid for the present period: for all of it, or for what a change of tier left of it. Not for a change that never took effect. */
+async function paidForPresent(
+  uow: UnitOfWork,
+  charge: TransactionRow,
+  invoice: InvoiceRow,
+  subscription: SubscriptionRow,
+): Promise<boolean> {
+  if (invoice.epoch !== subscription.epoch) return false;
+  if (invoice.kind !== 'change') return invoice.periodNumber === subscription.periodNumber;
+  const attempt = await loadAttempt(uow, charge.id);
+  const intent = attempt && (await loadIntent(uow, attempt.paymentIntentId));
+  return intent?.cancelRequestedAt === null && invoice.periodEnd?.getTime() === subscription.periodEnd.getTime();
+}
+
 /**
- * The provider surely did not begin the refund: its posting is undone, and what was not yet earned is earned again.
+ * The provider surely did not begin the refund: its posting is undone, its credit notes are never issued, and what was not yet earned is
+ * earned again.
  * @param watchAt when to look for it all the same; null when the provider refused it
  */
 export async function cancelRefund(
@@ -206,6 +223,7 @@ export async function cancelRefund(
     effectiveAt: uow.now,
     providerAccountId: charge.providerAccountId,
   });
+  await cancelCreditNotes(uow, refund.id);
   const unearned = requested.find((movement) => movement.leg === 'unearned');
   if (unearned && charge.invoiceId !== null) {
     const last = (await listSchedules(uow, charge.invoiceId)).at(-1);

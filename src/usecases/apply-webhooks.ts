@@ -18,6 +18,7 @@ import {
 import {
   claimWebhooks,
   findRef,
+  listKnownPaid,
   listedUntil,
   moveListedUntil,
   recordFinding,
@@ -78,8 +79,11 @@ export async function applyWebhooks(cashier: Cashier, buckets: number[], limit: 
   );
   const turn: Turn = { cashier, leftMs: () => claimedAtMs + LEASE_MS - cashier.monotonicMs() };
   const failures: unknown[] = [];
+  const known = await withoutNews(cashier, claimed);
+  await settle(cashier, [...known], 'done');
   // What says nothing to us is one group, and ends together.
-  const objects = Map.groupBy(claimed, (event) => (kindOf(cashier, event) === 'other' ? null : event.objectId));
+  const rest = claimed.filter((event) => !known.has(event));
+  const objects = Map.groupBy(rest, (event) => (kindOf(cashier, event) === 'other' ? null : event.objectId));
   await forEach([...objects.values()], async (events) => {
     let outcome: Outcome;
     try {
@@ -91,6 +95,17 @@ export async function applyWebhooks(cashier: Cashier, buckets: number[], limit: 
     await settle(cashier, events, outcome);
   });
   return { claimed: claimed.length, failures };
+}
+
+/** Events that can only tell of a success that is known and booked: most of all, as our own answer is faster than they are. */
+async function withoutNews(cashier: Cashier, claimed: readonly ClaimedWebhook[]): Promise<Set<ClaimedWebhook>> {
+  const told = claimed.flatMap((event) =>
+    event.objectId !== null && cashier.provider.tellsSuccess(event.type) ? [{ event, objectId: event.objectId }] : [],
+  );
+  if (told.length === 0) return new Set();
+  const payments = told.map(({ event, objectId }) => ({ objectId, providerAccountId: event.providerAccountId }));
+  const known = await inTx(cashier.tx, SYSTEM, (uow) => listKnownPaid(uow, payments));
+  return new Set(told.filter(({ objectId }) => known.has(objectId)).map(({ event }) => event));
 }
 
 /** A worker's turn and what is left of its lease, by the clock that nobody moves: a process can be stopped between any two lines. */
@@ -121,6 +136,7 @@ function kindOf(cashier: Cashier, event: ClaimedWebhook): ProviderEvent['objectK
 
 /** Ends the claim, where it still holds. */
 async function settle(cashier: Cashier, events: ClaimedWebhook[], outcome: Outcome): Promise<void> {
+  if (events.length === 0) return;
   const settled = await inTx(cashier.tx, SYSTEM, async (uow) => {
     const held = await settleWebhooks(uow, events, (event) => decideWebhook(outcome, event, uow.now));
     const ends = held.map((event) => ({ event, status: decideWebhook(outcome, event, uow.now).status }));

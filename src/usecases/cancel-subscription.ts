@@ -3,11 +3,14 @@ import { decideCancel, type SubscriptionFacts, type SubscriptionStatus } from '.
 import { lockCustomer } from '../store/customers.store.js';
 import { changeIntent, loadFirstCharge } from '../store/payments.store.js';
 import { changeSubscription, loadSubscription, type SubscriptionRow } from '../store/subscriptions.store.js';
+import { loadOpenChange } from '../store/tier-changes.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { endNeverSent } from './apply-payment-fact.js';
 import { own, refusal, type Cashier } from './cashier.js';
 import type { Actor, CancelSubscriptionCommand, Refusal, SubscriptionAnswer } from './contract.js';
+import { giveUpChange } from './drop-renewal.js';
 import { endSubscription } from './end-subscription.js';
+import { settleOpenChange } from './open-change.js';
 import { resolvePayment } from './resolve-payment.js';
 import { runCommand } from './run-command.js';
 import { readPayment } from './send-payment.js';
@@ -53,9 +56,11 @@ export const cancelSubscription =
                 canceledAt: uow.now,
                 entitledUntil: decision.entitledUntil,
                 nextActionAt: decision.endsAt,
+                pendingPriceId: null,
               },
               data,
             });
+            await giveUpChange(uow, cashier, subscriptionId);
             return [];
           case 'now':
             await endSubscription(uow, cashier, subscriptionId, 'customer', 'user', data);
@@ -67,7 +72,10 @@ export const cancelSubscription =
       },
     });
     const { resultId, refusals, isReplay } = end;
-    if (resultId !== null) await giveUpOpenPayment(cashier, userId, resultId);
+    if (resultId !== null) {
+      await giveUpOpenPayment(cashier, userId, resultId);
+      await settleGivenUpChange(cashier, userId, resultId);
+    }
     return { subscriptionId: refusals.length > 0 ? null : resultId, refusals, isReplay };
   };
 
@@ -89,6 +97,12 @@ async function giveUpOpenPayment(cashier: Cashier, userId: string, subscriptionI
     return id !== null && payment?.intent.cancelRequestedAt != null && payment.attempt.nextActionAt !== null ? id : null;
   });
   if (open !== null) await resolvePayment(cashier, { id: open, userId }, 'asked');
+}
+
+/** The same for a change of tier: nothing is asked for where none waits. */
+async function settleGivenUpChange(cashier: Cashier, userId: string, id: SubscriptionId): Promise<void> {
+  const waits = await inTx(cashier.tx, own(userId), async (uow) => (await loadOpenChange(uow, id)) !== null);
+  if (waits) await settleOpenChange(cashier, { id, userId });
 }
 
 /** A subscription's row as the facts that cancelling and resuming look at. */

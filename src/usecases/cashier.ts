@@ -5,6 +5,7 @@ import { ASK_GUARD_MS, SEND_GUARD_MS } from '../domain/payment/schedule.js';
 import type { Scope, Transactor } from '../store/unit-of-work.js';
 import type { PaymentProvider } from '../ports/provider.js';
 import type { Actor, Refusal, RefusalCode } from './contract.js';
+import type { Quotes } from './quotes.js';
 
 /** Counted by the process's metrics; see docs/operations.md for what each means. */
 export interface CashierEvents {
@@ -33,6 +34,8 @@ export interface Cashier {
   /** Whether a client's return address is on the allow-list. */
   isReturnUrlAllowed(url: string): boolean;
   events: CashierEvents;
+  /** Signs quotes, and knows its own again. */
+  quotes: Quotes;
 }
 
 /** A new id in a bucket, made from the process's clock and randomness. */

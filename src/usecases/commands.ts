@@ -1,10 +1,16 @@
+import { applyCoupon } from './apply-coupon.js';
+import { cancelPendingChange } from './cancel-pending-change.js';
+import { auditSearch } from './audit-search.js';
 import { cancelSubscription } from './cancel-subscription.js';
 import type { Cashier } from './cashier.js';
 import { removePaymentMethod, setDefaultPaymentMethod } from './change-methods.js';
+import { changeTier } from './change-tier.js';
 import { completeSetup } from './complete-setup.js';
 import { confirmPayment } from './confirm-payment.js';
 import type { Commands } from './contract.js';
+import { couponPreview } from './coupon-preview.js';
 import { openCustomerAccount } from './open-customer-account.js';
+import { previewTierChange } from './preview-tier-change.js';
 import { purchase } from './purchase.js';
 import { refundTransaction } from './refund-transaction.js';
 import { resumeSubscription } from './resume-subscription.js';
@@ -18,12 +24,18 @@ export function makeCommands(cashier: Cashier): Commands {
     purchase: purchase(cashier),
     cancelSubscription: cancelSubscription(cashier),
     resumeSubscription: resumeSubscription(cashier),
+    changeTier: changeTier(cashier),
+    cancelPendingTierChange: cancelPendingChange(cashier),
+    previewTierChange: previewTierChange(cashier),
     confirmPayment: confirmPayment(cashier),
     startPaymentMethodSetup: startSetup(cashier),
     completePaymentMethodSetup: completeSetup(cashier),
     setDefaultPaymentMethod: setDefaultPaymentMethod(cashier),
     removePaymentMethod: removePaymentMethod(cashier),
     refund: refundTransaction(cashier),
+    applyCoupon: applyCoupon(cashier),
+    couponPreview: couponPreview(cashier),
     openCustomerAccount: openCustomerAccount(cashier),
+    auditSearch: auditSearch(cashier),
   };
 }

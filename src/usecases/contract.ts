@@ -3,8 +3,12 @@
  * so that a repeat of a request and its first answer are built alike.
  */
 import type { PaymentMethodId, PriceId, PurchaseId, SetupId, SubscriptionId, TransactionId } from '../domain/ids.js';
+import type { InvoiceSums } from '../domain/invoice/invoice.js';
+import type { InvoiceLine } from '../domain/invoice/line.js';
 import type { Money } from '../domain/money/money.js';
 import type { PaymentFailure } from '../domain/payment/decline.js';
+import type { ChangeTiming } from '../domain/subscription/change-tier.js';
+import type { UpcomingInvoice } from '../domain/subscription/upcoming.js';
 import type { ProviderNextAction } from '../ports/provider.js';
 
 /** Who asks. Comes from a verified token, never from input. */
@@ -74,6 +78,27 @@ export interface SubscribeAnswer extends Answered {
   transactionId: TransactionId | null;
 }
 
+export interface ApplyCouponCommand {
+  subscriptionId: SubscriptionId;
+  /** As typed. */
+  code: string;
+}
+export interface CouponPreviewCommand {
+  /** As typed. */
+  code: string;
+  priceId: PriceId;
+}
+/** An invoice that is not there yet; nothing of it is stored. */
+export interface PreviewedInvoice {
+  lines: readonly (Pick<InvoiceLine, 'netMinor' | 'discountMinor' | 'isProration'> & {
+    description: string;
+    covers: { start: Date; end: Date } | null;
+  })[];
+  sums: InvoiceSums;
+  chargeAt: Date;
+  currency: string;
+}
+
 export interface PurchaseCommand {
   priceId: PriceId;
   /** 1 to 100. */
@@ -105,6 +130,37 @@ export interface ResumeSubscriptionCommand {
 }
 export interface SubscriptionAnswer extends Answered {
   subscriptionId: SubscriptionId | null;
+}
+
+export interface ChangeTierCommand {
+  subscriptionId: SubscriptionId;
+  newPriceId: PriceId;
+  /** null: now for an upgrade, at the end of the period for a downgrade. */
+  timing: ChangeTiming | null;
+  /** From the preview: exactly its amounts, or PRICE_CHANGED. */
+  quoteId: string | null;
+  expectedVersion: number | null;
+  idempotencyKey: string;
+}
+export interface ChangeTierAnswer extends Answered {
+  subscriptionId: SubscriptionId | null;
+  /** The payment of the difference; null when nothing was due. */
+  transactionId: TransactionId | null;
+}
+/** A change of tier about to be shown with what it costs. */
+export interface PreviewTierChangeQuery {
+  subscriptionId: SubscriptionId;
+  newPriceId: PriceId;
+  timing: ChangeTiming | null;
+}
+export interface TierChangePreview {
+  isUpgrade: boolean;
+  effectiveAt: Date;
+  dueNow: Money;
+  credit: Money;
+  next: UpcomingInvoice;
+  quoteId: string;
+  expiresAt: Date;
 }
 
 export interface ConfirmPaymentAnswer extends Answered {
@@ -153,12 +209,26 @@ export interface RefundAnswer extends Answered {
   originalId: TransactionId | null;
 }
 
+/** A search of staff, and what it found. */
+export interface SearchMade {
+  /** The user it was narrowed to; null: everybody. */
+  userId: string | null;
+  /** What was asked, as JSON. */
+  asked: string;
+  /** Users whose transactions are about to be shown. */
+  shownUserIds: readonly string[];
+}
+
 /** Every verb of the graph; each call is one use case. `scope` checks have been made by the resolver and are made again here where money moves. */
 export interface Commands {
   subscribe(actor: Actor, command: SubscribeCommand): Promise<SubscribeAnswer>;
   purchase(actor: Actor, command: PurchaseCommand): Promise<PurchaseAnswer>;
   cancelSubscription(actor: Actor, command: CancelSubscriptionCommand): Promise<SubscriptionAnswer>;
   resumeSubscription(actor: Actor, command: ResumeSubscriptionCommand): Promise<SubscriptionAnswer>;
+  changeTier(actor: Actor, command: ChangeTierCommand): Promise<ChangeTierAnswer>;
+  cancelPendingTierChange(actor: Actor, command: { subscriptionId: SubscriptionId }): Promise<ChangeTierAnswer>;
+  /** What a change would cost now; null when there is no such subscription of the caller, or it would be refused. Stores nothing. */
+  previewTierChange(actor: Actor, query: PreviewTierChangeQuery): Promise<TierChangePreview | null>;
   confirmPayment(actor: Actor, command: { transactionId: TransactionId }): Promise<ConfirmPaymentAnswer>;
   startPaymentMethodSetup(actor: Actor, command: StartSetupCommand): Promise<StartSetupAnswer>;
   completePaymentMethodSetup(actor: Actor, command: CompleteSetupCommand): Promise<CompleteSetupAnswer>;
@@ -166,6 +236,11 @@ export interface Commands {
   removePaymentMethod(actor: Actor, command: { paymentMethodId: PaymentMethodId }): Promise<MethodAnswer>;
   /** @throws Forbidden when the amount is above the agent's limit. */
   refund(actor: Actor, command: RefundCommand): Promise<RefundAnswer>;
+  applyCoupon(actor: Actor, command: ApplyCouponCommand): Promise<SubscriptionAnswer>;
+  /** What a code would give the caller on a price; null when it does not apply. Stores nothing. */
+  couponPreview(actor: Actor, command: CouponPreviewCommand): Promise<PreviewedInvoice | null>;
   /** Writes the audit entry that staff looked at a user; false when the user has no account here. */
   openCustomerAccount(actor: Actor, userId: string): Promise<boolean>;
+  /** Writes the audit entries of a search of staff; nothing that was found may be shown before. */
+  auditSearch(actor: Actor, search: SearchMade): Promise<void>;
 }

@@ -1,4 +1,4 @@
-import { listOpenInvoices } from '../store/invoices.store.js';
+import { listOpenInvoices, type InvoiceRow } from '../store/invoices.store.js';
 import { changeIntent, hastenUnsent, loadLiveIntent } from '../store/payments.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import type { Cashier } from './cashier.js';
@@ -9,14 +9,22 @@ import { voidInvoice } from './void-invoice.js';
  * ends at the worker's next look; one that was is cancelled at the provider or, if it was faster, given back in full (rules V6, V7).
  */
 export async function dropRenewal(uow: UnitOfWork, cashier: Cashier, subscriptionId: string): Promise<void> {
-  for (const invoice of await listOpenInvoices(uow, subscriptionId)) {
-    const intent = await loadLiveIntent(uow, invoice.id);
-    if (intent !== null && intent.status !== 'retry_wait') {
-      if (intent.cancelRequestedAt === null) await changeIntent(uow, intent, { cancelRequestedAt: uow.now });
-      await hastenUnsent(uow, intent);
-      continue;
-    }
-    if (intent !== null) await changeIntent(uow, intent, { status: 'canceled' });
-    await voidInvoice(uow, invoice, cashier.provider.accountId);
+  for (const invoice of await listOpenInvoices(uow, subscriptionId)) await giveUpInvoice(uow, cashier, invoice);
+}
+
+/** A change of tier that waits for its payment is given up in the same way; the old tier stays as it is (rules V4). */
+export async function giveUpChange(uow: UnitOfWork, cashier: Cashier, subscriptionId: string): Promise<void> {
+  for (const invoice of await listOpenInvoices(uow, subscriptionId))
+    if (invoice.kind === 'change') await giveUpInvoice(uow, cashier, invoice);
+}
+
+async function giveUpInvoice(uow: UnitOfWork, cashier: Cashier, invoice: InvoiceRow): Promise<void> {
+  const intent = await loadLiveIntent(uow, invoice.id);
+  if (intent !== null && intent.status !== 'retry_wait') {
+    if (intent.cancelRequestedAt === null) await changeIntent(uow, intent, { cancelRequestedAt: uow.now });
+    await hastenUnsent(uow, intent);
+    return;
   }
+  if (intent !== null) await changeIntent(uow, intent, { status: 'canceled' });
+  await voidInvoice(uow, invoice, cashier.provider.accountId);
 }

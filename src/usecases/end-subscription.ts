@@ -4,7 +4,7 @@ import type { Cashier } from './cashier.js';
 import { dropRenewal } from './drop-renewal.js';
 
 /** Why a subscription ended, as kept on its row. */
-export type EndReason = 'customer' | 'period_end' | 'refunded' | 'dispute';
+export type EndReason = 'customer' | 'period_end' | 'trial_over' | 'gift_over' | 'pause_over' | 'refunded' | 'dispute';
 
 const ENDED = new Set(['canceled', 'unpaid', 'incomplete_expired']);
 
@@ -30,6 +30,8 @@ export async function endSubscription(
       entitledUntil: subscription.entitledUntil < uow.now ? subscription.entitledUntil : uow.now,
       endReason: reason,
       cancelAtPeriodEnd: false,
+      pauseAtPeriodEnd: false,
+      pendingPriceId: null,
       // A hold keeps from access that is paid for; there is none any more.
       hold: 'none',
       nextActionAt: null,

@@ -4,6 +4,7 @@ import type { InvoiceSums } from '../domain/invoice/invoice.js';
 import type { InvoiceLine } from '../domain/invoice/line.js';
 import { balanceUsed, invoiceFinalized } from '../domain/ledger/journals.js';
 import { daysOf } from '../domain/ledger/revenue.js';
+import { isoDay } from '../domain/time/periods.js';
 import { changeCredit } from '../store/credit.store.js';
 import { insertInvoice, type InvoicePurpose, type NewInvoiceLine } from '../store/invoices.store.js';
 import { postJournal } from '../store/ledger.store.js';
@@ -22,19 +23,11 @@ export interface InvoicePlan {
   earnedOver: { start: Date; end: Date } | null;
 }
 
-/** A decided line with the words that stand on the invoice. */
-export function describedLine(line: InvoiceLine, description: string): NewInvoiceLine {
-  const { priceId, netMinor, discountMinor, taxMinor, ratePpm, isProration } = line;
-  return {
-    priceId,
-    description,
-    netMinor,
-    discountMinor,
-    taxMinor,
-    ratePpm,
-    covers: { start: line.start, end: line.end },
-    isProration,
-  };
+/** A decided line with the words that stand on the invoice. @param couponId the coupon that took its discount off; null: none */
+export function describedLine(line: InvoiceLine, description: string, couponId: string | null = null): NewInvoiceLine {
+  const { start, end, ...amounts } = line;
+  const { priceId, netMinor, discountMinor, taxMinor, ratePpm, isProration } = amounts;
+  return { priceId, description, netMinor, discountMinor, couponId, taxMinor, ratePpm, covers: { start, end }, isProration };
 }
 
 /** Issues an invoice. It is paid at once where no payment has to collect anything; else it is open until one has. */
@@ -51,7 +44,7 @@ export async function issueInvoice(uow: UnitOfWork, cashier: Cashier, plan: Invo
     debitCollectedMinor,
     status: sums.settlement === 'charge' ? 'open' : 'paid',
     for: plan.for,
-    earned: plan.earnedOver && daysOf(plan.earnedOver),
+    earned: plan.earnedOver && daysOf(plan.earnedOver, isoDay(uow.now)),
   });
   const kind = plan.for.kind === 'purchase' ? 'purchase' : 'period';
   const { netMinor, taxMinor } = sums;

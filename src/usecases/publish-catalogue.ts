@@ -4,20 +4,33 @@
  */
 import type pg from 'pg';
 import { z } from 'zod';
-import { checkCatalogue, planPrices, type Catalogue, type PricedSubject } from '../domain/catalogue/catalogue.js';
+import {
+  checkCatalogue,
+  planCoupons,
+  planPrices,
+  planTaxRates,
+  type Catalogue,
+  type PricedSubject,
+} from '../domain/catalogue/catalogue.js';
 import { ANY_COUNTRY } from '../domain/catalogue/price.js';
 import { chartRows } from '../domain/ledger/chart.js';
 import { CURRENCIES } from '../domain/money/currency.js';
+import { DIGITAL } from '../domain/tax/tax.js';
 import { OneLineError } from '../platform/one-line-error.js';
 import {
+  addCoupons,
   addLedgerAccounts,
   addPrices,
+  addTaxRates,
   announceCatalogue,
+  endCoupons,
   endPrices,
   identitiesOf,
   lockCatalogue,
+  readCoupons,
   readIdentities,
   readPrices,
+  readTaxRates,
   writeSubjects,
 } from '../store/catalogue.store.js';
 
@@ -34,6 +47,10 @@ export interface PublishedCatalogue {
   pricesAdded: number;
   /** Prices whose end was moved. */
   pricesEnded: number;
+  couponsAdded: number;
+  /** Coupons whose last moment to be claimed was moved. */
+  couponsEnded: number;
+  taxRatesAdded: number;
   ledgerAccountsAdded: number;
 }
 
@@ -51,7 +68,31 @@ const priceOfFile = z.strictObject({
   validFrom: instant.optional(),
   validTo: instant.nullable().default(null),
 });
-const tierPriceOfFile = priceOfFile.extend({ interval: z.enum(['week', 'month', 'year']), intervalCount: z.int().default(1) });
+const interval = z.enum(['week', 'month', 'year']);
+const tierPriceOfFile = priceOfFile.extend({ interval, intervalCount: z.int().default(1), trialDays: z.int().default(0) });
+
+const couponOfFile = z.strictObject({
+  id: z.string(),
+  code: z.string(),
+  /** Hundredths of a percent: 2500 is 25 %. */
+  percentOffBps: z.int().nullable().default(null),
+  /** Minor units by currency. */
+  amountsOff: z.record(z.string(), minorUnits).nullable().default(null),
+  /** Invoiced periods for which it works; left out: all. */
+  durationPeriods: z.int().nullable().default(null),
+  intervals: z.array(interval),
+  redeemBy: instant.nullable().default(null),
+  maxRedemptions: z.int().nullable().default(null),
+});
+
+const taxRateOfFile = z.strictObject({
+  country: z.string(),
+  region: z.string().min(1).nullable().default(null),
+  taxCode: z.string().default(DIGITAL),
+  validFrom: z.iso.date(),
+  /** Parts per million: 200000 is 20 %. */
+  ratePpm: z.int(),
+});
 
 /** `validFrom`, `acceptedKinds` and `taxBehavior` at the top hold for every price that has none of its own. */
 const catalogueFile = z.strictObject({
@@ -94,6 +135,8 @@ const catalogueFile = z.strictObject({
       prices: z.array(priceOfFile),
     }),
   ),
+  coupons: z.array(couponOfFile).default([]),
+  taxRates: z.array(taxRateOfFile).default([]),
 });
 
 /** Reads the text of a catalogue file. @throws CatalogueRefused when it is not one, or not one that may be published */
@@ -107,6 +150,7 @@ export function readCatalogue(text: string): Catalogue {
     ...price,
     intervalUnit: null,
     intervalCount: null,
+    trialDays: 0,
     amountMinor: amount,
     taxBehavior: price.taxBehavior ?? file.taxBehavior,
     acceptedKinds: price.acceptedKinds ?? file.acceptedKinds,
@@ -118,13 +162,16 @@ export function readCatalogue(text: string): Catalogue {
     tiers: file.tiers.map((tier) => ({
       ...tier,
       features: Object.entries(tier.features).map(([key, value]) => ({ key, limit: typeof value === 'bigint' ? value : null })),
-      prices: tier.prices.map(({ interval, intervalCount, ...price }) => ({
+      prices: tier.prices.map(({ interval: intervalUnit, intervalCount, trialDays, ...price }) => ({
         ...completed(price),
-        intervalUnit: interval,
+        intervalUnit,
         intervalCount,
+        trialDays,
       })),
     })),
     products: file.products.map((product) => ({ ...product, prices: product.prices.map(completed) })),
+    coupons: file.coupons.map(({ intervals, ...coupon }) => ({ ...coupon, intervalUnits: intervals })),
+    taxRates: file.taxRates,
   };
   const problems = checkCatalogue(catalogue);
   if (problems.length > 0) throw new CatalogueRefused(problems);
@@ -163,11 +210,21 @@ async function publishInTransaction(client: pg.ClientBase, catalogue: Catalogue,
     subject.prices.map((price) => ({ subjectId: subject.id, price })),
   );
   const plan = planPrices(await readPrices(client), wanted, now);
-  const problems = [...changedIdentities(await readIdentities(client), catalogue), ...plan.problems];
+  const coupons = planCoupons(await readCoupons(client), catalogue.coupons, now);
+  const taxRates = planTaxRates(await readTaxRates(client), catalogue.taxRates);
+  const problems = [
+    ...changedIdentities(await readIdentities(client), catalogue),
+    ...plan.problems,
+    ...coupons.problems,
+    ...taxRates.problems,
+  ];
   if (problems.length > 0) throw new CatalogueRefused(problems);
   await writeSubjects(client, catalogue);
   await endPrices(client, plan.ended);
   await addPrices(client, plan.added);
+  await endCoupons(client, coupons.ended);
+  await addCoupons(client, coupons.added);
+  await addTaxRates(client, taxRates.added);
   const currencies = [...CURRENCIES.values()].filter((currency) => currency.isSold);
   const chart = chartRows(
     currencies,
@@ -175,7 +232,14 @@ async function publishInTransaction(client: pg.ClientBase, catalogue: Catalogue,
   );
   const ledgerAccountsAdded = await addLedgerAccounts(client, chart);
   await announceCatalogue(client);
-  return { pricesAdded: plan.added.length, pricesEnded: plan.ended.length, ledgerAccountsAdded };
+  return {
+    pricesAdded: plan.added.length,
+    pricesEnded: plan.ended.length,
+    couponsAdded: coupons.added.length,
+    couponsEnded: coupons.ended.length,
+    taxRatesAdded: taxRates.added.length,
+    ledgerAccountsAdded,
+  };
 }
 
 function changedIdentities(published: ReadonlyMap<string, string>, catalogue: Catalogue): string[] {

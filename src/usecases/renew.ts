@@ -1,206 +1,44 @@
 /**
- * Renewals in two steps. Billing: what is owed for the next period is written at the moment the last one ends, with the attempt that will
- * collect it. Collecting: attempts whose time has come are claimed, sent, and their successes written many at a time. Whatever is not a plain
- * success takes the road of every other payment, so there is one way for each outcome and a crash anywhere leaves rows that the resolver ends.
+ * Collecting renewals: attempts whose time has come (do-due.ts billed them) are claimed, sent, and their successes written many at a time. Whatever
+ * is not a plain success takes the road of every other payment, so there is one way for each outcome and a crash anywhere leaves rows that the
+ * resolver ends.
  */
 import { makeId } from '../domain/ids.js';
-import { composeInvoice } from '../domain/invoice/invoice.js';
-import { invoiceFinalized, paymentSucceeded, providerFee, type Movement } from '../domain/ledger/journals.js';
+import { paymentSucceeded, providerFee, type Movement } from '../domain/ledger/journals.js';
 import { CALL_TIMEOUT_MS, LEASE_MS } from '../domain/payment/schedule.js';
-import { periodLine, type BilledPrice } from '../domain/subscription/proration.js';
-import { decideRenewal, isRenewedBy, renewed, spreadOf, unpaid, type DuePeriod } from '../domain/subscription/renewal.js';
+import { isRenewedBy, renewed } from '../domain/subscription/renewal.js';
 import type { SubscriptionStatus } from '../domain/subscription/subscription.js';
-import { isoDay, type PeriodUnit } from '../domain/time/periods.js';
 import { gather } from '../platform/gather.js';
 import { keyBucket, sha256 } from '../platform/json.js';
 import type { ForEach } from '../platform/repeat.js';
 import type { ChargeRequest, PaymentFact } from '../ports/provider.js';
 import {
   countDueAttempts,
-  isAnyRenewalDue,
-  loadRenewals,
-  lockDueRenewals,
+  lockLostRenewals,
   lockRenewalAttempts,
   lockStanding,
-  putOffRenewals,
+  resendRenewals,
   sendRenewals,
   writePaidRenewals,
-  writeRenewalBills,
   type PaidRenewal,
   type RenewalAttemptRef,
-  type RenewalBill,
-  type RenewalRow,
   type RenewalStanding,
   type SentRenewal,
   type SourcedMovement,
-  type SubscriptionRef,
 } from '../store/renewals.store.js';
 import { countCharged, slowCallsDown } from '../store/renewal-control.store.js';
-import { changeSubscription, loadSubscription } from '../store/subscriptions.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { mayStillSend, newId, own, SYSTEM, type Cashier } from './cashier.js';
-import { chargeKey, fingerprintOf, renewalRequest } from './charge-request.js';
-import { describedLine, issueInvoice } from './issue-invoice.js';
-import { retryRenewal } from './retry-renewal.js';
+import { fingerprintOf, renewalRequest } from './charge-request.js';
 import { readPayment, recordPayment, sendPayment } from './send-payment.js';
 
-/** What one subscription's trouble puts it off by, so that it stands before nobody. */
-const TROUBLE_MS = 15 * 60_000;
-
-/** How renewals are run. */
-export interface RenewalOptions {
-  /** Attempts go out within this of the moment the period began, spread evenly. */
-  spreadMs: number;
+/** Whether any renewal waits to go out in these buckets: one look, so that an idle worker asks for little. */
+export async function isAnyToSend(cashier: Cashier, buckets: number[]): Promise<boolean> {
+  return inTx(cashier.tx, SYSTEM, async (uow) => (await countDueAttempts(uow, buckets, 1)) > 0);
 }
 
-/** Whether anything waits in these buckets: a period to bill, or an attempt to send. One look, so that an idle worker asks for little. */
-export async function isRenewalWaiting(cashier: Cashier, what: 'toBill' | 'toSend', buckets: number[]): Promise<boolean> {
-  return inTx(cashier.tx, SYSTEM, async (uow) =>
-    what === 'toBill' ? isAnyRenewalDue(uow, buckets) : (await countDueAttempts(uow, buckets, 1)) > 0,
-  );
-}
-
-/** One turn of billing. */
-export interface BillingTurn {
-  /** Subscriptions that were looked at. */
-  looked: number;
-  /** What was thrown about single subscriptions: bugs, or broken infrastructure. They were put off. */
-  failures: unknown[];
-}
-
-/** Bills up to `limit` subscriptions that are due; none waits for another's trouble. */
-export async function billDueRenewals(
-  cashier: Cashier,
-  options: RenewalOptions,
-  buckets: number[],
-  limit: number,
-): Promise<BillingTurn> {
-  try {
-    return { looked: await billBatch(cashier, options, buckets, limit), failures: [] };
-  } catch (error) {
-    if (limit === 1) throw error;
-  }
-  // Something about one of them: each by itself, and the one is put off.
-  const failures: unknown[] = [];
-  let looked = 0;
-  for (; looked < limit; looked++) {
-    let taken: SubscriptionRef[] = [];
-    try {
-      if ((await billBatch(cashier, options, buckets, 1, (refs) => (taken = refs))) === 0) break;
-    } catch (error) {
-      failures.push(error);
-      await inTx(cashier.tx, SYSTEM, (uow) => putOffRenewals(uow, taken, new Date(uow.now.getTime() + TROUBLE_MS)));
-    }
-  }
-  return { looked, failures };
-}
-
-/** @param tell is told which were taken, before anything can fail about them */
-async function billBatch(
-  cashier: Cashier,
-  options: RenewalOptions,
-  buckets: number[],
-  limit: number,
-  tell: (refs: SubscriptionRef[]) => void = () => undefined,
-): Promise<number> {
-  return inTx(cashier.tx, SYSTEM, async (uow) => {
-    const refs = await lockDueRenewals(uow, buckets, limit);
-    tell(refs);
-    if (refs.length === 0) return 0;
-    const rows = await loadRenewals(uow, refs, cashier.provider.accountId);
-    const bills: RenewalBill[] = [];
-    const movements: SourcedMovement[] = [];
-    for (const row of rows) {
-      const decision = decideRenewal({ ...factsOf(row), now: uow.now });
-      if (decision.kind === 'nothing_due') await putOffRenewals(uow, [row], row.periodEnd);
-      else if (decision.kind === 'wait') await putOffRenewals(uow, [row], decision.until);
-      else if (row.openInvoiceId !== null) await retryRenewal(uow, cashier, row, row.openInvoiceId);
-      else if (decision.kind === 'past_due') await billWithoutMethod(uow, cashier, row, decision.period);
-      else {
-        if (decision.period.skipped > 0) await reportSkipped(uow, row, decision.period);
-        const bill = billOf(uow, cashier, options, row, decision.period);
-        bills.push(bill);
-        movements.push(...sourced(invoiced(row), bill, bill.invoiceId, bill.invoiceId, uow.now));
-      }
-    }
-    if (bills.length > 0) await writeRenewalBills(uow, bills, movements, cashier.provider.accountId);
-    return refs.length;
-  });
-}
-
-/** Periods that passed while nobody was charged: nobody will be, and the subscription's history says so (rules N7). */
-async function reportSkipped(uow: UnitOfWork, row: RenewalRow, period: DuePeriod): Promise<void> {
-  const subscription = await loadSubscription(uow, row.id);
-  if (!subscription) return;
-  const data = { from: row.periodNumber + 1, count: period.skipped };
-  await changeSubscription(uow, subscription, { kind: 'periods_skipped', cause: 'renewal', set: {}, data });
-}
-
-/** A renewal's row as the facts the decision looks at. */
-function factsOf(row: RenewalRow) {
-  return {
-    // Column checks: one of these words.
-    status: row.status as SubscriptionStatus,
-    hold: row.hold as 'none' | 'dispute' | 'fraud',
-    cancelAtPeriodEnd: row.cancelAtPeriodEnd,
-    pauseAtPeriodEnd: row.pauseAtPeriodEnd,
-    periodNumber: row.periodNumber,
-    periodEnd: row.periodEnd,
-    rule: { anchorLocal: row.anchorLocal, zone: row.zone, unit: row.intervalUnit as PeriodUnit, count: row.intervalCount },
-    amountMinor: row.amount,
-    hasMethod: row.methodId !== null && row.customerObjectId !== null,
-  };
-}
-
-function billOf(uow: UnitOfWork, cashier: Cashier, options: RenewalOptions, row: RenewalRow, period: DuePeriod): RenewalBill {
-  const ids = {
-    invoiceId: newId(cashier, 'inv', row.bucket),
-    intentId: newId(cashier, 'pin', row.bucket),
-    attemptId: newId(cashier, 'txn', row.bucket),
-  };
-  const idempotencyKey = chargeKey(cashier.env, ids.attemptId);
-  const request = renewalRequest({
-    idempotencyKey,
-    amountMinor: row.amount,
-    currency: row.currency,
-    customerObjectId: row.customerObjectId ?? '',
-    methodObjectId: row.methodObjectId ?? '',
-    intentId: ids.intentId,
-    invoiceId: ids.invoiceId,
-  });
-  const sendAt = new Date(period.start.getTime() + spreadOf(row.id, options.spreadMs));
-  return {
-    bucket: row.bucket,
-    userId: row.userId,
-    subscriptionId: row.id,
-    ...ids,
-    outboxId: outboxId(uow, cashier, row.bucket),
-    epoch: row.epoch,
-    periodNumber: period.number,
-    periodStart: period.start,
-    periodEnd: period.end,
-    startsOn: isoDay(period.start),
-    endsOn: isoDay(period.end),
-    currency: row.currency,
-    amount: row.amount.toString(),
-    description: row.tierName,
-    priceId: row.priceId,
-    methodId: row.methodId ?? '',
-    idempotencyKey,
-    fingerprint: fingerprintOf(request).toString('hex'),
-    sendAt: sendAt > uow.now ? sendAt : uow.now,
-  };
-}
-
-function outboxId(uow: UnitOfWork, cashier: Cashier, bucket: number): string {
-  return makeId('whe', bucket, uow.now.getTime(), cashier.tx.random.bytes(8));
-}
-
-function invoiced(row: RenewalRow): Movement[] {
-  return invoiceFinalized({ kind: 'period', netMinor: row.amount, taxMinor: 0n, currency: row.currency });
-}
-
-function sourced(
+/** Movements of a row with the row. */
+export function sourced(
   movements: readonly Movement[],
   owner: { bucket: number; userId: string },
   sourceId: string,
@@ -218,47 +56,6 @@ function sourced(
   }));
 }
 
-/** The pinned price as a line needs it. */
-function billedOf(row: RenewalRow): BilledPrice {
-  return {
-    id: row.priceId,
-    amountMinor: row.amount,
-    currency: row.currency,
-    // Column checks: one of these words.
-    intervalUnit: row.intervalUnit as BilledPrice['intervalUnit'],
-    taxBehavior: row.taxBehavior as BilledPrice['taxBehavior'],
-  };
-}
-
-/** Owed, and nothing to charge: the customer is past due until a method is there. */
-async function billWithoutMethod(uow: UnitOfWork, cashier: Cashier, row: RenewalRow, period: DuePeriod): Promise<void> {
-  const line = periodLine(billedOf(row), period, null, 0);
-  await issueInvoice(uow, cashier, {
-    id: newId(cashier, 'inv', row.bucket),
-    userId: row.userId,
-    currency: row.currency,
-    lines: [describedLine(line, row.tierName)],
-    sums: composeInvoice([line], row.currency, 0n),
-    for: {
-      kind: 'period',
-      subscriptionId: row.id,
-      epoch: row.epoch,
-      periodNumber: period.number,
-      periodStart: period.start,
-      periodEnd: period.end,
-    },
-    earnedOver: period,
-  });
-  const subscription = await loadSubscription(uow, row.id);
-  if (!subscription) return;
-  await changeSubscription(uow, subscription, {
-    kind: 'past_due',
-    cause: 'renewal',
-    set: unpaid(subscription),
-    data: { reason: 'METHOD_MISSING' },
-  });
-}
-
 /** A claimed renewal, and when it was claimed by the clock that nobody moves. */
 interface Claimed extends SentRenewal {
   claimedAtMs: number;
@@ -268,13 +65,16 @@ interface Claimed extends SentRenewal {
 export interface Collector {
   /**
    * Claims and sends up to `limit` attempts of these buckets, as many of them as are admitted, and writes how they ended.
-   * @returns how many were claimed, and what was thrown about single ones
    */
-  collect(
-    buckets: number[],
-    limit: number,
-    admit: (wanted: number) => Promise<number>,
-  ): Promise<{ claimed: number; failures: unknown[] }>;
+  collect(buckets: number[], limit: number, admit: (wanted: number) => Promise<number>): Promise<Collected>;
+  /** Claims up to `limit` sent ones whose worker is gone, asks by the same request how they ended, and writes it. They were admitted before. */
+  recover(buckets: number[], limit: number): Promise<Collected>;
+}
+
+/** How many were claimed, and what was thrown about single ones. */
+export interface Collected {
+  claimed: number;
+  failures: unknown[];
 }
 
 /** Successes written by one statement at most. */
@@ -309,26 +109,47 @@ export function makeCollector(cashier: Cashier, forEach: ForEach): Collector {
     await recordPayment(cashier, claimed, called, 'renewal');
   }
 
+  /** Each by itself: what is thrown about one is told, and stops no other. */
+  async function each<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<unknown[]> {
+    const failures: unknown[] = [];
+    await forEach(items, async (item) => {
+      try {
+        await work(item);
+      } catch (error) {
+        failures.push(error);
+      }
+    });
+    return failures;
+  }
+
   return {
     collect: async (buckets, limit, admit) => {
       const due = await inTx(cashier.tx, SYSTEM, (uow) => countDueAttempts(uow, buckets, limit));
       const admitted = due === 0 ? 0 : await admit(due);
       if (admitted === 0) return { claimed: 0, failures: [] };
       const { claimed, unwanted } = await claim(cashier, buckets, admitted);
-      const failures: unknown[] = [];
-      const guarded = async (work: () => Promise<unknown>): Promise<void> => {
-        try {
-          await work();
-        } catch (error) {
-          failures.push(error);
-        }
-      };
-      await forEach(claimed, (renewal) => guarded(() => send(renewal)));
+      const failed = await each(claimed, send);
       // Those that are not wanted any more end here; those that can not be charged as they stand are looked at one by one.
-      await forEach(unwanted, (ref) => guarded(() => sendPayment(cashier, ref)));
-      return { claimed: claimed.length + unwanted.length, failures };
+      const failedToo = await each(unwanted, (ref) => sendPayment(cashier, ref));
+      return { claimed: claimed.length + unwanted.length, failures: [...failed, ...failedToo] };
+    },
+    recover: async (buckets, limit) => {
+      const claimed = await claimLost(cashier, buckets, limit);
+      return { claimed: claimed.length, failures: await each(claimed, send) };
     },
   };
+}
+
+/** Sent renewals whose lease is over are claimed again. One that would now be asked for differently is left to the resolver. */
+async function claimLost(cashier: Cashier, buckets: number[], limit: number): Promise<Claimed[]> {
+  const { sent, claimedAtMs } = await inTx(cashier.tx, SYSTEM, async (uow) => {
+    const locked = await lockLostRenewals(uow, buckets, limit);
+    const claimed = locked.length === 0 ? [] : await resendRenewals(uow, locked, new Date(uow.now.getTime() + LEASE_MS));
+    return { sent: claimed, claimedAtMs: cashier.monotonicMs() };
+  });
+  return sent
+    .filter((renewal) => fingerprintOf(requestOf(renewal)).equals(renewal.fingerprint))
+    .map((renewal) => ({ ...renewal, claimedAtMs }));
 }
 
 /** What a provider that is asked too much is spared for, at least. */
@@ -416,7 +237,7 @@ async function settlePaid(cashier: Cashier, paid: { renewal: Claimed; fact: Paym
 
 function movesOn(row: RenewalStanding): boolean {
   const subscription = { status: row.subscriptionStatus as SubscriptionStatus, epoch: row.epoch, periodNumber: row.periodNumber };
-  return isRenewedBy(subscription, { epoch: row.invoiceEpoch, number: row.invoicePeriod });
+  return row.isPlain && isRenewedBy(subscription, { epoch: row.invoiceEpoch, n: row.invoicePeriod });
 }
 
 function paidRow(
@@ -429,7 +250,8 @@ function paidRow(
   const [record] = fact.records;
   if (!record || fact.chargeId === null) throw new Error('only a plain success is written with others');
   const recordId = newId(cashier, 'txn', renewal.bucket);
-  const { status: _, ...columns } = renewed({ number: row.invoicePeriod, start: row.invoiceStart, end: row.invoiceEnd });
+  const period = { epoch: row.invoiceEpoch, n: row.invoicePeriod, start: row.invoiceStart, end: row.invoiceEnd };
+  const { status: _, epoch: __, ...columns } = renewed(period);
   const movements = [
     ...sourced(
       paymentSucceeded(renewal.amount, renewal.currency, false),
@@ -451,7 +273,7 @@ function paidRow(
       invoiceId: renewal.invoiceId,
       subscriptionId: row.subscriptionId,
       subscriptionVersion: row.subscriptionVersion,
-      outboxId: outboxId(uow, cashier, renewal.bucket),
+      outboxId: makeId('whe', renewal.bucket, uow.now.getTime(), cashier.tx.random.bytes(8)),
       version: row.transactionVersion + 1,
       status: 'succeeded',
       previousStatus: row.transactionStatus,

@@ -1,5 +1,8 @@
 /** The first unit of work of every refund: the decision under the customer's lock, and its rows, before any call. */
 import { bucketOf, publicId, type TransactionId } from '../domain/ids.js';
+import { decideCreditNotes } from '../domain/invoice/credit-note.js';
+import { creditableOf } from '../domain/invoice/line.js';
+import { invariant } from '../domain/invariant.js';
 import { refundParts, refundRequested } from '../domain/ledger/journals.js';
 import { splitAfterPartialRefund, unearnedOn } from '../domain/ledger/revenue.js';
 import type { Money } from '../domain/money/money.js';
@@ -8,6 +11,7 @@ import { SAFETY_NET_MS } from '../domain/payment/schedule.js';
 import type { DisputeStatus } from '../domain/dispute/dispute.js';
 import { decideRefund, type RefundStatus } from '../domain/refund/refund.js';
 import { isoDay } from '../domain/time/periods.js';
+import { insertCreditNotes, listInvoicedLines } from '../store/credit-notes.store.js';
 import { listSchedules, openSchedule, requireInvoice, stopSchedule } from '../store/invoices.store.js';
 import { postJournal } from '../store/ledger.store.js';
 import {
@@ -74,16 +78,26 @@ export async function requestRefund(uow: UnitOfWork, cashier: Cashier, ask: Refu
     nextActionAt: new Date(uow.now.getTime() + SAFETY_NET_MS),
     cause: ask.cause,
   });
-  await bookRequest(uow, refundId, charge, amount);
+  await bookRequest(uow, cashier, { refundId, charge, amount, reason: ask.reason });
   if (ask.endSubscription && charge.subscriptionId !== null)
     await endSubscription(uow, cashier, charge.subscriptionId, 'refunded', ask.cause);
   return { refundId, amount };
 }
 
+/** A refund as decided. */
+interface DecidedRefund {
+  refundId: TransactionId;
+  charge: TransactionRow;
+  amount: Money;
+  reason: NewRefund['reason'];
+}
+
 /** Posts what a refund takes from: what is not yet earned first, then what is; the running schedule goes on with the rest. */
-async function bookRequest(uow: UnitOfWork, refundId: TransactionId, charge: TransactionRow, amount: Money): Promise<void> {
+async function bookRequest(uow: UnitOfWork, cashier: Cashier, refund: DecidedRefund): Promise<void> {
+  const { refundId, charge, amount } = refund;
   if (charge.invoiceId === null) return;
   const invoice = await requireInvoice(uow, charge.invoiceId);
+  const noteTaxMinor = await writeNotes(uow, cashier, refund, invoice.id);
   const today = isoDay(uow.now);
   const running = (await listSchedules(uow, invoice.id)).find((row) => row.stoppedOn === null) ?? null;
   const source = {
@@ -93,6 +107,7 @@ async function bookRequest(uow: UnitOfWork, refundId: TransactionId, charge: Tra
     invoiceNetMinor: invoice.net + invoice.debitCollected,
     invoiceTaxMinor: invoice.tax,
     unearnedMinor: running ? unearnedOn(scheduleOf(running), today) : 0n,
+    ...(noteTaxMinor === null ? {} : { noteTaxMinor }),
   };
   await postJournal(uow, {
     sourceId: refundId,
@@ -108,4 +123,32 @@ async function bookRequest(uow: UnitOfWork, refundId: TransactionId, charge: Tra
     await stopSchedule(uow, running, stopped.stoppedOn, stopped.reversedMinor);
     if (next) await openSchedule(uow, running, next);
   }
+}
+
+/**
+ * The credit notes of a refund, one for each line that is given back of (rules F3, P6). The duplicate of another charge gives back nothing that
+ * was invoiced; nor does the part of a refund that pays back a debit from before, which stands on no line.
+ * @returns the tax in them, minor units; null where there are none to be
+ */
+async function writeNotes(
+  uow: UnitOfWork,
+  cashier: Cashier,
+  { refundId, charge, amount, reason }: DecidedRefund,
+  invoiceId: string,
+): Promise<bigint | null> {
+  if (reason === 'duplicate') return null;
+  const lines = await listInvoicedLines(uow, invoiceId);
+  const left = lines.map(creditableOf).reduce((all, { netMinor, taxMinor }) => all + netMinor + taxMinor, 0n);
+  if (left === 0n) return 0n;
+  const decision = decideCreditNotes({ lines, currency: amount.currency, asked: amount.minor < left ? amount : null });
+  invariant(decision.kind === 'approved', 'what a refund gives back can be noted', { refundId, decision });
+  // They are numbered in the order of their ids, which within a millisecond is chance: so that is the order of the lines.
+  const ids = decision.notes.map(() => newId(cashier, 'txn', bucketOf(charge.id))).toSorted();
+  const notes = decision.notes.map(({ position, netMinor, taxMinor }, nth) => {
+    const [line, id] = [lines[position], ids[nth]];
+    invariant(line !== undefined && id !== undefined, 'a note is of a line that was asked about', { refundId, position });
+    return { id, place: line.place, netMinor, taxMinor };
+  });
+  await insertCreditNotes(uow, { userId: charge.userId, invoiceId, reason, refundId }, notes);
+  return notes.reduce((all, { taxMinor }) => all + taxMinor, 0n);
 }

@@ -3,17 +3,18 @@ import { invariant } from '../domain/invariant.js';
 import { isEnd, type AttemptStatus } from '../domain/payment/attempt.js';
 import { mayTryAgain, unpaid } from '../domain/subscription/renewal.js';
 import { insertAttempt, loadLatestAttempt, loadLiveIntent } from '../store/payments.store.js';
-import { putOffRenewals, type RenewalRow } from '../store/renewals.store.js';
+import { putOffRenewals, type DueRow } from '../store/renewals.store.js';
 import { changeSubscription, loadSubscription } from '../store/subscriptions.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import { newId, type Cashier } from './cashier.js';
+import { dropRenewal } from './drop-renewal.js';
 import { chargeKey, fingerprintOf, renewalRequest } from './charge-request.js';
 
 /**
  * A further attempt for a period that is billed already, whose last attempt was surely not carried out: a new key for the same decision to
  * collect, as the provider has no object for it. A decline does not come here: when a declined card is tried again is dunning's to say.
  */
-export async function retryRenewal(uow: UnitOfWork, cashier: Cashier, row: RenewalRow, invoiceId: InvoiceId): Promise<void> {
+export async function retryRenewal(uow: UnitOfWork, cashier: Cashier, row: DueRow, invoiceId: InvoiceId): Promise<void> {
   // Whoever ends the attempt says when the subscription is looked at again.
   await putOffRenewals(uow, [row], null);
   const intent = await loadLiveIntent(uow, invoiceId);
@@ -24,6 +25,8 @@ export async function retryRenewal(uow: UnitOfWork, cashier: Cashier, row: Renew
   if (!hasMethod || !mayTryAgain({ hasMethod, hasObject: last.providerObjectId !== null, attempts: last.number })) {
     const subscription = await loadSubscription(uow, row.id);
     invariant(subscription !== null, 'what renews is there', { id: row.id });
+    // A pause that can not be paid for goes on, and waits for the customer.
+    if (row.status === 'paused') return dropRenewal(uow, cashier, row.id);
     await changeSubscription(uow, subscription, {
       kind: 'past_due',
       cause: 'renewal',

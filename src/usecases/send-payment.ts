@@ -7,6 +7,7 @@ import { publicId, type TransactionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { isEnd, type AttemptStatus } from '../domain/payment/attempt.js';
 import { CALL_TIMEOUT_MS, LEASE_MS, nextProbeAt, nextWatchAt } from '../domain/payment/schedule.js';
+import { hasEnded, type SubscriptionStatus } from '../domain/subscription/subscription.js';
 import type { Called, ChargeRequest, PaymentFact } from '../ports/provider.js';
 import { loadProviderCustomer, lockCustomer } from '../store/customers.store.js';
 import { loadMethod } from '../store/payment-methods.store.js';
@@ -104,7 +105,8 @@ async function mayBeCharged(uow: UnitOfWork, { attempt, intent }: OpenPayment): 
   return (
     method?.status === 'active' &&
     subscription?.hold === 'none' &&
-    (subscription.status === 'active' || subscription.status === 'past_due')
+    !hasEnded(subscription.status as SubscriptionStatus) &&
+    subscription.status !== 'incomplete'
   );
 }
 

@@ -1,23 +1,38 @@
-import type { OfferedPrice } from '../domain/catalogue/price.js';
-import type { PaymentMethodId, PriceId, SubscriptionId, TierId } from '../domain/ids.js';
-import { composeInvoice } from '../domain/invoice/invoice.js';
-import { periodLine } from '../domain/subscription/proration.js';
-import { decideSubscribe } from '../domain/subscription/subscription.js';
-import { anchorLocalOf, periodOf, type PeriodUnit } from '../domain/time/periods.js';
+import { CONSENT_TEXT_VERSION } from '../domain/consent/consent.js';
+import { trialNotices } from '../domain/consent/notices.js';
+import type { CouponId, PaymentMethodId, PriceId, SubscriptionId, TierId, TransactionId } from '../domain/ids.js';
+import { quoteSubscribe, type SubscribeQuote } from '../domain/subscription/subscribe.js';
+import { entitledUntilFor } from '../domain/subscription/subscription.js';
+import { identitiesOf, TRIAL_WITHOUT_METHOD, type PersonFacts } from '../domain/subscription/trial.js';
 import { keyBucket } from '../platform/json.js';
+import { claimCoupon } from '../store/coupons.store.js';
 import { loadProviderCustomer, lockCustomer, type CustomerRow } from '../store/customers.store.js';
+import type { InvoicePurpose } from '../store/invoices.store.js';
 import { loadMethod, type PaymentMethodRow } from '../store/payment-methods.store.js';
 import { loadFirstCharge } from '../store/payments.store.js';
-import { insertSubscription, loadLiveSubscription, loadTierPrice, type PriceRow } from '../store/subscriptions.store.js';
+import {
+  insertSubscription,
+  loadLiveSubscription,
+  loadTierPrice,
+  type PriceRow,
+  type TierRow,
+} from '../store/subscriptions.store.js';
+import { planNotices } from '../store/notices.store.js';
+import { claimTrial, listTrialsUsed } from '../store/trials.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { payAndAnswer } from './answer-payment.js';
 import { beginPayment } from './begin-payment.js';
 import { newId, own, refusal, returnUrlOf, type Cashier } from './cashier.js';
 import type { Actor, Refusal, SubscribeAnswer, SubscribeCommand } from './contract.js';
-import { describedLine } from './issue-invoice.js';
+import { describedLine, issueInvoice, type InvoicePlan } from './issue-invoice.js';
+import { targetPrice } from './billed-price.js';
+import { loadCouponFacts, loadTerms, personOf } from './load-terms.js';
 import { runCommand } from './run-command.js';
 
-/** Starts a subscription and charges its first period. Refusals: those of decideSubscribe, and INVALID_INPUT for a return address not allowed. */
+/**
+ * Starts a subscription and charges its first period; with a trial, or where a coupon or the balance leaves nothing due, it begins at
+ * once and nothing is charged. Refusals: those of quoteSubscribe, and INVALID_INPUT for a return address not allowed.
+ */
 export const subscribe =
   (cashier: Cashier) =>
   async (actor: Actor, command: SubscribeCommand): Promise<SubscribeAnswer> => {
@@ -29,10 +44,13 @@ export const subscribe =
       invoice: newId(cashier, 'inv', bucket),
       intent: newId(cashier, 'pin', bucket),
       transaction: newId(cashier, 'txn', bucket),
+      redemption: newId(cashier, 'cpn', bucket),
+      consent: newId(cashier, 'aud', bucket),
     };
     const returnUrl = returnUrlOf(cashier, command.returnUrl);
     if (typeof returnUrl !== 'string')
       return { subscriptionId: null, transactionId: null, refusals: [returnUrl], isReplay: false };
+    let begun: TransactionId | null = null;
     const end = await runCommand<SubscriptionId>(cashier, {
       scope: own(userId),
       operation: 'subscribe',
@@ -41,111 +59,157 @@ export const subscribe =
       resultType: 'subscription',
       resultId: ids.subscription,
       work: async (uow) => {
+        begun = null;
         const customer = await lockCustomer(uow, userId);
         const found = await loadTierPrice(uow, command.priceId);
         const method = await methodFor(uow, customer, command.paymentMethodId);
-        const live = found ? await loadLiveSubscription(uow, userId, found.tier.tierGroup) : null;
-        const decision = decideSubscribe({
-          price: found && offered(found.price, found.tier.status),
-          // Ids of rows are ids of their kind.
-          live: live && { id: live.id as SubscriptionId },
-          coupon: command.coupon,
-          useTrial: command.useTrial,
-          expectedAmount: command.expectedAmount,
-          method: method && { kind: method.kind, status: method.status as 'active' },
-          isMethodAsked: command.paymentMethodId !== null,
-          now: uow.now,
-        });
+        const person = personOf(userId, method);
+        const decision = await quote(uow, command, { customer, found, method, person });
         if (decision.kind === 'refused') {
           const { code, message, field, subscriptionId } = decision;
           return [refusal(code, message, field, subscriptionId === undefined ? {} : { subscriptionId })];
         }
-        const customerObjectId = await loadProviderCustomer(uow, userId, cashier.provider.accountId);
-        if (!found || !method || customerObjectId === null) return [unusable()];
-        const { price, tier } = found;
-        const anchorLocal = anchorLocalOf(uow.now, customer.zone);
-        // Column checks: a tier's price has a unit and a count.
-        const rule = {
-          anchorLocal,
-          zone: customer.zone,
-          unit: price.intervalUnit as PeriodUnit,
-          count: price.intervalCount ?? 1,
-        };
-        const period = periodOf({ ...rule, n: 0 });
-        await insertSubscription(uow, {
-          id: ids.subscription,
-          userId,
-          tierGroup: tier.tierGroup,
-          tierId: tier.id as TierId,
-          priceId: price.id as PriceId,
-          paymentMethodId: command.paymentMethodId,
-          anchorLocal,
-          zone: customer.zone,
-          periodStart: period.start,
-          periodEnd: period.end,
-        });
-        const billed = {
-          id: price.id,
-          amountMinor: price.amount,
-          currency: price.currency,
-          intervalUnit: price.intervalUnit as 'month',
-          taxBehavior: price.taxBehavior as 'inclusive',
-        };
-        const line = periodLine(billed, period, null, 0);
-        await beginPayment(uow, cashier, {
-          id: ids.invoice,
-          intentId: ids.intent,
-          transactionId: ids.transaction,
-          userId,
-          currency: price.currency,
-          lines: [describedLine(line, tier.name)],
-          sums: composeInvoice([line], price.currency, 0n),
-          for: {
-            kind: 'period',
-            subscriptionId: ids.subscription,
-            epoch: 0,
-            periodNumber: 0,
-            periodStart: period.start,
-            periodEnd: period.end,
+        const isDue = decision.sums.dueMinor > 0n;
+        const customerObjectId = isDue ? await loadProviderCustomer(uow, userId, cashier.provider.accountId) : null;
+        if (!found || (isDue && (!method || customerObjectId === null))) return [unusable()];
+        await insertSubscription(
+          uow,
+          {
+            id: ids.subscription,
+            userId,
+            tierGroup: found.tier.tierGroup,
+            // Ids of rows are ids of their kind.
+            tierId: found.tier.id as TierId,
+            priceId: found.price.id as PriceId,
+            paymentMethodId: command.paymentMethodId,
+            zone: customer.zone,
+            ...beginningOf(decision),
           },
-          earnedOver: period,
-          method,
-          customerObjectId,
-          returnUrl,
-        });
+          { id: ids.consent, textVersion: CONSENT_TEXT_VERSION },
+        );
+        if (decision.trial !== null) {
+          const planned = trialNotices(decision.period.start, decision.trial.endsAt);
+          await planNotices(uow, cashier.tx.random, { userId, subscriptionId: ids.subscription }, planned);
+        }
+        const invoice = invoiceOf(decision, { id: ids.invoice, userId, subscriptionId: ids.subscription, found });
+        if (invoice !== null && isDue && method && customerObjectId !== null) {
+          begun = ids.transaction;
+          const collecting = { intentId: ids.intent, transactionId: begun, method, customerObjectId, returnUrl };
+          await beginPayment(uow, cashier, { ...invoice, ...collecting });
+        } else if (invoice !== null) {
+          await issueInvoice(uow, cashier, invoice);
+        }
+        // Last, as others wait for these rows until the commit.
+        await claim(uow, { decision, found, ids, userId, person });
         return [];
       },
     });
     const { resultId, refusals, isReplay } = end;
     if (resultId === null) return { subscriptionId: null, transactionId: null, refusals, isReplay };
-    const transactionId = isReplay
-      ? await inTx(cashier.tx, own(userId), (uow) => loadFirstCharge(uow, resultId))
-      : ids.transaction;
+    const transactionId = isReplay ? await inTx(cashier.tx, own(userId), (uow) => loadFirstCharge(uow, resultId)) : begun;
     const declines = transactionId === null ? [] : await payAndAnswer(cashier, userId, transactionId, isReplay);
     return { subscriptionId: resultId, transactionId, refusals: declines, isReplay };
   };
 
+/** A tier's price with its tier. */
+type FoundPrice = { price: PriceRow; tier: TierRow };
+
+/** Reads what the decision looks at, and decides. */
+async function quote(
+  uow: UnitOfWork,
+  command: SubscribeCommand,
+  known: { customer: CustomerRow; found: FoundPrice | null; method: PaymentMethodRow | null; person: PersonFacts },
+): Promise<ReturnType<typeof quoteSubscribe>> {
+  const { customer, found, method, person } = known;
+  const { userId } = customer;
+  const tierGroup = found?.tier.tierGroup ?? null;
+  const live = tierGroup === null ? null : await loadLiveSubscription(uow, userId, tierGroup);
+  const usedIdentities =
+    tierGroup === null || !command.useTrial ? [] : await listTrialsUsed(uow, tierGroup, identitiesOf(person));
+  return quoteSubscribe({
+    price: found && targetPrice(found),
+    // Ids of rows are ids of their kind.
+    live: live && { id: live.id as SubscriptionId },
+    coupon: command.coupon === null ? null : await loadCouponFacts(uow, command.coupon, person),
+    trial: command.useTrial
+      ? { trialDays: found?.price.trialDays ?? 0, person, usedIdentities, withoutMethod: TRIAL_WITHOUT_METHOD }
+      : null,
+    zone: customer.zone,
+    ...(found === null ? { ratePpm: 0, balanceMinor: 0n } : await loadTerms(uow, customer, found.price.currency, uow.now)),
+    expectedAmount: command.expectedAmount,
+    method: method && { kind: method.kind, status: method.status as 'active' },
+    isMethodAsked: command.paymentMethodId !== null,
+    now: uow.now,
+  });
+}
+
+/** Takes the coupon and the trial. If another was faster, all is undone and decided again. */
+async function claim(
+  uow: UnitOfWork,
+  of: {
+    decision: SubscribeQuote;
+    found: FoundPrice;
+    ids: { subscription: SubscriptionId; redemption: CouponId };
+    userId: string;
+    person: PersonFacts;
+  },
+): Promise<void> {
+  const { decision, found, ids, userId, person } = of;
+  const subscriptionId = ids.subscription;
+  const { running, trial } = decision;
+  if (running !== null)
+    await claimCoupon(uow, { id: ids.redemption, userId, subscriptionId, running, identities: identitiesOf(person) });
+  if (trial !== null) await claimTrial(uow, { tierGroup: found.tier.tierGroup, subscriptionId, identities: trial.identities });
+}
+
+/** The columns with which a subscription begins. */
+function beginningOf({ status, anchorLocal, period, trial }: SubscribeQuote) {
+  const { start, end } = period;
+  const entitled = {
+    incomplete: () => entitledUntilFor({ status: 'incomplete', periodStart: start }),
+    active: () => entitledUntilFor({ status: 'active', periodEnd: end, endsAtPeriodEnd: false }),
+    trialing: () =>
+      entitledUntilFor({ status: 'trialing', trialEndsAt: end, hasMethod: trial?.atEnd === 'charge', endsAtTrialEnd: false }),
+  };
+  return {
+    status,
+    anchorLocal,
+    periodStart: start,
+    periodEnd: end,
+    entitledUntil: entitled[status](),
+    trialEndsAt: trial?.endsAt ?? null,
+    nextActionAt: status === 'incomplete' ? null : end,
+  };
+}
+
+/** The invoice of the first period; null in a trial, which has none. */
+function invoiceOf(
+  { line, sums, period, running }: SubscribeQuote,
+  of: { id: InvoicePlan['id']; userId: string; subscriptionId: SubscriptionId; found: FoundPrice },
+): InvoicePlan | null {
+  if (line === null) return null;
+  const { id, userId, subscriptionId, found } = of;
+  const purpose: InvoicePurpose = {
+    kind: 'period',
+    subscriptionId,
+    epoch: period.epoch,
+    periodNumber: period.n,
+    periodStart: period.start,
+    periodEnd: period.end,
+  };
+  const lines = [describedLine(line, found.tier.name, running?.coupon.id)];
+  return { id, userId, currency: found.price.currency, lines, sums, for: purpose, earnedOver: period };
+}
+
 /** The method a request names, if it is the user's own; else the user's default. */
 export async function methodFor(
   uow: UnitOfWork,
-  customer: CustomerRow,
+  customer: Pick<CustomerRow, 'userId' | 'defaultPaymentMethodId'>,
   asked: PaymentMethodId | null,
 ): Promise<PaymentMethodRow | null> {
   const id = asked ?? customer.defaultPaymentMethodId;
   const method = id === null ? null : await loadMethod(uow, id);
   return method?.userId === customer.userId ? method : null;
-}
-
-/** A price's row as the facts that selling looks at. */
-export function offered(price: PriceRow, status: string): OfferedPrice {
-  return {
-    amount: { minor: price.amount, currency: price.currency },
-    validFrom: price.validFrom,
-    validTo: price.validTo,
-    // Column check: one of these words.
-    status: status as OfferedPrice['status'],
-    acceptedKinds: price.acceptedKinds,
-  };
 }
 
 /** The refusal of a method that the provider does not know. */

@@ -5,9 +5,13 @@ import { changeCredit } from '../store/credit.store.js';
 import { closeInvoice, listSchedules, stopSchedule, type InvoiceRow } from '../store/invoices.store.js';
 import { postJournal } from '../store/ledger.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
+import { takeBackNote } from './proration-note.js';
 import { scheduleOf } from './revenue.js';
 
-/** Voids an unpaid invoice: the receivable is undone, its schedule earns no more, and the balance is as it was (rules P7). */
+/**
+ * Voids an unpaid invoice: the receivable is undone, its schedule earns no more, and the balance is as it was (rules P7). A note that was
+ * given for it is taken back.
+ */
 export async function voidInvoice(uow: UnitOfWork, invoice: InvoiceRow, providerAccountId: number): Promise<void> {
   const { userId, currency, net: netMinor, tax: taxMinor } = invoice;
   const { creditApplied: creditAppliedMinor, carried: carriedMinor, debitCollected: debitCollectedMinor } = invoice;
@@ -32,4 +36,5 @@ export async function voidInvoice(uow: UnitOfWork, invoice: InvoiceRow, provider
     providerAccountId,
   });
   await changeCredit(uow, { userId, currency, byMinor: creditAppliedMinor + carriedMinor - debitCollectedMinor });
+  if (invoice.kind === 'change') await takeBackNote(uow, invoice, providerAccountId);
 }

@@ -1,13 +1,17 @@
 /** What the worker does, how often, and how much at a time. Each chore may run on many workers at once: rows are claimed, never shared. */
 import { eachAtMost, type ForEach } from '../platform/repeat.js';
+import type { Messenger } from '../ports/messenger.js';
 import { applyWebhooks, fetchMissedEvents } from '../usecases/apply-webhooks.js';
 import type { Cashier } from '../usecases/cashier.js';
-import { endDueSubscriptions } from '../usecases/end-due-subscriptions.js';
 import { giveBackOrphans } from '../usecases/give-back-orphan.js';
 import { keepHouse } from '../usecases/keep-house.js';
+import { numberDocuments } from '../usecases/number-documents.js';
+import { recognizeRevenue } from '../usecases/recognize-revenue.js';
 import { relayChanges } from '../usecases/relay-changes.js';
 import { admitRenewals, type AdmissionOptions } from '../usecases/admit-renewals.js';
-import { billDueRenewals, isRenewalWaiting, makeCollector, type RenewalOptions } from '../usecases/renew.js';
+import { doDue, isAnythingDue, type RenewalOptions } from '../usecases/do-due.js';
+import { isAnyToSend, makeCollector } from '../usecases/renew.js';
+import { sendNotices } from '../usecases/send-notices.js';
 import { resolveDuePayments, resolveDueRefunds } from '../usecases/resolve-due.js';
 
 /** A piece of work that comes again and again. */
@@ -25,18 +29,24 @@ const ROWS_A_TURN = 64;
 /** All buckets in one statement: on one machine the due indexes are partial and small. On a distributed database a list per shard. */
 const BUCKETS = Array.from({ length: 4096 }, (_, bucket) => bucket);
 
-/** Renewals billed by one unit of work: a batch is cheaper by the row, and holds its customers' locks longer. */
-const BILLED_A_TURN = 500;
+/** Subscriptions done by one unit of work: a batch is cheaper by the row, and holds its customers' locks longer. */
+const DONE_A_TURN = 500;
 /** Renewals claimed at once: as many as a worker sends well within the send guard of the claim. */
 const SENT_A_TURN = 128;
 /** Renewals in flight at once in each of the two lanes. */
 const RENEWALS_AT_ONCE = 48;
+/** Documents of a kind numbered by one unit of work. */
+const NUMBERED_A_TURN = 500;
+/** Days of a currency closed by one unit of work: one of a million running schedules takes about a second. */
+const DAYS_A_TURN = 1;
 /** Due renewals are looked for in one part of the buckets at a time, so that a backlog of a million is never sorted. */
 const SLOTS = 16;
 
 /** What chores need besides the cashier. */
 export interface ChoreOptions {
   renewals: RenewalOptions & AdmissionOptions;
+  /** Who tells customers things; null: nobody does, and what may only follow a notice does not happen. */
+  messenger: Messenger | null;
   /** Name of the channel that tells gateways of changes. */
   channel: string;
   /** In so many parts due renewals are looked for; left out: as many as a large backlog wants. */
@@ -52,8 +62,8 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
   const forEach: ForEach = (items, work) => eachAtMost(items, CALLS_AT_ONCE, work);
   const collector = makeCollector(cashier, (items, work) => eachAtMost(items, RENEWALS_AT_ONCE, work));
   const slots = options.slots ?? SLOTS;
-  const bill = inSlots(cashier, slots, 'toBill', async (buckets) => {
-    const { looked, failures } = await billDueRenewals(cashier, options.renewals, buckets, BILLED_A_TURN);
+  const due = inSlots(cashier, slots, isAnythingDue, async (buckets) => {
+    const { looked, failures } = await doDue(cashier, options.renewals, buckets, DONE_A_TURN);
     failures.forEach((error) => options.report(error));
     return looked;
   });
@@ -63,6 +73,12 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
     );
     failures.forEach((error) => options.report(error));
     return claimed;
+  };
+  const { messenger } = options;
+  const tell = async (carrier: Messenger): Promise<boolean> => {
+    const { claimed, failures } = await sendNotices(cashier, carrier, BUCKETS, ROWS_A_TURN, forEach);
+    failures.forEach((error) => options.report(error));
+    return claimed === ROWS_A_TURN;
   };
   return [
     { name: 'relay', everyMs: 200, run: () => relayChanges(cashier, options.channel) },
@@ -90,15 +106,21 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
       everyMs: 2_000,
       run: () => giveBackOrphans(cashier, BUCKETS, ROWS_A_TURN, forEach),
     },
-    { name: 'billing', everyMs: 1_000, run: bill },
+    { name: 'due', everyMs: 1_000, run: due },
     // Two lanes: while one waits for the last answers of its batch the other is in the middle of its own.
-    { name: 'renewals 1', everyMs: 500, run: inSlots(cashier, slots, 'toSend', send) },
-    { name: 'renewals 2', everyMs: 500, run: inSlots(cashier, slots, 'toSend', send) },
+    { name: 'renewals 1', everyMs: 500, run: inSlots(cashier, slots, isAnyToSend, send) },
+    { name: 'renewals 2', everyMs: 500, run: inSlots(cashier, slots, isAnyToSend, send) },
+    ...(messenger === null ? [] : [{ name: 'notices', everyMs: 5_000, run: () => tell(messenger) }]),
     {
-      name: 'subscriptions',
-      everyMs: 2_000,
-      run: async () => (await endDueSubscriptions(cashier, BUCKETS, ROWS_A_TURN)) === ROWS_A_TURN,
+      name: 'lost renewals',
+      everyMs: 1_000,
+      run: async () => {
+        const { claimed, failures } = await collector.recover(BUCKETS, SENT_A_TURN);
+        failures.forEach((error) => options.report(error));
+        return claimed > 0;
+      },
     },
+    { name: 'documents', everyMs: 2_000, run: () => numberDocuments(cashier, NUMBERED_A_TURN) },
     {
       name: 'listing',
       everyMs: 5 * 60_000,
@@ -115,6 +137,7 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
         return false;
       },
     },
+    { name: 'revenue', everyMs: 5_000, run: () => recognizeRevenue(cashier, DAYS_A_TURN) },
     {
       name: 'partitions',
       everyMs: 3_600_000,
@@ -133,13 +156,13 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
 function inSlots(
   cashier: Cashier,
   slots: number,
-  what: 'toBill' | 'toSend',
+  isAny: (cashier: Cashier, buckets: number[]) => Promise<boolean>,
   work: (buckets: number[]) => Promise<number>,
 ): () => Promise<boolean> {
   let slot = Math.floor(cashier.tx.random.fraction() * slots);
   const bucketsOf = Array.from({ length: slots }, (_, nth) => BUCKETS.filter((bucket) => bucket % slots === nth));
   return async () => {
-    if (!(await isRenewalWaiting(cashier, what, BUCKETS))) return false;
+    if (!(await isAny(cashier, BUCKETS))) return false;
     for (let looked = 0; looked < slots; looked++) {
       if ((await work(bucketsOf[slot] ?? [])) > 0) return true;
       slot = (slot + 1) % slots;

@@ -8,6 +8,8 @@ export const DAY_ONE = new Date('2026-03-01T09:10:00.000Z');
 
 type Row = Record<string, unknown>;
 
+const MARCH = { period_start: '2026-03-01T09:10:00Z', period_end: '2026-04-01T09:10:00Z' };
+
 /** Puts whole, valid rows into an empty database; a test names only what matters to it. */
 export class AccountRows {
   #seconds = 0;
@@ -58,6 +60,11 @@ export class AccountRows {
     });
   }
 
+  /** A coupon at work on a subscription. */
+  redemption(userId: string, couponId: string, subscriptionId: string, row: Row = {}): Promise<Id<'cpn'>> {
+    return this.#own('coupon_redemption', 'cpn', userId, { coupon_id: couponId, subscription_id: subscriptionId, ...row });
+  }
+
   purchase(userId: string, priceId: string, row: Row = {}): Promise<Id<'pur'>> {
     return this.#own('purchase', 'pur', userId, { price_id: priceId, quantity: 1, status: 'completed', ...row });
   }
@@ -76,6 +83,32 @@ export class AccountRows {
       provider_account_id: 1,
       ...row,
     });
+  }
+
+  /** An issued invoice with its lines, of 8.00 and for a subscription's first month unless said; each line names what it has of its own. */
+  async invoice(
+    userId: string,
+    subject: { subscriptionId: string } | { purchaseId: string },
+    options: { invoice?: Row; lines?: readonly Row[] } = {},
+  ): Promise<Id<'inv'>> {
+    const lines = options.lines ?? [{}];
+    const sum = (column: string, usual: number): number => lines.reduce((all, line) => all + Number(line[column] ?? usual), 0);
+    const id = await this.#own('invoice', 'inv', userId, {
+      currency: 'USD',
+      net: sum('amount', 800),
+      tax: sum('tax', 0),
+      status: 'paid',
+      finalized_at: DAY_ONE,
+      ...('purchaseId' in subject
+        ? { kind: 'purchase', purchase_id: subject.purchaseId }
+        : { kind: 'period', subscription_id: subject.subscriptionId, epoch: 0, period_number: this.#seconds, ...MARCH }),
+      ...options.invoice,
+    });
+    for (const [index, line] of lines.entries()) {
+      const own = { bucket: bucketOfUser(userId), user_id: userId, invoice_id: id, position: index + 1 };
+      await this.#insert('invoice_line', { ...own, description: 'Plus', amount: 800, ...MARCH, ...line });
+    }
+    return id;
   }
 
   /** A charge with all that is behind it: invoice, intent, attempt, transaction and its first event. */

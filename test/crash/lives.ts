@@ -8,13 +8,25 @@ import { applyWebhooks, fetchMissedEvents } from '../../src/usecases/apply-webho
 import type { Cashier } from '../../src/usecases/cashier.js';
 import { makeCommands } from '../../src/usecases/commands.js';
 import type { Actor, Answered, Commands } from '../../src/usecases/contract.js';
-import { endDueSubscriptions } from '../../src/usecases/end-due-subscriptions.js';
 import { giveBackOrphans } from '../../src/usecases/give-back-orphan.js';
+import { settleOpenChange } from '../../src/usecases/open-change.js';
 import { relayChanges } from '../../src/usecases/relay-changes.js';
-import { billDueRenewals, makeCollector } from '../../src/usecases/renew.js';
+import { doDue } from '../../src/usecases/do-due.js';
+import { makeCollector } from '../../src/usecases/renew.js';
 import { resolveDuePayments, resolveDueRefunds } from '../../src/usecases/resolve-due.js';
+import { giveCredit, somePerson, wishFor } from '../support/buying.js';
 import { Killed, mortal } from '../support/mortal.js';
-import { ALL_BUCKETS, finishStep, newKey, oneByOne, someStaff, someUser, withCard, type World } from '../support/world.js';
+import {
+  ALL_BUCKETS,
+  finishStep,
+  newKey,
+  oneByOne,
+  priceId,
+  someStaff,
+  someUser,
+  withCard,
+  type World,
+} from '../support/world.js';
 
 /** One cut of one life: a process is cut while it runs `run`. */
 export interface Stage {
@@ -53,6 +65,9 @@ const turn = {
 /** Prices of the catalogue that lives are about. */
 export interface Prices {
   premium: PriceId;
+  /** Of a higher tier than premium, and of a lower one. */
+  higher: PriceId;
+  lower: PriceId;
   product: PriceId;
 }
 
@@ -99,7 +114,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     };
   };
   const billing = async (cashier: Cashier): Promise<void> => {
-    const { failures } = await billDueRenewals(cashier, { spreadMs: 0 }, ALL_BUCKETS, LIMIT);
+    const { failures } = await doDue(cashier, { spreadMs: 0 }, ALL_BUCKETS, LIMIT);
     if (failures.length > 0) throw new AggregateError(failures);
   };
   const charging = async (cashier: Cashier): Promise<void> => {
@@ -126,6 +141,17 @@ export function makeLives(world: World, prices: Prices): Life[] {
   const cancelling = (actor: Actor, subscriptionId: SubscriptionId, immediately: boolean) => {
     const command = { subscriptionId, immediately, reason: null, comment: null, expectedVersion: null, idempotencyKey: newKey() };
     return (commands: Commands) => commands.cancelSubscription(actor, command);
+  };
+  const changing = (actor: Actor, subscriptionId: SubscriptionId, newPriceId: PriceId, timing: 'now' | null = null) => {
+    const command = { subscriptionId, newPriceId, timing, quoteId: null, expectedVersion: null, idempotencyKey: newKey() };
+    return (commands: Commands = world.commands) => commands.changeTier(actor, command);
+  };
+  /** Somebody whose change of tier waits for 3-D Secure. */
+  const waiting = async () => {
+    const { actor, subscriptionId } = await subscribed();
+    await withCard(world, actor, 'pm_card_threeDSecure2Required');
+    await changing(actor, subscriptionId, prices.higher)();
+    return { actor, subscriptionId };
   };
   const adding = (actor: Actor, token: string) => {
     const key = newKey();
@@ -204,6 +230,65 @@ export function makeLives(world: World, prices: Prices): Life[] {
       },
     },
     {
+      title: 'subscribing with a limited coupon and what the balance pays of it',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await somePerson(world);
+        await giveCredit(world, actor, 100n);
+        const wish = wishFor(prices.premium, { coupon: 'FOUNDER50' });
+        return requested(actor, (commands) => commands.subscribe(actor, wish));
+      },
+    },
+    {
+      title: 'subscribing with a limited coupon and a card that is declined',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await somePerson(world, 'pm_card_chargeCustomerFail');
+        await giveCredit(world, actor, 100n);
+        const wish = wishFor(prices.premium, { coupon: 'FOUNDER50' });
+        return requested(actor, (commands) => commands.subscribe(actor, wish));
+      },
+    },
+    {
+      title: 'subscribing where nothing is due',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = someUser();
+        const wish = wishFor(await priceId(world, { tier: 'basic' }), { coupon: 'FIVEOFF' });
+        return requested(actor, (commands) => commands.subscribe(actor, wish));
+      },
+    },
+    {
+      title: 'beginning a trial',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await somePerson(world);
+        const wish = wishFor(await priceId(world, { tier: 'premium', interval: 'week' }), { useTrial: true });
+        return requested(actor, (commands) => commands.subscribe(actor, wish));
+      },
+    },
+    {
+      title: 'putting a coupon on a running subscription',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await somePerson(world);
+        const { subscriptionId } = await world.commands.subscribe(actor, wishFor(prices.premium));
+        const command = { subscriptionId: subscriptionId as SubscriptionId, code: 'FOUNDER50' };
+        return requested(actor, (commands) => commands.applyCoupon(actor, command));
+      },
+    },
+    {
+      title: 'buying what the balance pays',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = someUser();
+        await giveCredit(world, actor, 1_000n);
+        const { priceId: product, paymentMethodId, expectedAmount, returnUrl, idempotencyKey } = wishFor(prices.product);
+        const command = { priceId: product, quantity: 1, paymentMethodId, expectedAmount, returnUrl, idempotencyKey };
+        return requested(actor, (commands) => commands.purchase(actor, command));
+      },
+    },
+    {
       title: 'refunding a part',
       process: 'gateway',
       prepare: async () => {
@@ -279,6 +364,93 @@ export function makeLives(world: World, prices: Prices): Life[] {
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed('pm_card_threeDSecure2Required');
         return requested(actor, cancelling(actor, subscriptionId, true));
+      },
+    },
+    {
+      title: 'changing to a higher tier',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed();
+        return requested(actor, changing(actor, subscriptionId, prices.higher));
+      },
+    },
+    {
+      title: 'changing to a higher tier with a card that is declined',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed();
+        await withCard(world, actor, 'pm_card_chargeCustomerFail');
+        return requested(actor, changing(actor, subscriptionId, prices.higher));
+      },
+    },
+    {
+      title: 'changing to a higher tier with a card that asks for 3-D Secure',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed();
+        await withCard(world, actor, 'pm_card_threeDSecure2Required');
+        return requested(actor, changing(actor, subscriptionId, prices.higher), async () => finishStep(await openStep(actor)));
+      },
+    },
+    {
+      title: 'changing to a lower tier at once, with a note of what is left',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed();
+        return requested(actor, changing(actor, subscriptionId, prices.lower, 'now'));
+      },
+    },
+    {
+      title: 'changing to a lower tier at the end of the period',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed();
+        return requested(actor, changing(actor, subscriptionId, prices.lower));
+      },
+    },
+    {
+      title: 'dropping a change that waits for its step',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await waiting();
+        // It has no key: who asks again is told that nothing waits, or drops it now.
+        return requested(actor, async (commands) => {
+          const { refusals } = await commands.cancelPendingTierChange(actor, { subscriptionId });
+          return { refusals: refusals.filter(({ code }) => code !== 'INVALID_STATE'), isReplay: false };
+        });
+      },
+    },
+    {
+      title: 'cancelling while a change waits for its step',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await waiting();
+        return requested(actor, cancelling(actor, subscriptionId, false));
+      },
+    },
+    {
+      title: 'the worker settling a change that waits for its step before its period is renewed',
+      process: 'worker',
+      prepare: async () => {
+        const { actor, subscriptionId } = await waiting();
+        const settle = (cashier: Cashier) => settleOpenChange(cashier, { id: subscriptionId, userId: actor.userId });
+        const again = async (): Promise<Answered> => {
+          await settle(world.worker);
+          return { refusals: [], isReplay: false };
+        };
+        return { actor, run: settle, again };
+      },
+    },
+    {
+      title: 'the worker finding a change of tier in the listing',
+      process: 'worker',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed();
+        const ask = changing(actor, subscriptionId, prices.higher);
+        await world.fault({ operation: 'payment_intents.create', kind: 'error_after', count: 1 });
+        await ask();
+        await world.advance(2 * MINUTE);
+        return { actor, run: turn.payments, again: ask };
       },
     },
     {
@@ -473,7 +645,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
         const { actor, subscriptionId } = await subscribed();
         await cancelling(actor, subscriptionId, false)(world.commands);
         await world.advance(32 * 24 * HOUR);
-        return { actor, run: (cashier) => endDueSubscriptions(cashier, ALL_BUCKETS, LIMIT) };
+        return { actor, run: billing };
       },
     },
     {
@@ -491,7 +663,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
       prepare: async () => {
         const { actor } = await subscribed();
         await world.advance(32 * 24 * HOUR);
-        await world.work('billing');
+        await world.work('due');
         return { actor, run: charging };
       },
     },
@@ -502,7 +674,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
         const { actor } = await subscribed();
         await withCard(world, actor, 'pm_card_chargeCustomerFail');
         await world.advance(32 * 24 * HOUR);
-        await world.work('billing');
+        await world.work('due');
         return { actor, run: charging };
       },
     },

@@ -1,10 +1,12 @@
 /** Renewals that meet others: another worker, an event, a cancellation, a stop of the process. Every order is made, none is waited for. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { PriceId, SubscriptionId } from '../../src/domain/ids.js';
+import type { ChargeRequest } from '../../src/ports/provider.js';
 import { LEASE_MS, SEND_GUARD_MS } from '../../src/domain/payment/schedule.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
 import type { Actor } from '../../src/usecases/contract.js';
-import { billDueRenewals, makeCollector } from '../../src/usecases/renew.js';
+import { doDue } from '../../src/usecases/do-due.js';
+import { makeCollector } from '../../src/usecases/renew.js';
 import { expectBooksOfProvider, expectSoundBooks } from '../support/book-checks.js';
 import { letSleep, paymentsOf, subscription } from '../support/lives.js';
 import { ALL_BUCKETS, newKey, oneByOne, priceId, someUser, startWorld, withCard, type World } from '../support/world.js';
@@ -37,7 +39,20 @@ async function begin(): Promise<void> {
   await world.advance(MONTH);
 }
 
-const bill = (cashier = world.worker) => billDueRenewals(cashier, { spreadMs: 0 }, ALL_BUCKETS, LIMIT);
+/** A call that reaches the provider and whose answer reaches nobody: the process is killed in it. */
+async function dying(request: ChargeRequest): Promise<never> {
+  await world.worker.provider.charge(request);
+  throw new Error('killed');
+}
+
+/** How renewals of the present hour stand. */
+async function attemptsOf() {
+  return world.query(`select status from payment_attempt where cause = 'renewal' and sent_at > $1 order by id`, [
+    new Date(world.clock.now().getTime() - 600_000),
+  ]);
+}
+
+const bill = (cashier = world.worker) => doDue(cashier, { spreadMs: 0 }, ALL_BUCKETS, LIMIT);
 const collect = (cashier: Cashier = world.worker) =>
   makeCollector(cashier, oneByOne).collect(ALL_BUCKETS, LIMIT, async (wanted) => wanted);
 const cancelNow = () =>
@@ -115,6 +130,28 @@ test('a worker that was stopped after it claimed a renewal does not send it; the
     { period_number: 0, status: 'paid' },
     { period_number: 1, status: 'paid' },
   ]);
+});
+
+test('what a killed worker had sent is found out together, by the same request, as soon as its lease is over', async () => {
+  for (const _ of [1, 2]) {
+    const other = await withCard(world, someUser());
+    await world.commands.subscribe(other, subscription(premium));
+  }
+  await world.advance(MONTH);
+  await bill();
+  await collect({ ...world.worker, provider: { ...world.worker.provider, charge: dying } }).catch(() => undefined);
+  expect(await attemptsOf()).toEqual([{ status: 'sent' }, { status: 'sent' }, { status: 'sent' }]);
+  const recover = () => makeCollector(world.worker, oneByOne).recover(ALL_BUCKETS, LIMIT);
+  // Its answer is overdue, and its worker may still be about to write it.
+  await world.advance(LEASE_MS - 10_000);
+  expect((await recover()).claimed).toBe(0);
+  await world.advance(11_000);
+  expect(await recover()).toEqual({ claimed: 3, failures: [] });
+  expect(await attemptsOf()).toEqual([{ status: 'succeeded' }, { status: 'succeeded' }, { status: 'succeeded' }]);
+  expect((await recover()).claimed).toBe(0);
+  expect(await kept()).toEqual([800, 800]);
+  await expectSoundBooks(world);
+  await expectBooksOfProvider(world);
 });
 
 test('a renewal whose event comes before its own answer is recorded once', async () => {

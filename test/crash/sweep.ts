@@ -32,7 +32,7 @@ async function someProduct(): Promise<string> {
 async function recover(): Promise<void> {
   for (let minutes = 0; minutes < 4; minutes += 2) {
     await world.advance(2 * 60_000);
-    await world.work('payments', 'refunds', 'orphans', 'webhooks', 'billing', 'renewals 1', 'subscriptions', 'relay');
+    await world.work('payments', 'refunds', 'orphans', 'webhooks', 'due', 'renewals 1', 'relay');
   }
 }
 
@@ -49,8 +49,17 @@ async function standing({ actor }: Stage) {
       .map(({ amount, amount_refunded, paid, disputed }) => ({ amount, amount_refunded, paid, disputed })),
     intents: truth.paymentIntents.filter((intent) => intent.customer === customer?.object_id).map(({ status }) => status),
     subscriptions: await rows(
-      'select status, hold, cancel_at_period_end, end_reason, period_number from subscription where user_id = $1 order by id',
+      `select status, hold, cancel_at_period_end, end_reason, period_number, price_id, tier_id, pending_price_id from subscription
+       where user_id = $1 order by id`,
     ),
+    coupons: await rows(
+      `select c.code, r.periods_left, r.ended_at is not null as is_over from coupon_redemption r join coupon c on c.id = r.coupon_id
+       where r.user_id = $1 order by r.id`,
+    ),
+    trials: await rows("select tier_group from trial_use where identity = 'user:' || $1"),
+    lines: await rows('select amount, tax, credited from invoice_line where user_id = $1 order by invoice_id, position'),
+    notes: await rows('select net, tax, voided_at is null as is_good from credit_note where user_id = $1 order by id'),
+    balances: await rows('select currency, balance from customer_credit where user_id = $1 order by currency'),
     purchases: await rows('select status from purchase where user_id = $1 order by id'),
     grants: await rows('select feature_key, revoked_at is null as is_live from entitlement_grant where user_id = $1 order by id'),
     methods: await rows('select status, brand from payment_method where user_id = $1 order by id'),
@@ -73,13 +82,15 @@ function gist(answer: Answered) {
 
 /** Declares the tests that cut the lives whose process is of this kind. */
 export function sweep(kind: Life['process']): void {
-  const none = { premium: '' as PriceId, product: '' as PriceId };
+  const none = { premium: '' as PriceId, higher: '' as PriceId, lower: '' as PriceId, product: '' as PriceId };
   const titles = makeLives({} as World, none).flatMap(({ title, process }) => (process === kind ? [title] : []));
 
   beforeAll(async () => {
     world = await startWorld();
     const prices = {
       premium: (await priceId(world, { tier: 'premium' })) as PriceId,
+      higher: (await priceId(world, { tier: 'premium_plus' })) as PriceId,
+      lower: (await priceId(world, { tier: 'basic' })) as PriceId,
       product: (await priceId(world, { product: await someProduct() })) as PriceId,
     };
     lives = new Map(makeLives(world, prices).map((life) => [life.title, life]));

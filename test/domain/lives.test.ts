@@ -338,7 +338,7 @@ class Life {
     if (this.schedules.filter(({ stoppedOn }) => stoppedOn === null).length > 1) throw new Error('two schedules run');
     const isPosted = this.balanceOf('provider_fees') > 0n && this.orphanMinor === 0n;
     if (isPosted !== (this.attempt === 'succeeded')) throw new Error('i18: a success is posted once, and nothing else is');
-    const refunded = this.refunds.filter(({ status }) => status !== 'failed' && status !== 'canceled');
+    const refunded = this.refunds.filter(({ status }) => status !== 'canceled');
     if (sum(refunded) > this.netMinor) throw new Error('i20: more is refunded than was charged');
     const accepted = this.refunds.filter(({ status }) => status === 'pending' || status === 'succeeded');
     const taken = this.disputes.filter(({ booked }) => booked?.isWithdrawn && booked.status !== 'won');

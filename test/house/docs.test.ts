@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { DISPUTE_MOVES } from '../../src/domain/dispute/dispute.js';
+import { CONSENT_TEXT_VERSION } from '../../src/domain/consent/consent.js';
 import { LEAST_RISE_DAYS, NOTICE_DAYS } from '../../src/domain/consent/notices.js';
 import { MAX_GRANT_DAYS } from '../../src/domain/entitlement/grant.js';
 import { INVOICE_MOVES } from '../../src/domain/invoice/invoice.js';
@@ -102,6 +103,10 @@ test('the figures in the life of a subscription are those of the code', () => {
     MAX_GRANT_DAYS,
     LEAST_RISE_DAYS,
   });
+});
+
+test('the version of the words that users agree to is that of the code', () => {
+  expect(sectionOf('docs/lifecycle.md', 'Consent')).toContain(`> ${CONSENT_TEXT_VERSION}: `);
 });
 
 test('the days of notice in the life of a subscription are those of the code', () => {

@@ -41,13 +41,19 @@ const NO_COMMANDS: Commands = {
   purchase: refuse,
   cancelSubscription: refuse,
   resumeSubscription: refuse,
+  changeTier: refuse,
+  cancelPendingTierChange: refuse,
+  previewTierChange: refuse,
   confirmPayment: refuse,
   startPaymentMethodSetup: refuse,
   completePaymentMethodSetup: refuse,
   setDefaultPaymentMethod: refuse,
   removePaymentMethod: refuse,
   refund: refuse,
+  applyCoupon: refuse,
+  couponPreview: refuse,
   openCustomerAccount: async () => true,
+  auditSearch: async () => undefined,
 };
 
 function refuse(): Promise<never> {

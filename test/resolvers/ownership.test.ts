@@ -24,9 +24,12 @@ const POLICIES: Record<string, Policy> = {
   'Query.products': 'anybody',
   'Query.userSubscription': 'owner',
   'Query.transaction': 'owner',
+  'Query.invoice': 'owner',
   'Query.monetizationNode': 'owner',
   'Query.entitlementChecks': 'entitlement service',
+  'Query.couponPreview': 'signed in',
   'Query.customerAccount': 'staff',
+  'Query.searchTransactions': 'staff',
   'Mutation.subscribe': 'signed in',
   'Mutation.cancelSubscription': 'signed in',
   'Mutation.resumeSubscription': 'signed in',
@@ -36,8 +39,10 @@ const POLICIES: Record<string, Policy> = {
   'Mutation.completePaymentMethodSetup': 'signed in',
   'Mutation.setDefaultPaymentMethod': 'signed in',
   'Mutation.removePaymentMethod': 'signed in',
+  'Mutation.applyCoupon': 'signed in',
   'Mutation.refund': 'staff',
   'Subscription.paymentStatusChanged': 'signed in',
+  'Subscription.monetizationUpdates': 'signed in',
   'User.id': 'anybody',
   'User.displayTier': 'anybody',
   'User.subscriptions': 'open account',
@@ -45,6 +50,7 @@ const POLICIES: Record<string, Policy> = {
   'User.paymentMethods': 'open account',
   'User.transactions': 'open account',
   'User.purchases': 'open account',
+  'User.invoices': 'open account',
   'User.hasFeature': 'open account, or entitlement service',
   'User.featureKeys': 'open account, or entitlement service',
   'User.entitlements': 'open account, or entitlement service',
@@ -55,6 +61,11 @@ const WITH_ITS_OBJECT = [
   'UserSubscription',
   'UserSubscriptionConnection',
   'UserSubscriptionEdge',
+  'Coupon',
+  'Discount',
+  'InvoicePreview',
+  'InvoiceLine',
+  'ApplyCouponPayload',
   'Transaction',
   'TransactionConnection',
   'TransactionEdge',
@@ -64,6 +75,10 @@ const WITH_ITS_OBJECT = [
   'Purchase',
   'PurchaseConnection',
   'PurchaseEdge',
+  'Invoice',
+  'InvoiceConnection',
+  'InvoiceEdge',
+  'InvoiceLine',
   'CardPaymentMethod',
   'Entitlement',
   'EntitlementCheckResult',
@@ -82,6 +97,7 @@ const WITH_ITS_OBJECT = [
   'PaymentDeclinedError',
   'TryAgainError',
   'PaymentStatusUpdate',
+  'MonetizationUpdate',
   'Money',
   'PageInfo',
 ];
@@ -126,7 +142,7 @@ function all(outcome: Outcome): Record<Role, Outcome> {
 }
 
 let graph: TestGraph;
-let ids: { sub: string; txn: string; pur: string; pm: string; gift: string };
+let ids: { sub: string; txn: string; inv: string; pur: string; pm: string; gift: string };
 
 beforeAll(async () => {
   graph = await startGraph();
@@ -138,6 +154,7 @@ beforeAll(async () => {
   ids = {
     sub: publicId('sub', subscriptionId),
     txn: publicId('txn', await rows.charge('ana', { subscriptionId }, { transaction: { payment_method_id: methodId } })),
+    inv: publicId('inv', await rows.invoice('ana', { subscriptionId })),
     pur: publicId('pur', purchaseId),
     pm: publicId('pm', methodId),
     gift: publicId('sub', await rows.subscription('gus', PLUS, { payer_id: 'ana' })),
@@ -267,8 +284,9 @@ test.each(ROLE_NAMES)('%s, asking for objects of ana by id: each gives what its 
   const doors: Record<string, string> = {
     userSubscription: `{ userSubscription(id: "${ids.sub}") { id } }`,
     transaction: `{ transaction(id: "${ids.txn}") { id } }`,
+    invoice: `{ invoice(id: "${ids.inv}") { id } }`,
     ...Object.fromEntries(
-      [ids.sub, ids.txn, ids.pur, ids.pm].map((id) => [
+      [ids.sub, ids.txn, ids.inv, ids.pur, ids.pm].map((id) => [
         `monetizationNode ${id}`,
         `{ monetizationNode(id: "${id}") { __typename id } }`,
       ]),
@@ -315,6 +333,11 @@ test.each(ROLE_NAMES)(
     expect(codesOf(checks)[0] ?? 'value').toBe(GOLDEN['entitlement service'][role]);
     const account = await graph.ask(ROLES[role], '{ customerAccount(userId: "ana") { id } }');
     expect(codesOf(account)[0] ?? 'value').toBe(GOLDEN.staff[role]);
+    const search = await graph.ask(
+      ROLES[role],
+      '{ searchTransactions(filter: { created: { from: "2026-03-01T00:00:00Z", to: "2026-03-02T00:00:00Z" } }) { nodes { id } } }',
+    );
+    expect(codesOf(search)[0] ?? 'value').toBe(GOLDEN.staff[role]);
   },
 );
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -6,6 +6,8 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { SystemClock } from '../../src/platform/clock.js';
 import { SystemRandom } from '../../src/platform/random.js';
+import { OneLineError } from '../../src/platform/one-line-error.js';
+import { untilReachable } from '../../src/store/reach-database.js';
 import { openDatabase } from '../../src/store/database.js';
 import { inTx } from '../../src/store/unit-of-work.js';
 import { testDatabase, type TestDatabase } from '../support/postgres.js';
@@ -74,4 +76,19 @@ test('a server that goes at the moment a connection is ready fails one unit of w
     await source.destroy();
     door.close();
   }
+});
+
+test('a start waits for a database that is about to be there, and gives up in one line', async () => {
+  const late = { ...db.options, host: await mkdtemp(path.join(os.tmpdir(), 'late-')) };
+  await expect(untilReachable(late, 0)).rejects.toThrow(
+    new OneLineError(`The database at ${late.host}:${late.port} does not answer: start it, or correct DATABASE_URL.`),
+  );
+  const reached = untilReachable(late, 60_000);
+  await symlink(path.join(db.options.host, `.s.PGSQL.${late.port}`), path.join(late.host, `.s.PGSQL.${late.port}`));
+  await reached;
+  await rm(late.host, { recursive: true });
+});
+
+test('a start does not wait for what waiting does not mend', async () => {
+  await expect(untilReachable({ ...db.options, database: 'no_such_database' }, 60_000)).rejects.toThrow(/no_such_database/);
 });

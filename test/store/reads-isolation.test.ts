@@ -2,9 +2,11 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as catalogueReads from '../../src/store/catalogue.reads.js';
 import * as customerReads from '../../src/store/customers.reads.js';
 import * as entitlementReads from '../../src/store/entitlements.reads.js';
+import * as invoiceReads from '../../src/store/invoices.reads.js';
 import * as paymentMethodReads from '../../src/store/payment-methods.reads.js';
 import * as purchaseReads from '../../src/store/purchases.reads.js';
 import { keyedStatement, type KeyedStatement } from '../../src/store/reader.js';
+import * as planReads from '../../src/store/subscription-plans.reads.js';
 import * as subscriptionReads from '../../src/store/subscriptions.reads.js';
 import * as transactionReads from '../../src/store/transactions.reads.js';
 import { CATALOGUE, PLUS } from '../builders/catalogue-rows.js';
@@ -18,6 +20,7 @@ interface Account {
   method: string;
   purchase: string;
   charge: string;
+  invoice: string;
 }
 
 let graph: TestGraph;
@@ -34,16 +37,18 @@ async function account(user: User): Promise<Account> {
   await rows.customer(user);
   const subscription = await rows.subscription(user, PLUS);
   const purchase = await rows.purchase(user, CATALOGUE.prices.badge);
-  const charge = await rows.charge(user, { subscriptionId: subscription });
+  const invoice = await rows.invoice(user, { subscriptionId: subscription });
+  const charge = await rows.charge(user, { subscriptionId: subscription }, { transaction: { invoice_id: invoice } });
   await rows.refund(user, charge, 100);
   await rows.dispute(user, charge, 100);
   await rows.grant(user, 'badge');
-  return { subscription, method: await rows.method(user), purchase, charge };
+  return { subscription, method: await rows.method(user), purchase, charge, invoice };
 }
 
 /** Statements for objects by id: each is asked for ana's and ben's object, by ana and by ben. */
 const BY_ID: Record<string, keyof Account> = {
   subscriptionsById: 'subscription',
+  subscriptionPlans: 'subscription',
   transactionsById: 'charge',
   latestCharges: 'subscription',
   reversalsOf: 'charge',
@@ -52,6 +57,9 @@ const BY_ID: Record<string, keyof Account> = {
   attemptsById: 'charge',
   paymentMethodsById: 'method',
   purchasesById: 'purchase',
+  invoicesById: 'invoice',
+  invoiceLines: 'invoice',
+  chargesOfInvoices: 'invoice',
 };
 
 const stretch = (userId: string): object => ({
@@ -75,6 +83,7 @@ const BY_USER: Record<string, (userId: string) => unknown> = {
   transactionsDown: stretch,
   transactionsUp: stretch,
   purchasesDown: stretch,
+  invoicesDown: stretch,
   entitledSubscriptions: (userId) => ({ userId, at: NOW }),
   grantsInForce: (userId) => ({ userId, at: NOW }),
   displayTiers: (userId) => ({ userId, at: NOW }),
@@ -90,8 +99,10 @@ for (const module of [
   catalogueReads,
   customerReads,
   entitlementReads,
+  invoiceReads,
   paymentMethodReads,
   purchaseReads,
+  planReads,
   subscriptionReads,
   transactionReads,
 ]) {

@@ -4,9 +4,9 @@ import { compareBooks, readBooks } from '../../src/chaos/compare-books.js';
 import { checkInvariants, parseInvariants } from '../../src/store/invariants.js';
 import type { World } from './world.js';
 
-/** Every invariant of the books holds now, by the world's clock, once the relay has carried what waits. */
+/** Every invariant of the books holds now, by the world's clock, once the worker has carried, numbered and recognised what waits. */
 export async function expectSoundBooks(world: Pick<World, 'db' | 'clock' | 'work'>): Promise<void> {
-  await world.work('relay');
+  await world.work('relay', 'documents', 'revenue');
   const invariants = parseInvariants(await readFile('data/invariants.sql', 'utf8'));
   const client = await world.db.ownerPool.connect();
   try {

@@ -11,12 +11,14 @@ import { SystemRandom } from '../../src/platform/random.js';
 import { eachAtMost, type ForEach } from '../../src/platform/repeat.js';
 import { stripeProvider } from '../../src/providers/stripe/adapter.js';
 import { startStripeStandIn, type StripeStandIn } from '../../src/sandbox/stripe/server.js';
+import { sandboxMailbox } from '../../src/sandbox/mailbox.js';
 import { openDatabase } from '../../src/store/database.js';
 import type { Wake } from '../../src/store/outbox.store.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
 import { makeCommands } from '../../src/usecases/commands.js';
 import type { Actor, Commands } from '../../src/usecases/contract.js';
 import { publishCatalogue, readCatalogue } from '../../src/usecases/publish-catalogue.js';
+import { Quotes } from '../../src/usecases/quotes.js';
 import { receiveWebhook } from '../../src/usecases/receive-webhook.js';
 import { makeChores, type Chore } from '../../src/worker/chores.js';
 import { dropOldPartitions, keepPartitions } from '../../src/store/partitions.js';
@@ -142,6 +144,7 @@ export async function startWorld({ callTimeoutMs = CALL_TIMEOUT_MS } = {}): Prom
     defaultReturnUrl: 'http://127.0.0.1:4000/',
     isReturnUrlAllowed: (url) => url.startsWith('http://127.0.0.1:'),
     events,
+    quotes: new Quotes('signs the quotes of tests'),
   });
   const [gateway, worker] = [cashierOver(appSource), cashierOver(workerSource)];
   let partitionedOn = '';
@@ -158,6 +161,7 @@ export async function startWorld({ callTimeoutMs = CALL_TIMEOUT_MS } = {}): Prom
   const reported: unknown[] = [];
   const choresOf = (cashier: Cashier): Chore[] =>
     makeChores(cashier, {
+      messenger: sandboxMailbox(stateDir, () => clock.now()),
       channel: 'test',
       maintain: partitions,
       report: (error) => void reported.push(error),

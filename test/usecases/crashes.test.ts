@@ -59,9 +59,10 @@ test('a worker and a gateway that settle one payment at the same instant write i
     world.work('webhooks'),
     world.commands.confirmPayment(ana, { transactionId: transactionId as TransactionId }),
   ]);
-  const told = await world.query<{ status: string }>('select status from feed_entry where user_id = $1 order by seq', [
-    ana.userId,
-  ]);
+  const told = await world.query<{ status: string }>(
+    "select status from feed_entry where user_id = $1 and change = 'payment_status' order by seq",
+    [ana.userId],
+  );
   expect(told.map((row) => row.status)).toEqual(['pending', 'unknown', 'succeeded']);
   await expectSoundBooks(world);
 });

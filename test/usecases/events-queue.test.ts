@@ -335,9 +335,10 @@ test('workers on one queue claim disjoint events, and what happened is told once
   expect(new Set(all).size).toBe(all.length);
   await world.work('webhooks');
   for (const { actor } of lives) {
-    const told = await world.query<{ status: string }>('select status from feed_entry where user_id = $1 order by seq', [
-      actor.userId,
-    ]);
+    const told = await world.query<{ status: string }>(
+      "select status from feed_entry where user_id = $1 and change = 'payment_status' order by seq",
+      [actor.userId],
+    );
     expect(told.map((row) => row.status)).toEqual(['pending', 'requires_action', 'succeeded']);
   }
 });
@@ -463,4 +464,32 @@ test('events that come three days late bring what they would have brought at onc
   const withoutIds = (state: object): unknown =>
     JSON.parse(JSON.stringify(state, (name, value: unknown) => (name.startsWith('provider_') ? undefined : value)));
   expect(withoutIds(await stateOf(world, cia))).toEqual(withoutIds(atOnce));
+});
+
+test('an event of a payment that is known and booked as succeeded asks the provider nothing; one that may bring news does', async () => {
+  await takeNewEvents();
+  await world.work('webhooks');
+  const actor = await withCard(world, someUser());
+  await takeNewEvents();
+  await world.work('webhooks');
+  await world.commands.subscribe(actor, subscription(premium));
+  const calls: string[] = [];
+  const listening: Cashier = {
+    ...world.worker,
+    events: { ...world.worker.events, providerCalled: (what) => void calls.push(what) },
+  };
+  const own = (await takeNewEvents()).filter((event) => world.worker.provider.objectKindOf(event.type) === 'payment');
+  expect(own.map(({ type }) => type).sort()).toEqual(['payment_intent.created', 'payment_intent.succeeded']);
+  await applyWebhooks(listening, BUCKETS, 100, oneAfterAnother);
+  expect(calls).toEqual([]);
+  const ends = await world.query('select distinct status from webhook_inbox where event_id = any($1)', [own.map(({ id }) => id)]);
+  expect(ends).toEqual([{ status: 'done' }]);
+
+  const [paid] = await severalPaidOnThePage(1);
+  await applyWebhooks(listening, BUCKETS, 100, oneAfterAnother);
+  expect(calls).toEqual(['read']);
+  const [row] = await world.query('select status from transaction where id = $1', [paid?.transactionId]);
+  expect(row).toEqual({ status: 'succeeded' });
+  await world.work('payments');
+  await expectSoundBooks(world);
 });

@@ -36,9 +36,10 @@ async function chargesOf(actor: Actor) {
 }
 
 async function statusesTold(actor: Actor): Promise<string[]> {
-  const rows = await world.query<{ status: string }>('select status from feed_entry where user_id = $1 order by seq', [
-    actor.userId,
-  ]);
+  const rows = await world.query<{ status: string }>(
+    "select status from feed_entry where user_id = $1 and change = 'payment_status' order by seq",
+    [actor.userId],
+  );
   return rows.map((row) => row.status);
 }
 

@@ -107,9 +107,10 @@ test('a charge that appears a day after it was called absent is given back in fu
     { kind: 'missing_here_orphan', severity: 1, status: 'resolved', resolved_by: 'refunded' },
   ]);
   expect(await suspense()).toBe(0n);
-  const told = await world.query<{ status: string }>('select status from feed_entry where user_id = $1 order by seq', [
-    ana.userId,
-  ]);
+  const told = await world.query<{ status: string }>(
+    "select status from feed_entry where user_id = $1 and change = 'payment_status' order by seq",
+    [ana.userId],
+  );
   expect(told.map((row) => row.status)).toEqual(['pending', 'unknown', 'failed']);
   const rows = await world.query<{ status: string }>('select status from subscription where user_id = $1', [ana.userId]);
   expect(rows).toEqual([{ status: 'incomplete_expired' }]);

@@ -17,6 +17,8 @@ interface FileOf {
     prices: { id: string; amount: number; currency: string }[];
   }[];
   products: { key: string; prices: unknown[] }[];
+  coupons: { code: string; redeemBy?: string; maxRedemptions?: number; percentOffBps?: number }[];
+  taxRates: object[];
   [more: string]: unknown;
 }
 
@@ -30,7 +32,18 @@ beforeAll(async () => {
 });
 
 afterEach(async () => {
-  for (const table of ['tier_feature', 'price', 'product', 'tier', 'feature', 'ledger_account', 'provider_account']) {
+  for (const table of [
+    'coupon_usage',
+    'coupon',
+    'tax_rate',
+    'tier_feature',
+    'price',
+    'product',
+    'tier',
+    'feature',
+    'ledger_account',
+    'provider_account',
+  ]) {
     await client.query(`delete from ${table}`);
   }
 });
@@ -57,7 +70,7 @@ async function count(sql: string): Promise<number> {
 
 test('everything in the file can be bought afterwards, in seven currencies', async () => {
   const published = await publish();
-  expect(published.pricesAdded).toBe(63);
+  expect(published).toMatchObject({ pricesAdded: 65, couponsAdded: 3, taxRatesAdded: 0 });
   expect(await count('tier')).toBe(3);
   expect(await count('product')).toBe(3);
   expect(await count('feature')).toBe(10);
@@ -80,14 +93,21 @@ test('there is a ledger account for every code, currency and merchant account', 
 
 test('publishing twice changes nothing', async () => {
   await publish();
-  expect(await publish(FILE, later)).toEqual({ pricesAdded: 0, pricesEnded: 0, ledgerAccountsAdded: 0 });
+  expect(await publish(FILE, later)).toEqual({
+    pricesAdded: 0,
+    pricesEnded: 0,
+    couponsAdded: 0,
+    couponsEnded: 0,
+    taxRatesAdded: 0,
+    ledgerAccountsAdded: 0,
+  });
 });
 
 test('several publishers at once add everything once', async () => {
   const others = await Promise.all([database.ownerPool.connect(), database.ownerPool.connect()]);
   try {
     const all = await Promise.all([client, ...others].map((each) => publishCatalogue(each, readCatalogue(FILE), now)));
-    expect(all.map((published) => published.pricesAdded).sort((a, b) => a - b)).toEqual([0, 0, 63]);
+    expect(all.map((published) => published.pricesAdded).sort((a, b) => a - b)).toEqual([0, 0, 65]);
   } finally {
     for (const other of others) other.release();
   }
@@ -150,6 +170,44 @@ test('what is published keeps its key', async () => {
     if (file.products[0]) file.products[0].key = 'other_pack';
   });
   await expect(publish(renamed)).rejects.toThrow('is published as product theme_pack and may not become product other_pack');
+});
+
+test('coupons are published with a counter for each that is limited, and one that left the file can be claimed no more', async () => {
+  await publish();
+  const { rows } = await client.query(
+    'select c.code, c.interval_units, u.redeemed, u.max_redemptions from coupon c left join coupon_usage u on u.coupon_id = c.id order by 1',
+  );
+  expect(rows).toEqual([
+    { code: 'FIVEOFF', interval_units: ['month', 'year'], redeemed: null, max_redemptions: null },
+    { code: 'FOUNDER50', interval_units: ['month', 'year'], redeemed: 0, max_redemptions: 1_000 },
+    { code: 'WELCOME25', interval_units: ['month'], redeemed: null, max_redemptions: null },
+  ]);
+  const fewer = changed((file) => (file.coupons = file.coupons.filter(({ code }) => code !== 'FIVEOFF')));
+  expect(await publish(fewer, later)).toMatchObject({ couponsAdded: 0, couponsEnded: 1 });
+  expect(await count(`coupon where code = 'FIVEOFF' and redeem_by = '${later.toISOString()}'`)).toBe(1);
+  expect(await publish(fewer, later)).toMatchObject({ couponsEnded: 0 });
+});
+
+test('a published coupon may change nothing but its end', async () => {
+  await publish();
+  const dearer = changed((file) => Object.assign(file.coupons[0] ?? {}, { percentOffBps: 2_000 }));
+  await expect(publish(dearer)).rejects.toThrow('Coupon WELCOME25 is published and may change nothing but its end');
+});
+
+test('a tax rate rules from its day on, and stays as it was published', async () => {
+  const taxed = (...taxRates: object[]) => changed((file) => (file.taxRates = taxRates));
+  const first = { country: 'DE', validFrom: '2026-01-01', ratePpm: 190_000 };
+  expect(await publish(taxed(first))).toMatchObject({ taxRatesAdded: 1 });
+  const next = { ...first, validFrom: '2027-01-01', ratePpm: 160_000 };
+  expect(await publish(taxed(first, next))).toMatchObject({ taxRatesAdded: 1 });
+  const { rows } = await client.query(
+    'select country, region, tax_code, valid_from::text, rate_ppm from tax_rate order by valid_from',
+  );
+  expect(rows).toEqual([
+    { country: 'DE', region: '', tax_code: 'digital', valid_from: '2026-01-01', rate_ppm: 190_000 },
+    { country: 'DE', region: '', tax_code: 'digital', valid_from: '2027-01-01', rate_ppm: 160_000 },
+  ]);
+  await expect(publish(taxed({ ...first, ratePpm: 200_000 }))).rejects.toThrow('is published as 190000');
 });
 
 test.each<[string, string, RegExp]>([

@@ -50,7 +50,7 @@ async function toTheEndOf(id: SubscriptionId): Promise<Row> {
   return before;
 }
 
-const renew = (): Promise<void> => world.work('billing', 'renewals 1');
+const renew = (): Promise<void> => world.work('due', 'renewals 1');
 const cancelNow = (actor: Actor, id: SubscriptionId) =>
   world.commands.cancelSubscription(actor, {
     subscriptionId: id,
@@ -76,7 +76,7 @@ async function moneyOf(actor: Actor): Promise<string[]> {
 
 test('a subscription renews at the moment its period ends, for the pinned price, once', async () => {
   const { actor, id } = await subscriber('ana');
-  await world.work('billing', 'renewals 1');
+  await world.work('due', 'renewals 1');
   expect(await moneyOf(actor)).toHaveLength(1);
   const before = await toTheEndOf(id);
   await renew();
@@ -104,7 +104,7 @@ test('a renewal that is written with others and one that goes alone leave the sa
   const [ben, cem] = [await subscriber('ben'), await subscriber('cem')];
   await toTheEndOf(ben.id);
   await world.advance(60_000);
-  await world.work('billing');
+  await world.work('due');
   await world.query(
     `update payment_attempt set next_action_at = next_action_at + interval '1 hour' where status = 'created' and user_id = $1`,
     [cem.actor.userId],
@@ -217,7 +217,7 @@ test('nobody is charged who cancelled before the period ended', async () => {
   });
   await toTheEndOf(id);
   await renew();
-  await world.work('subscriptions');
+  await world.work('due');
   expect(await rowOf(id)).toMatchObject({ status: 'canceled' });
   expect(await moneyOf(actor)).toHaveLength(1);
 });
@@ -241,7 +241,7 @@ test('a cancellation taken back renews', async () => {
 test('a renewal that was billed and not sent when the customer cancels is dropped', async () => {
   const { actor, id } = await subscriber('gil');
   await toTheEndOf(id);
-  await world.work('billing');
+  await world.work('due');
   expect((await cancelNow(actor, id)).refusals).toEqual([]);
   await world.work('renewals 1');
   expect(await moneyOf(actor)).toHaveLength(1);
@@ -348,7 +348,7 @@ test('two renewals of one customer that are paid at the same moment are both rec
     [id],
   );
   await toTheEndOf(id);
-  await world.work('billing');
+  await world.work('due');
   await renew();
   expect(await moneyOf(actor)).toHaveLength(3);
   const rows = await world.query('select status, period_number from subscription where user_id = $1', [actor.userId]);
@@ -361,7 +361,7 @@ test('two renewals of one customer that are paid at the same moment are both rec
 test('the switch stops every renewal, and lets them go on', async () => {
   const { actor, id } = await subscriber('lea');
   await toTheEndOf(id);
-  await world.work('billing');
+  await world.work('due');
   await world.query(`insert into renewal_switch values (1, true, 'a look', 'ops', now())`);
   await world.work('renewals 1', 'payments');
   expect(await moneyOf(actor)).toHaveLength(1);
@@ -373,7 +373,7 @@ test('the switch stops every renewal, and lets them go on', async () => {
 test('a run that leaves its plan behind stops itself and opens a finding that pages', async () => {
   const { actor, id } = await subscriber('mia');
   await toTheEndOf(id);
-  await world.work('billing');
+  await world.work('due');
   await world.query(
     `insert into renewal_hour values (1, date_trunc('hour', $1::timestamptz), 0, 50)
     on conflict (provider_account_id, hour) do update set planned = 0, charged = 50`,
@@ -414,7 +414,7 @@ test('all workers together make as many calls as the budget has, and a quarter o
   expect(await admitRenewals(at, options, 30)).toBe(20);
   const { actor, id } = await subscriber('nia');
   await toTheEndOf(id);
-  await world.work('billing');
+  await world.work('due');
   await world.fault({ operation: 'payment_intents.create', kind: 'rate_limit', count: 1 });
   await world.work('renewals 1');
   expect(await moneyOf(actor)).toHaveLength(1);
@@ -433,7 +433,7 @@ test('what counts against the plan is what was charged, however many lanes saw i
   const { actor, id } = await subscriber('ole');
   await toTheEndOf(id);
   await world.query('delete from renewal_hour');
-  await world.work('billing', 'renewals 1', 'renewals 2', 'renewals 1');
+  await world.work('due', 'renewals 1', 'renewals 2', 'renewals 1');
   const options = { callsPerSecond: 40, machineNow: () => new Date() };
   expect(await admitRenewals(world.worker, options, 1)).toBe(1);
   expect(await moneyOf(actor)).toHaveLength(2);

@@ -1,6 +1,8 @@
 /** What is sold, as its file says it: what must hold of it, and what publishing it changes. */
 import { isUuid } from '../ids.js';
 import { currencyOf, decimalText, isMultipleOfStep, STRIPE_MAXIMUM } from '../money/currency.js';
+import type { TaxRate } from '../tax/tax.js';
+import { parseCouponCode, type Coupon } from './coupon.js';
 import { ANY_COUNTRY } from './price.js';
 
 /** A merchant account of ours at a provider. */
@@ -30,6 +32,8 @@ export interface CataloguePrice {
   currency: string;
   amountMinor: bigint;
   taxBehavior: 'inclusive' | 'exclusive';
+  /** Days of free trial; 0: none, as for every product. */
+  trialDays: number;
   /** Kinds of payment method it may be paid with. */
   acceptedKinds: readonly string[];
   validFrom: Date;
@@ -66,15 +70,19 @@ export interface Catalogue {
   features: readonly CatalogueFeature[];
   tiers: readonly CatalogueTier[];
   products: readonly CatalogueProduct[];
+  coupons: readonly Coupon[];
+  taxRates: readonly TaxRate[];
 }
 
 const KEY_FORM = /^[a-z][a-z0-9_]{0,49}$/;
 const COUNTRY_FORM = /^[A-Z]{2}$/;
+/** Longest trial that may be offered. */
+const MAX_TRIAL_DAYS = 365;
 const METHOD_KINDS: readonly string[] = ['card', 'paypal', 'bank_account'];
 
 /** What is wrong with a catalogue, a line each; none when it may be published. */
 export function checkCatalogue(catalogue: Catalogue): string[] {
-  const { providerAccounts, features, tiers, products } = catalogue;
+  const { providerAccounts, features, tiers, products, coupons, taxRates } = catalogue;
   const prices = [...tiers, ...products].flatMap((subject) => subject.prices);
   return [
     ...repeated(
@@ -95,12 +103,17 @@ export function checkCatalogue(catalogue: Catalogue): string[] {
     ),
     ...repeated(
       'id',
-      [...tiers, ...products, ...prices].map((row) => row.id),
+      [...tiers, ...products, ...prices, ...coupons].map((row) => row.id),
     ),
+    ...repeated(
+      'coupon',
+      coupons.map((coupon) => coupon.code),
+    ),
+    ...repeated('tax rate', taxRates.map(rateKey)),
     ...[...features, ...tiers, ...products]
       .filter((row) => !KEY_FORM.test(row.key))
       .map((row) => `Key ${row.key} has a wrong form.`),
-    ...[...tiers, ...products, ...prices]
+    ...[...tiers, ...products, ...prices, ...coupons]
       .filter((row) => !isUuidV7(row.id))
       .map((row) => `Id ${row.id} is not a UUIDv7 in lower case.`),
     ...tiers.flatMap((tier) => checkTier(tier, features)),
@@ -109,6 +122,8 @@ export function checkCatalogue(catalogue: Catalogue): string[] {
       .filter(({ unlocks }) => unlocks !== null && !features.some((feature) => feature.key === unlocks))
       .map((product) => `Product ${product.key} unlocks ${product.unlocks}, which is no feature.`),
     ...prices.flatMap(checkPrice),
+    ...coupons.flatMap(checkCoupon),
+    ...taxRates.flatMap(checkTaxRate),
     ...[...tiers, ...products].flatMap((subject) => checkOverlaps(subject.key, subject.prices)),
   ];
 }
@@ -171,12 +186,49 @@ function checkPrice(price: CataloguePrice): string[] {
     problems.push(`is less than ${decimalText({ ...money, minor: minimum })} ${price.currency}`);
   if (price.intervalCount !== null && (!Number.isInteger(price.intervalCount) || price.intervalCount < 1))
     problems.push('has an interval of no length');
+  if (!Number.isInteger(price.trialDays) || price.trialDays < 0 || price.trialDays > MAX_TRIAL_DAYS)
+    problems.push(`has a trial that is not of 0 to ${MAX_TRIAL_DAYS} days`);
   if (!COUNTRY_FORM.test(price.country)) problems.push(`has no country code but ${price.country}`);
   if (price.validTo !== null && price.validTo <= price.validFrom) problems.push('ends before it begins');
   const unknownKinds = price.acceptedKinds.filter((kind) => !METHOD_KINDS.includes(kind));
   if (price.acceptedKinds.length === 0 || unknownKinds.length > 0)
     problems.push(`accepts no or unknown kinds of payment method: ${unknownKinds.join(', ')}`);
   return problems.map((problem) => `Price ${price.id} ${problem}.`);
+}
+
+const INTERVAL_UNITS: readonly string[] = ['week', 'month', 'year'];
+
+function checkCoupon(coupon: Coupon): string[] {
+  const problems: string[] = [];
+  if (parseCouponCode(coupon.code) !== coupon.code) problems.push('has a code of a wrong form: capitals, digits, - and _');
+  if ((coupon.percentOffBps === null) === (coupon.amountsOff === null))
+    problems.push('takes off neither or both of a share and fixed amounts');
+  if (coupon.percentOffBps !== null && (coupon.percentOffBps < 1 || coupon.percentOffBps > 10_000))
+    problems.push('takes off a share that is not from 1 to 10000 hundredths of a percent');
+  for (const [currency, minor] of Object.entries(coupon.amountsOff ?? {})) {
+    if (currencyOf(currency)?.isSold !== true) problems.push(`takes off ${currency}, which is not sold`);
+    else if (minor <= 0n || !isMultipleOfStep({ minor, currency })) problems.push(`takes off no possible amount of ${currency}`);
+  }
+  if (coupon.intervalUnits.length === 0 || coupon.intervalUnits.some((unit) => !INTERVAL_UNITS.includes(unit)))
+    problems.push('is for no or unknown intervals');
+  if (coupon.durationPeriods !== null && coupon.durationPeriods < 1) problems.push('works for no period');
+  if (coupon.maxRedemptions !== null && coupon.maxRedemptions < 1) problems.push('can be claimed by nobody');
+  return problems.map((problem) => `Coupon ${coupon.code} ${problem}.`);
+}
+
+/** One whole. */
+const MILLION_PPM = 1_000_000;
+
+function checkTaxRate(rate: TaxRate): string[] {
+  const problems: string[] = [];
+  if (!COUNTRY_FORM.test(rate.country)) problems.push('has no country code');
+  if (rate.ratePpm < 0 || rate.ratePpm > MILLION_PPM) problems.push('is not from 0 to a million parts per million');
+  return problems.map((problem) => `Tax rate ${rateKey(rate)} ${problem}.`);
+}
+
+/** What a rate is known by: one rules from its day on until the next of the same place and code. */
+function rateKey({ country, region, taxCode, validFrom }: TaxRate): string {
+  return `${country}${region === null ? '' : `-${region}`} ${taxCode} from ${validFrom}`;
 }
 
 /** At any instant there is at most one price for a subject, interval, country and currency. */
@@ -256,10 +308,73 @@ function changedField(old: PricedSubject, row: PricedSubject): string | null {
   if (a.intervalUnit !== b.intervalUnit || a.intervalCount !== b.intervalCount) return 'interval';
   if (a.country !== b.country) return 'country';
   if (a.taxBehavior !== b.taxBehavior) return 'tax behaviour';
+  if (a.trialDays !== b.trialDays) return 'days of trial';
   if (a.acceptedKinds.join() !== b.acceptedKinds.join()) return 'kinds of payment method';
   return a.validFrom.getTime() === b.validFrom.getTime() ? null : 'start';
 }
 
 function sameEnd(a: Date | null, b: Date | null): boolean {
   return a?.getTime() === b?.getTime();
+}
+
+/** What publishing does to coupons and tax rates. */
+export interface AddedTerms<Row> {
+  added: Row[];
+  /** Why nothing may be published, a line each. */
+  problems: string[];
+}
+
+/** What publishing does to coupons. */
+export interface CouponPlan extends AddedTerms<Coupon> {
+  /** Coupons whose last moment to be claimed moves: to the file's, or to now for those the file no longer has. */
+  ended: { id: string; redeemBy: Date | null }[];
+}
+
+/**
+ * Compares coupons that are published with those of the file. Who claimed one keeps it as it was: anything but the last moment to
+ * claim it is a problem when it differs.
+ */
+export function planCoupons(published: readonly Coupon[], wanted: readonly Coupon[], now: Date): CouponPlan {
+  const plan: CouponPlan = { added: [], ended: [], problems: [] };
+  const byId = new Map(published.map((coupon) => [coupon.id, coupon]));
+  const codes = new Set(published.map(({ code }) => code));
+  for (const coupon of wanted) {
+    const old = byId.get(coupon.id);
+    byId.delete(coupon.id);
+    if (old === undefined && codes.has(coupon.code))
+      plan.problems.push(`The code ${coupon.code} was another coupon's: it stays so.`);
+    else if (old === undefined) plan.added.push(coupon);
+    else if (termsOf(old) !== termsOf(coupon)) {
+      plan.problems.push(`Coupon ${old.code} is published and may change nothing but its end: make a new coupon instead.`);
+    } else if (!sameEnd(old.redeemBy, coupon.redeemBy)) plan.ended.push({ id: coupon.id, redeemBy: coupon.redeemBy });
+  }
+  for (const { id, redeemBy } of byId.values()) {
+    if (redeemBy === null || redeemBy > now) plan.ended.push({ id, redeemBy: now });
+  }
+  return plan;
+}
+
+/** Everything of a coupon that stays, as one text. */
+function termsOf({ code, percentOffBps, amountsOff, durationPeriods, intervalUnits, maxRedemptions }: Coupon): string {
+  const amounts = Object.entries(amountsOff ?? {})
+    .map(([currency, minor]) => `${currency} ${minor}`)
+    .toSorted();
+  return [code, percentOffBps, amounts, durationPeriods, intervalUnits, maxRedemptions].join('|');
+}
+
+/**
+ * Compares tax rates that are published with those of the file. A rate that is told stays, as invoices name it: a tax ends with a
+ * rate of 0 from a later day.
+ */
+export function planTaxRates(published: readonly TaxRate[], wanted: readonly TaxRate[]): AddedTerms<TaxRate> {
+  const plan: AddedTerms<TaxRate> = { added: [], problems: [] };
+  const byKey = new Map(published.map((rate) => [rateKey(rate), rate.ratePpm]));
+  for (const rate of wanted) {
+    const old = byKey.get(rateKey(rate));
+    if (old === undefined) plan.added.push(rate);
+    else if (old !== rate.ratePpm) {
+      plan.problems.push(`Tax rate ${rateKey(rate)} is published as ${old}: add one from a later day instead.`);
+    }
+  }
+  return plan;
 }

@@ -21,6 +21,15 @@ export interface Coupon {
   maxRedemptions: number | null;
 }
 
+const CODE_FORM = /^[A-Z0-9][A-Z0-9_-]{2,39}$/i;
+
+/** The code of a coupon as it is kept, from what a user typed: case and spaces around it do not matter. null: no coupon can have it. */
+export function parseCouponCode(text: string): string | null {
+  const code = text.trim();
+  // Asked first: capitals of other alphabets' letters may be of this one.
+  return CODE_FORM.test(code) ? code.toUpperCase() : null;
+}
+
 /** A coupon at work on a subscription. */
 export interface RunningCoupon {
   coupon: Coupon;
@@ -51,7 +60,10 @@ export interface CouponRefused {
  * Whether a code may be claimed for a price. The count of redemptions is held by the database too, as two may claim the last one
  * at the same time. Refuses COUPON_NOT_APPLICABLE.
  */
-export function decideCoupon(facts: CouponFacts, field: string[] = ['input', 'coupon']): { kind: 'approved' } | CouponRefused {
+export function decideCoupon(
+  facts: CouponFacts,
+  field: string[] = ['input', 'coupon'],
+): { kind: 'approved'; coupon: Coupon } | CouponRefused {
   const { coupon, price, now } = facts;
   const refused = (message: string): CouponRefused => ({ kind: 'refused', code: 'COUPON_NOT_APPLICABLE', message, field });
   if (coupon === null) return refused('There is no such coupon.');
@@ -59,18 +71,20 @@ export function decideCoupon(facts: CouponFacts, field: string[] = ['input', 'co
   if (!worksFor(coupon, price)) return refused('The coupon is not for this price.');
   if (facts.isUsedByPerson) return refused('The coupon was claimed by this person before.');
   if (coupon.maxRedemptions !== null && facts.redeemedCount >= coupon.maxRedemptions) return refused('The coupon is used up.');
-  return { kind: 'approved' };
+  return { kind: 'approved', coupon };
 }
 
 /**
- * Whether a coupon may be put on a running subscription; the one that runs is replaced (one per subscription). Refuses
- * INVALID_STATE for what does not renew, and what decideCoupon refuses.
+ * Whether a coupon may be put on a running subscription; the one that runs is replaced (one per subscription). The one that runs
+ * already is left as it is, so that asking twice does no harm. Refuses INVALID_STATE for what does not renew, and what decideCoupon
+ * refuses.
  */
 export function decideApplyCoupon(
   subscription: { status: SubscriptionStatus; running: RunningCoupon | null },
   facts: CouponFacts,
 ):
-  | { kind: 'approved'; replacesCouponId: string | null }
+  | { kind: 'approved'; running: RunningCoupon; replacesCouponId: string | null }
+  | { kind: 'unchanged' }
   | CouponRefused
   | { kind: 'refused'; code: 'INVALID_STATE'; message: string; field: string[] } {
   const { status, running } = subscription;
@@ -78,13 +92,15 @@ export function decideApplyCoupon(
     const message = 'Only a subscription that runs takes a coupon.';
     return { kind: 'refused', code: 'INVALID_STATE', message, field: ['input', 'subscriptionId'] };
   }
+  if (running !== null && running.coupon.id === facts.coupon?.id) return { kind: 'unchanged' };
   const decision = decideCoupon(facts, ['input', 'code']);
   if (decision.kind === 'refused') return decision;
-  if (running !== null && running.coupon.id === facts.coupon?.id) {
-    const message = 'The coupon works on this subscription already.';
-    return { kind: 'refused', code: 'COUPON_NOT_APPLICABLE', message, field: ['input', 'code'] };
-  }
-  return { kind: 'approved', replacesCouponId: running?.coupon.id ?? null };
+  const { coupon } = decision;
+  return {
+    kind: 'approved',
+    running: { coupon, periodsLeft: coupon.durationPeriods },
+    replacesCouponId: running?.coupon.id ?? null,
+  };
 }
 
 /**

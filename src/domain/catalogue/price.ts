@@ -75,7 +75,7 @@ export interface OfferRefusal {
 export const NO_SUCH_PRICE: OfferRefusal = { code: 'NOT_FOUND', message: 'There is no such price.', field: ['input', 'priceId'] };
 
 /** Refuses a price that nobody was offered yet (NOT_FOUND) or that is not on sale now (NOT_FOR_SALE). */
-export function refuseUnsold(price: OfferedPrice, now: Date): OfferRefusal | null {
+export function refuseUnsold(price: Omit<OfferedPrice, 'amount'>, now: Date): OfferRefusal | null {
   if (price.status === 'draft') return NO_SUCH_PRICE;
   if (price.status === 'active' && isOnSale(price, now)) return null;
   return { code: 'NOT_FOR_SALE', message: 'This price is not on sale.', field: ['input', 'priceId'] };

@@ -1,6 +1,9 @@
 /** Buying a product once. */
+import { composeInvoice, type InvoiceSums } from '../invoice/invoice.js';
+import { lineOf, type InvoiceLine } from '../invoice/line.js';
 import { STRIPE_MAXIMUM } from '../money/currency.js';
 import type { Money } from '../money/money.js';
+import type { TaxBehavior } from '../tax/tax.js';
 import {
   NO_SUCH_PRICE,
   refuseMethod,
@@ -17,9 +20,13 @@ export const MAX_QUANTITY = 100;
 /** What buying looks at, read under the customer's lock. */
 export interface PurchaseFacts {
   /** null: no such price, or it is a tier's. */
-  price: OfferedPrice | null;
+  price: (OfferedPrice & { id: string; taxBehavior: TaxBehavior }) | null;
   quantity: number;
-  /** For all pieces. */
+  /** Rate at the moment of the charge, parts per million (rules T4). */
+  ratePpm: number;
+  /** What we owe the customer in the price's currency; negative: what the customer owes us. Minor units. */
+  balanceMinor: bigint;
+  /** What the user was shown as due, for all pieces. */
   expectedAmount: Money | null;
   /** The method named, or the default one. */
   method: MethodFacts | null;
@@ -36,11 +43,18 @@ export interface PurchaseRefused {
   field: string[] | null;
 }
 
+/** What is invoiced. Where nothing is due it is handed over at once. */
+export interface PurchaseQuote {
+  kind: 'approved';
+  line: InvoiceLine;
+  sums: InvoiceSums;
+}
+
 /**
- * Decides whether a user may buy, and for how much in all. The first reason in this order is the refusal: quantity, price,
- * amount, method.
+ * Decides whether a user may buy, and what for all pieces is invoiced and due. The first reason in this order is the refusal:
+ * quantity, price, amount, method. Without a name no method is needed where nothing is due (rules V2).
  */
-export function decidePurchase(facts: PurchaseFacts): { kind: 'approved'; amount: Money } | PurchaseRefused {
+export function quotePurchase(facts: PurchaseFacts): PurchaseQuote | PurchaseRefused {
   const { price, quantity, now } = facts;
   const field = ['input', 'quantity'];
   if (!Number.isInteger(quantity) || quantity < 1 || quantity > MAX_QUANTITY) {
@@ -49,11 +63,25 @@ export function decidePurchase(facts: PurchaseFacts): { kind: 'approved'; amount
   if (price === null) return { kind: 'refused', ...NO_SUCH_PRICE };
   const unsold = refuseUnsold(price, now);
   if (unsold !== null) return { kind: 'refused', ...unsold };
-  const amount = { minor: price.amount.minor * BigInt(quantity), currency: price.amount.currency };
-  if (amount.minor > STRIPE_MAXIMUM) {
+  const { currency } = price.amount;
+  const line = lineOf({
+    priceId: price.id,
+    start: now,
+    end: now,
+    listMinor: price.amount.minor * BigInt(quantity),
+    discountMinor: 0n,
+    currency,
+    ratePpm: facts.ratePpm,
+    taxBehavior: price.taxBehavior,
+    isProration: false,
+  });
+  const sums = composeInvoice([line], currency, facts.balanceMinor);
+  if (sums.dueMinor > STRIPE_MAXIMUM) {
     return { kind: 'refused', code: 'INVALID_INPUT', message: 'So many cost more than one payment can take.', field };
   }
+  const isMethodNeeded = sums.dueMinor > 0n || facts.isMethodAsked;
   const refusal =
-    refuseOtherAmount(amount, facts.expectedAmount) ?? refuseMethod(facts.method, facts.isMethodAsked, price.acceptedKinds);
-  return refusal === null ? { kind: 'approved', amount } : { kind: 'refused', ...refusal };
+    refuseOtherAmount({ minor: sums.dueMinor, currency }, facts.expectedAmount) ??
+    (isMethodNeeded ? refuseMethod(facts.method, facts.isMethodAsked, price.acceptedKinds) : null);
+  return refusal === null ? { kind: 'approved', line, sums } : { kind: 'refused', ...refusal };
 }

@@ -31,8 +31,10 @@ const SHORT_TRIAL_DAYS = 7;
 /** The notices that a trial, or a first price that ends, needs. */
 export function trialNotices(startsAt: Date, endsAt: Date): PlannedNotice[] {
   const isShort = endsAt.getTime() - startsAt.getTime() <= SHORT_TRIAL_DAYS * DAY_MS;
-  const times = isShort ? [startsAt, daysBefore(endsAt, 1)] : NOTICE_DAYS.trial_ending.map((days) => daysBefore(endsAt, days));
-  return times.map((dueAt) => ({ kind: 'trial_ending', dueAt: dueAt < startsAt ? startsAt : dueAt }));
+  const wanted = isShort ? [startsAt, daysBefore(endsAt, 1)] : NOTICE_DAYS.trial_ending.map((days) => daysBefore(endsAt, days));
+  // Of a trial of one day the two are one.
+  const times = new Set(wanted.map((dueAt) => Math.max(dueAt.getTime(), startsAt.getTime())));
+  return [...times].map((dueAt) => ({ kind: 'trial_ending', dueAt: new Date(dueAt) }));
 }
 
 /** The notice of a renewal: only of intervals of half a year and more. */

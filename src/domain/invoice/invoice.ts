@@ -78,6 +78,28 @@ export function composeInvoice(lines: readonly InvoiceLine[], currency: string, 
   };
 }
 
+/**
+ * What of an invoice has been paid, and what is still owed, minor units. One that was voided owes nothing, and what the balance had paid
+ * of it went back; one that was given up is owed no more. One that is settled by what is carried to the next invoice counts as paid (rules M6).
+ */
+export function settledOf(invoice: { status: InvoiceStatus; totalMinor: bigint; creditAppliedMinor: bigint }): {
+  paidMinor: bigint;
+  dueMinor: bigint;
+} {
+  const { status, totalMinor, creditAppliedMinor } = invoice;
+  switch (status) {
+    case 'paid':
+      return { paidMinor: totalMinor, dueMinor: 0n };
+    case 'draft':
+    case 'open':
+      return { paidMinor: creditAppliedMinor, dueMinor: totalMinor - creditAppliedMinor };
+    case 'void':
+      return { paidMinor: 0n, dueMinor: 0n };
+    case 'uncollectible':
+      return { paidMinor: creditAppliedMinor, dueMinor: 0n };
+  }
+}
+
 export type DocumentKind = 'invoice' | 'credit_note';
 
 const PREFIXES = { invoice: 'INV', credit_note: 'CRN' } as const satisfies Record<DocumentKind, string>;

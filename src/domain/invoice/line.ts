@@ -55,6 +55,11 @@ export function totalOf(line: Pick<InvoiceLine, 'netMinor' | 'taxMinor'>): bigin
   return line.netMinor + line.taxMinor;
 }
 
+/** Whether a line asks for some time of a price; else it gives back a part of another line. */
+export function isService(line: Pick<InvoiceLine, 'netMinor' | 'taxMinor'>): boolean {
+  return line.netMinor >= 0n && line.taxMinor >= 0n;
+}
+
 /**
  * What is left of a line to be given back: its total less all that went back already (rules P6), never negative. An unpaid line
  * has nothing to give back: its invoice is reduced instead (rules P3).

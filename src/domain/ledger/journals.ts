@@ -127,6 +127,13 @@ export function invoiceFinalized({ kind, netMinor, taxMinor, currency }: BookedI
   ]);
 }
 
+/** What a day has earned. Source: the day of that currency. Negative: what counted as earned before, and does no more. */
+export function revenueRecognized(earnedMinor: bigint, currency: string): Movement[] {
+  return journal('revenue_recognized', currency, [
+    earnedMinor < 0n ? ['', 'revenue', 'deferred_revenue', -earnedMinor] : ['', 'deferred_revenue', 'revenue', earnedMinor],
+  ]);
+}
+
 /**
  * A charge succeeded. Source: its transaction. `isSettledInOtherCurrency`: the provider credits us in another currency, which
  * `fxSettlement` posts; until then the amount waits in fx_clearing.
@@ -291,6 +298,16 @@ export function prorationCredit(
     ['earned', 'refunds', 'customer_credit', netMinor - unearned],
     ['tax', 'tax_payable', 'customer_credit', taxMinor],
   ]);
+}
+
+/** The change that a note was given for was not paid: the note is taken back, leg by leg. Source: the credit note. */
+export function prorationCreditTakenBack(given: readonly Movement[]): Movement[] {
+  return given.map((movement) => {
+    invariant(movement.event === 'proration_credit' && !movement.leg.startsWith('undo:'), 'a note is taken back once', {
+      movement,
+    });
+    return { ...movement, leg: `undo:${movement.leg}`, debit: movement.credit, credit: movement.debit };
+  });
 }
 
 /** Money came that belongs to nothing we know. Source: the finding. */

@@ -18,10 +18,26 @@ export interface RevenueSchedule {
   reversedMinor: bigint;
 }
 
-/** The days that earn what a stretch of time costs, one at least: the first, and the one after the last. */
-export function daysOf(span: { start: Date; end: Date }): { startsOn: string; endsOn: string } {
-  const [startsOn, endsOn] = [span.start.toISOString().slice(0, 10), span.end.toISOString().slice(0, 10)];
+/**
+ * The days that earn what a stretch of time costs, one at least: the first, and the one after the last. What is written late earns from the
+ * day it is written: the days before it may be closed.
+ * @param today the day of the unit of work that writes it
+ */
+export function daysOf(span: { start: Date; end: Date }, today: string): { startsOn: string; endsOn: string } {
+  const [start, endsOn] = [span.start.toISOString().slice(0, 10), span.end.toISOString().slice(0, 10)];
+  const startsOn = start > today ? start : today;
   return { startsOn, endsOn: endsOn > startsOn ? endsOn : dayAfter(startsOn) };
+}
+
+/**
+ * A day is closed, its revenue recognised, so long after its end: no unit of work that began in it lasts as long, so nothing that
+ * belongs to it can still be written.
+ */
+const CLOSED_AFTER_MS = 10 * 60_000;
+
+/** The last day that is closed at an instant. */
+export function lastClosedDay(now: Date): string {
+  return dayBefore(new Date(now.getTime() - CLOSED_AFTER_MS).toISOString().slice(0, 10));
 }
 
 /** Earned from the start through the end of `day`: net * k / n, rounded down, the last day completing it. */
@@ -96,10 +112,15 @@ function dayNumber(day: string): number {
   return at / DAY_MS;
 }
 
+/** The day so many days after another. */
+export function addDays(day: string, count: number): string {
+  return new Date((dayNumber(day) + count) * DAY_MS).toISOString().slice(0, 10);
+}
+
 function dayBefore(day: string): string {
-  return new Date((dayNumber(day) - 1) * DAY_MS).toISOString().slice(0, 10);
+  return addDays(day, -1);
 }
 
 function dayAfter(day: string): string {
-  return new Date((dayNumber(day) + 1) * DAY_MS).toISOString().slice(0, 10);
+  return addDays(day, 1);
 }

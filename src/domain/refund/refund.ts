@@ -147,12 +147,13 @@ export interface RefundEndFacts {
 
 /**
  * Whether a refund ends the subscription (or revokes the purchase), once the provider has accepted it: when the whole charge
- * of the current period is given back, by however many refunds; for suspected fraud; or when asked (rules 12).
+ * of the current period is given back, by however many refunds, be it to the card or, where that failed, as credit; for suspected
+ * fraud; or when asked (rules 12).
  */
 export function refundEndsSubscription(facts: RefundEndFacts): boolean {
   if (facts.isEndAsked || facts.reason === 'fraudulent') return true;
   if (facts.reason === 'duplicate' || !facts.isCurrentPeriod) return false;
-  const accepted = facts.refunds.filter((r) => r.status === 'pending' || r.status === 'succeeded');
+  const accepted = facts.refunds.filter((r) => r.status === 'pending' || r.status === 'succeeded' || r.status === 'failed');
   return refundedAmount(accepted) >= facts.chargeMinor;
 }
 

@@ -11,8 +11,8 @@ export interface ChargeFacts {
 }
 
 /**
- * What is left to refund, minor units, never negative: captured less refunds that are not failed or canceled, less what
- * disputes have withdrawn and not given back (rules F1). 0 for a charge that did not succeed.
+ * What is left to refund, minor units, never negative: captured less refunds that are not canceled, less what disputes have withdrawn
+ * and not given back (rules F1). 0 for a charge that did not succeed.
  */
 export function refundableAmount(charge: ChargeFacts): bigint {
   if (charge.status !== 'succeeded') return 0n;
@@ -21,7 +21,10 @@ export function refundableAmount(charge: ChargeFacts): bigint {
   return left > 0n ? left : 0n;
 }
 
-/** Sum of the refunds that were given or may still be given: all but the failed and the canceled, minor units. */
+/**
+ * Sum of the refunds that were given or may still be given: all but the canceled, minor units. One that failed was given too: the customer
+ * has its amount as credit (rules F2), and paid out again it would be given twice.
+ */
 export function refundedAmount(refunds: ChargeFacts['refunds']): bigint {
-  return refunds.filter((r) => r.status !== 'failed' && r.status !== 'canceled').reduce((sum, r) => sum + r.amountMinor, 0n);
+  return refunds.filter((r) => r.status !== 'canceled').reduce((sum, r) => sum + r.amountMinor, 0n);
 }

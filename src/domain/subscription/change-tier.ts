@@ -5,7 +5,7 @@
 import { couponForNextPeriod, type Coupon, type RunningCoupon } from '../catalogue/coupon.js';
 import { NO_SUCH_PRICE, refuseMethod, refuseUnsold, type MethodFacts, type OfferedPrice } from '../catalogue/price.js';
 import { composeInvoice, type InvoiceSums } from '../invoice/invoice.js';
-import type { InvoiceLine, LineCredit, PastLine } from '../invoice/line.js';
+import { creditableOf, type InvoiceLine, type LineCredit, type PastLine } from '../invoice/line.js';
 import { compareAnnual, compareLength } from '../metrics/recurring.js';
 import { STRIPE_MAXIMUM } from '../money/currency.js';
 import { reanchored, type OpenedPeriod } from '../time/periods.js';
@@ -145,6 +145,8 @@ function quoteAt(facts: ChangeFacts, asked: ChangeAsked, prorationAt: Date): Cha
   if (now >= subscription.periodEnd) return refuseState('The period is over and being renewed: ask again when it is.');
   if (status === 'trialing') return { kind: 'in_trial', priceId: target.id, isUpgrade, effectiveAt: now };
   if (subscription.isPrepaid) return refuseState('A gift pays this period: change when it is used up.');
+  // Whatever is asked now would be undone when that one is paid.
+  if (facts.hasOpenChange) return refuseState('Another change waits for its payment.');
   if ((asked.timing ?? (isUpgrade ? 'now' : 'period_end')) === 'period_end') {
     return { kind: 'at_period_end', priceId: target.id, isUpgrade, effectiveAt: subscription.periodEnd };
   }
@@ -153,7 +155,6 @@ function quoteAt(facts: ChangeFacts, asked: ChangeAsked, prorationAt: Date): Cha
 
 function quoteNow(facts: ChangeFacts, target: TargetPrice, isUpgrade: boolean, prorationAt: Date): ChangeNow | ChangeRefused {
   const { subscription, current } = facts;
-  if (facts.hasOpenChange) return refuseState('Another change waits for its payment.');
   if (facts.paidChangesCount >= MAX_PAID_CHANGES) {
     const message = `A tier may be changed ${MAX_PAID_CHANGES} times in a period; at its end it may be changed again.`;
     return { kind: 'refused', code: 'RATE_LIMITED', message, field: null };
@@ -191,8 +192,8 @@ export interface ShownQuote {
   subscriptionVersion: number;
   timing: ChangeTiming | null;
   quotedAt: Date;
-  /** What `quoteKey` gave. */
-  key: string;
+  /** A digest of what `quoteKey` gave. */
+  digest: string;
 }
 
 /** How long a quote holds (the contract's `quoteId`). */
@@ -206,8 +207,13 @@ export function quoteKey(quote: Exclude<ChangeQuote, ChangeRefused>): string {
 /**
  * A change by a quote that was shown: exactly its amounts, counted from its second, or PRICE_CHANGED when the quote is over or
  * anything it was made of has moved since: version, price, coupon, tax, balance (rules V5). Other refusals as `quoteChange`.
+ * @param digestOf makes the digest of a key, as it was made for the quote
  */
-export function confirmChange(shown: ShownQuote, facts: ChangeFacts, now: Date): ChangeQuote {
+export function confirmChange(
+  shown: ShownQuote,
+  facts: ChangeFacts,
+  { now, expectedVersion, digestOf }: { now: Date; expectedVersion: number | null; digestOf: (key: string) => string },
+): ChangeQuote {
   const refused = (message: string): ChangeRefused => ({
     kind: 'refused',
     code: 'PRICE_CHANGED',
@@ -219,10 +225,12 @@ export function confirmChange(shown: ShownQuote, facts: ChangeFacts, now: Date):
   if (shown.subscriptionVersion !== facts.subscription.version) {
     return refused('The subscription has changed since the quote: fetch a new one.');
   }
-  const quote = quoteAt(facts, { timing: shown.timing, expectedVersion: null, now }, shown.quotedAt);
+  const quote = quoteAt(facts, { timing: shown.timing, expectedVersion, now }, shown.quotedAt);
   if (quote.kind === 'refused') return quote;
   const fresh = quote.kind === 'in_trial' ? { ...quote, effectiveAt: shown.quotedAt } : quote;
-  return quoteKey(fresh) === shown.key ? fresh : refused('The amounts are no longer those of the quote: fetch a new one.');
+  return digestOf(quoteKey(fresh)) === shown.digest
+    ? fresh
+    : refused('The amounts are no longer those of the quote: fetch a new one.');
 }
 
 /**
@@ -248,13 +256,44 @@ export function decidePendingChange(
   return isGone ? { kind: 'drop', reason: 'price_gone' } : { kind: 'take_effect' };
 }
 
-/** Decides dropping a change that waits. Refuses INVALID_STATE where none does. */
+/** Decides dropping a change that waits for the end of the period, or for its payment. Refuses INVALID_STATE where none does. */
 export function decideDropPending(subscription: {
   status: SubscriptionStatus;
   hasPendingChange: boolean;
+  hasOpenChange: boolean;
 }): { kind: 'dropped' } | ChangeRefused {
   if (hasEnded(subscription.status)) return refuseState('The subscription has ended.');
-  return subscription.hasPendingChange ? { kind: 'dropped' } : refuseState('No change waits.');
+  return subscription.hasPendingChange || subscription.hasOpenChange ? { kind: 'dropped' } : refuseState('No change waits.');
+}
+
+/** What a change whose payment succeeded meets, read under the customer's lock. */
+export interface PaidChangeFacts {
+  subscription: { status: SubscriptionStatus; epoch: number; periodEnd: Date };
+  /** The time it was invoiced for. */
+  invoice: { epoch: number; periodEnd: Date };
+  /** The line that its invoice gives back a part of, as it stands now; null: it gives nothing back. */
+  old: PastLine | null;
+  /** That part. */
+  credit: LineCredit;
+}
+
+/**
+ * Whether a change that was paid takes effect, which may be 23 hours after it was asked for: the subscription must still run the period
+ * that was paid for, and what was given back in its price must still be there, for a refund may have come between (rules P3, P6). Else
+ * its payment goes back and the old tier stays.
+ */
+export function decidePaidChange({
+  subscription,
+  invoice,
+  old,
+  credit,
+}: PaidChangeFacts): { kind: 'take_effect'; opensPeriod: boolean } | { kind: 'give_back' } {
+  const opensPeriod = invoice.epoch === subscription.epoch + 1;
+  const isOfPeriod = invoice.epoch === subscription.epoch && invoice.periodEnd.getTime() === subscription.periodEnd.getTime();
+  const left = old === null ? { netMinor: 0n, taxMinor: 0n } : creditableOf(old);
+  const isCreditLeft = credit.netMinor <= left.netMinor && credit.taxMinor <= left.taxMinor;
+  if (subscription.status !== 'active' || !(opensPeriod || isOfPeriod) || !isCreditLeft) return { kind: 'give_back' };
+  return { kind: 'take_effect', opensPeriod };
 }
 
 const PRICE_FIELD = ['input', 'newPriceId'];
@@ -266,7 +305,7 @@ function refuseTarget(current: RankedPrice, target: TargetPrice, now: Date): Cha
     message,
     field: PRICE_FIELD,
   });
-  const unsold = refuseUnsold({ ...target, amount: { minor: target.amountMinor, currency: target.currency } }, now);
+  const unsold = refuseUnsold(target, now);
   if (unsold !== null) return { kind: 'refused', ...unsold, field: PRICE_FIELD };
   if (target.tierGroup !== current.tierGroup) return refused('INVALID_INPUT', 'The price is of another group of tiers.');
   // A subscription's currency is fixed for its life (rules M8).

@@ -69,7 +69,7 @@ export function decideGift(
   }
   if (facts.recipientId === facts.giverId) return refused('A gift is for somebody else.', 'recipientId');
   if (price === null) return { kind: 'refused', ...NO_SUCH_PRICE };
-  const unsold = refuseUnsold({ ...price, amount: { minor: price.amountMinor, currency: price.currency } }, now);
+  const unsold = refuseUnsold(price, now);
   if (unsold !== null) return { kind: 'refused', ...unsold };
   const perPeriod = taxOf(price.amountMinor, facts.ratePpm, price.taxBehavior, price.currency);
   const totalMinor = perPeriod.totalMinor * BigInt(periods);

@@ -3,9 +3,9 @@ import { discountOf, type Coupon } from '../catalogue/coupon.js';
 import { invariant } from '../invariant.js';
 import {
   creditLineOf,
+  isService,
   lineOf,
   seconds,
-  totalOf,
   unusedOf,
   type InvoiceLine,
   type LineCredit,
@@ -71,11 +71,10 @@ export function restLine(price: BilledPrice, at: Date, period: Span, coupon: Cou
  * no service was invoiced for it.
  * @param lines in the order in which they were invoiced
  */
-export function coveringLine(lines: readonly PastLine[], at: Date): PastLine | null {
-  let found: PastLine | null = null;
+export function coveringLine<Line extends PastLine>(lines: readonly Line[], at: Date): Line | null {
+  let found: Line | null = null;
   for (const line of lines) {
-    const isService = totalOf(line) >= 0n && line.netMinor >= 0n;
-    if (isService && line.start <= at && at < line.end && (found === null || line.start >= found.start)) found = line;
+    if (isService(line) && line.start <= at && at < line.end && (found === null || line.start >= found.start)) found = line;
   }
   return found;
 }

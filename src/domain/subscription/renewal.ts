@@ -1,72 +1,72 @@
-/**
- * Renewals: when a subscription falls due, what is billed for it, and what its row says afterwards. All instants are UTC; amounts do not occur
- * here: a renewal costs what the pinned price says.
- */
-import { invariant } from '../invariant.js';
-import { boundary, periodNumberAt, type PeriodRule } from '../time/periods.js';
-import { entitledUntilFor, type SubscriptionStatus } from './subscription.js';
+/** Renewals: which period a subscription enters, what it costs, and what its row says afterwards. Who wins at its end is for due.ts to say. */
+import { couponForNextPeriod, type Coupon, type RunningCoupon } from '../catalogue/coupon.js';
+import { composeInvoice, type InvoiceSums } from '../invoice/invoice.js';
+import type { InvoiceLine } from '../invoice/line.js';
+import { boundary, periodNumberAt, reanchored, type OpenedPeriod, type PeriodRule } from '../time/periods.js';
+import { nextResumeTry, PAUSE_LIMITS } from './pause.js';
+import { periodLine, type BilledPrice } from './proration.js';
+import { entitledUntilFor, mayMoveSubscription, type SubscriptionStatus } from './subscription.js';
 
 /** Days through which the benefits go on while a renewal is unpaid (rules S, PAST_DUE). */
 const GRACE_DAYS = 7;
 /** A subscription whose money is in dispute is looked at again after this; it is not charged meanwhile. */
 const HELD_WAIT_MS = 86_400_000;
 
-/** What the decision looks at, read under the customer's lock. */
-export interface RenewalFacts {
-  status: SubscriptionStatus;
-  hold: 'none' | 'dispute' | 'fraud';
-  cancelAtPeriodEnd: boolean;
-  pauseAtPeriodEnd: boolean;
-  /** Number of the period that is paid, in its epoch. */
-  periodNumber: number;
-  /** End of that period. */
-  periodEnd: Date;
-  rule: PeriodRule;
-  /** The price's amount, minor units. */
-  amountMinor: bigint;
-  /** A usable method: the subscription's own, else the customer's default (rules N5). */
-  hasMethod: boolean;
-  now: Date;
-}
-
-/** The period a renewal pays. */
-export interface DuePeriod {
-  number: number;
-  start: Date;
-  end: Date;
+/** The period that a subscription enters next. */
+export interface DuePeriod extends OpenedPeriod {
   /** Periods that nobody is charged for, as we were away longer than they lasted (rules N7). */
   skipped: number;
 }
 
-/**
- * - `bill`: the period is owed; an attempt goes out for it.
- * - `past_due`: it is owed and there is no way to charge it.
- * - `wait`: not now.
- * - `nothing_due`: a stale look; nothing happens (rules N2).
- */
-export type RenewalDecision =
-  | { kind: 'bill'; period: DuePeriod }
-  | { kind: 'past_due'; period: DuePeriod; reason: 'METHOD_MISSING' }
-  | { kind: 'wait'; until: Date }
-  | { kind: 'nothing_due' };
-
-/** Decides what a due subscription is billed for (rules N2, N5, N7). */
-export function decideRenewal(facts: RenewalFacts): RenewalDecision {
-  const { now, periodEnd } = facts;
-  const isRenewing = facts.status === 'active' && !facts.cancelAtPeriodEnd && !facts.pauseAtPeriodEnd;
-  if (!isRenewing || now < periodEnd) return { kind: 'nothing_due' };
-  if (facts.hold !== 'none') return { kind: 'wait', until: new Date(now.getTime() + HELD_WAIT_MS) };
-  invariant(facts.amountMinor > 0n, 'what renews costs something', { facts });
-  const period = duePeriod(facts);
-  return facts.hasMethod ? { kind: 'bill', period } : { kind: 'past_due', period, reason: 'METHOD_MISSING' };
+/** The period that follows, starting where the last one ended (B4); after an outage longer than it, the one that holds now (N7). */
+export function followingPeriod(last: Omit<OpenedPeriod, 'start'>, rule: PeriodRule, now: Date): DuePeriod {
+  const next = last.n + 1;
+  const n = Math.max(periodNumberAt(rule, now), next);
+  const start = n === next ? last.end : boundary({ ...rule, n });
+  return { epoch: last.epoch, n, start, end: boundary({ ...rule, n: n + 1 }), skipped: n - next };
 }
 
-/** The period that follows, starting where the last one ended (B4); after an outage longer than it, the one that holds now. */
-function duePeriod({ rule, periodNumber, periodEnd, now }: RenewalFacts): DuePeriod {
-  const next = periodNumber + 1;
-  const number = Math.max(periodNumberAt(rule, now), next);
-  const start = number === next ? periodEnd : boundary({ ...rule, n: number });
-  return { number, start, end: boundary({ ...rule, n: number + 1 }), skipped: number - next };
+/**
+ * The first period of a new epoch (B5): after a trial, out of a pause, at another interval. After an outage longer than it, it begins where
+ * the one that holds now would have.
+ */
+export function firstPeriod(epoch: number, at: Date, rule: Omit<PeriodRule, 'anchorLocal'>, now: Date): DuePeriod {
+  const { anchorLocal, period } = reanchored(epoch, at, rule);
+  const skipped = Math.max(periodNumberAt({ ...rule, anchorLocal }, now), 0);
+  const start = skipped === 0 ? period.start : boundary({ ...rule, anchorLocal, n: skipped });
+  return { ...reanchored(epoch, start, rule).period, skipped };
+}
+
+/** What a period costs when nobody asks for it: its line, and what of it is charged. Amounts in minor units. */
+export interface RenewalQuote {
+  line: InvoiceLine;
+  sums: InvoiceSums;
+  /** The coupon that took something off, of which a period is used up; null: none. */
+  coupon: Coupon | null;
+}
+
+/** Price, less the coupon, then tax at the rate of the period's start, then the balance (rules T3, T4, P7, V10). */
+export function quoteRenewal(facts: {
+  price: BilledPrice;
+  period: OpenedPeriod;
+  running: RunningCoupon | null;
+  ratePpm: number;
+  balanceMinor: bigint;
+}): RenewalQuote {
+  const { price, period } = facts;
+  const coupon = couponForNextPeriod(facts.running);
+  const line = periodLine(price, period, coupon, facts.ratePpm);
+  return { line, sums: composeInvoice([line], price.currency, facts.balanceMinor), coupon };
+}
+
+/** When a subscription whose money is in dispute is looked at again. */
+export function afterHold(now: Date): Date {
+  return new Date(now.getTime() + HELD_WAIT_MS);
+}
+
+/** When a pause without an end has lasted too long (rules S4). */
+export function pauseOver(startedAt: Date): Date {
+  return new Date(startedAt.getTime() + PAUSE_LIMITS.days * 86_400_000);
 }
 
 /** When the attempt goes out: some time after the period began, the same for a subscription each time (rules N2). */
@@ -78,6 +78,7 @@ export function spreadOf(subscriptionId: string, windowMs: number): number {
 /** Columns of a subscription whose period was paid. */
 export interface RenewedColumns {
   status: 'active';
+  epoch: number;
   periodNumber: number;
   periodStart: Date;
   periodEnd: Date;
@@ -86,10 +87,11 @@ export interface RenewedColumns {
 }
 
 /** The row after its period was paid: the period is the current one, and its end the next look. */
-export function renewed(period: { number: number; start: Date; end: Date }): RenewedColumns {
+export function renewed(period: OpenedPeriod): RenewedColumns {
   return {
     status: 'active',
-    periodNumber: period.number,
+    epoch: period.epoch,
+    periodNumber: period.n,
     periodStart: period.start,
     periodEnd: period.end,
     entitledUntil: entitledUntilFor({ status: 'active', periodEnd: period.end, endsAtPeriodEnd: false }),
@@ -111,13 +113,14 @@ export function unpaid(row: { periodEnd: Date; entitledUntil: Date }): {
 
 /**
  * Whether a payment for this period moves the subscription on. Not one that has ended (the money goes back), nor for a period that is
- * already current.
+ * already current or past.
  */
 export function isRenewedBy(
   row: { status: SubscriptionStatus; epoch: number; periodNumber: number },
-  period: { epoch: number; number: number },
+  period: Pick<OpenedPeriod, 'epoch' | 'n'>,
 ): boolean {
-  return (row.status === 'active' || row.status === 'past_due') && row.epoch === period.epoch && row.periodNumber < period.number;
+  const goesOn = mayMoveSubscription(row.status, 'active') && row.status !== 'incomplete';
+  return goesOn && (period.epoch === row.epoch ? period.n > row.periodNumber : period.epoch === row.epoch + 1);
 }
 
 /** Share of what was planned for an hour that a run may exceed it by, and the least it may: then it stops itself. */
@@ -137,17 +140,25 @@ const AGAIN_MS = 15 * 60_000;
 
 /**
  * What becomes of the rest when a renewal's attempt ends without money. A decline leaves it owed and the customer past due; what was never carried
- * out is tried again; nothing is owed for a subscription that is over, or for a period given up.
+ * out is tried again; nothing is owed for a subscription that is over, or for a period given up. A pause that could not be paid for goes on.
  */
 export function renewalEnd(
   to: 'declined' | 'not_executed' | 'canceled',
-  facts: { isOver: boolean; now: Date },
-): { intent: 'retry_wait' | 'canceled' | 'failed'; isVoid: boolean; subscription: 'past_due' | { again: Date } | null } {
+  facts: {
+    isOver: boolean;
+    /** It would have ended a pause: when the pause was to end, and how often its charge has failed, this time included; null: it is none. */
+    pause: { resumesAt: Date; failedCount: number } | null;
+    now: Date;
+  },
+): { intent: 'retry_wait' | 'canceled' | 'failed'; isVoid: boolean; subscription: 'past_due' | { again: Date | null } | null } {
+  const { isOver, pause, now } = facts;
   // Never sent, as it could not be charged as it stood: it is billed anew, as things stand now.
-  if (to === 'canceled') return { intent: 'canceled', isVoid: true, subscription: facts.isOver ? null : { again: facts.now } };
-  if (facts.isOver) return { intent: 'failed', isVoid: true, subscription: null };
+  if (to === 'canceled') return { intent: 'canceled', isVoid: true, subscription: isOver ? null : { again: now } };
+  if (isOver) return { intent: 'failed', isVoid: true, subscription: null };
+  if (pause !== null && to === 'declined')
+    return { intent: 'failed', isVoid: true, subscription: { again: nextResumeTry(pause.resumesAt, pause.failedCount) } };
   if (to === 'declined') return { intent: 'retry_wait', isVoid: false, subscription: 'past_due' };
-  return { intent: 'retry_wait', isVoid: false, subscription: { again: new Date(facts.now.getTime() + AGAIN_MS) } };
+  return { intent: 'retry_wait', isVoid: false, subscription: { again: new Date(now.getTime() + AGAIN_MS) } };
 }
 
 /** As many attempts that were surely not carried out as one period has; more would be a fault that trying again does not mend. */

@@ -1,6 +1,13 @@
 /** What subscribing costs and begins: the one function behind its preview and its charge (rules V2, V3, V5). */
 import { decideCoupon, type CouponFacts, type RunningCoupon } from '../catalogue/coupon.js';
-import { NO_SUCH_PRICE, refuseMethod, refuseOtherAmount, refuseUnsold, type MethodFacts } from '../catalogue/price.js';
+import {
+  NO_SUCH_PRICE,
+  refuseMethod,
+  refuseOtherAmount,
+  refuseUnsold,
+  type MethodFacts,
+  type OfferRefusal,
+} from '../catalogue/price.js';
 import type { SubscriptionId } from '../ids.js';
 import { composeInvoice, type InvoiceSums } from '../invoice/invoice.js';
 import type { InvoiceLine } from '../invoice/line.js';
@@ -8,9 +15,8 @@ import { STRIPE_MAXIMUM } from '../money/currency.js';
 import type { Money } from '../money/money.js';
 import { anchorLocalOf, periodOf, type OpenedPeriod } from '../time/periods.js';
 import type { TargetPrice } from './change-tier.js';
-import { periodLine } from './proration.js';
+import { periodLine, type Span } from './proration.js';
 import { decideTrial, type TrialFacts } from './trial.js';
-import type { SubscribeRefused } from './subscription.js';
 
 /** What a quote for subscribing looks at, read under the customer's lock. */
 export interface SubscribeQuoteFacts {
@@ -50,18 +56,24 @@ export interface SubscribeQuote {
   running: RunningCoupon | null;
 }
 
-/** The refusal of a quote: that of `decideSubscribe`, or of a trial had before. */
-export type SubscribeQuoteRefused = Omit<SubscribeRefused, 'code'> & { code: SubscribeRefused['code'] | 'TRIAL_ALREADY_USED' };
+/** A refusal to subscribe; `subscriptionId` is the one in the way. */
+export interface SubscribeRefused {
+  kind: 'refused';
+  code: OfferRefusal['code'] | 'ALREADY_SUBSCRIBED' | 'COUPON_NOT_APPLICABLE' | 'TRIAL_ALREADY_USED' | 'INVALID_INPUT';
+  message: string;
+  field: string[] | null;
+  subscriptionId?: SubscriptionId;
+}
 
 /**
  * What subscribing would begin and cost, or why it may not be. The first reason in this order is the refusal: price, live
  * subscription, coupon, trial, amount, method.
  */
-export function quoteSubscribe(facts: SubscribeQuoteFacts): SubscribeQuote | SubscribeQuoteRefused {
+export function quoteSubscribe(facts: SubscribeQuoteFacts): SubscribeQuote | SubscribeRefused {
   const { price, now } = facts;
   if (price === null) return { kind: 'refused', ...NO_SUCH_PRICE };
   const { currency } = price;
-  const unsold = refuseUnsold({ ...price, amount: { minor: price.amountMinor, currency } }, now);
+  const unsold = refuseUnsold(price, now);
   if (unsold !== null) return { kind: 'refused', ...unsold };
   if (facts.live !== null) {
     const message = 'The user has a subscription in this group of tiers already.';
@@ -69,15 +81,16 @@ export function quoteSubscribe(facts: SubscribeQuoteFacts): SubscribeQuote | Sub
   }
   const claimed = facts.coupon === null ? null : decideCoupon({ ...facts.coupon, price, now });
   if (claimed?.kind === 'refused') return claimed;
-  const trial = facts.trial === null ? null : decideTrial({ ...facts.trial, method: facts.method });
+  const methodRefusal = refuseMethod(facts.method, facts.isMethodAsked, price.acceptedKinds);
+  // A default method that cannot pay is none: the trial ends by the policy for that.
+  const method = methodRefusal === null ? facts.method : null;
+  const trial = facts.trial === null ? null : decideTrial({ ...facts.trial, method });
   if (trial?.kind === 'refused') return trial;
   const anchorLocal = anchorLocalOf(now, facts.zone);
-  const rule = { anchorLocal, zone: facts.zone };
-  const days = facts.trial?.trialDays ?? 0;
   const span =
     trial === null
-      ? periodOf({ ...rule, unit: price.intervalUnit, count: price.intervalCount, n: 0 })
-      : periodOf({ ...rule, unit: 'day', count: days, n: 0 });
+      ? firstPeriod(price, anchorLocal, facts.zone)
+      : periodOf({ anchorLocal, zone: facts.zone, unit: 'day', count: facts.trial?.trialDays ?? 0, n: 0 });
   const coupon = facts.coupon?.coupon ?? null;
   const line = trial === null ? periodLine(price, span, coupon, facts.ratePpm) : null;
   const sums = composeInvoice(line === null ? [] : [line], currency, facts.balanceMinor);
@@ -88,8 +101,7 @@ export function quoteSubscribe(facts: SubscribeQuoteFacts): SubscribeQuote | Sub
   // A method that is named must be one; without a name none is needed where nothing is due (rules V2).
   const isMethodNeeded = sums.dueMinor > 0n || facts.isMethodAsked;
   const refusal =
-    refuseOtherAmount({ minor: sums.dueMinor, currency }, facts.expectedAmount) ??
-    (isMethodNeeded ? refuseMethod(facts.method, facts.isMethodAsked, price.acceptedKinds) : null);
+    refuseOtherAmount({ minor: sums.dueMinor, currency }, facts.expectedAmount) ?? (isMethodNeeded ? methodRefusal : null);
   if (refusal !== null) return { kind: 'refused', ...refusal };
   const periodsLeft = coupon?.durationPeriods ?? null;
   const isInvoiced = line !== null && periodsLeft !== null;
@@ -103,4 +115,28 @@ export function quoteSubscribe(facts: SubscribeQuoteFacts): SubscribeQuote | Sub
     sums,
     running: coupon && { coupon, periodsLeft: isInvoiced ? periodsLeft - 1 : periodsLeft },
   };
+}
+
+/** What showing the worth of a code looks at. Whether the user could subscribe, and with what to pay, does not matter. */
+export interface CouponPreviewFacts extends Pick<SubscribeQuoteFacts, 'price' | 'zone' | 'ratePpm' | 'balanceMinor' | 'now'> {
+  coupon: NonNullable<SubscribeQuoteFacts['coupon']>;
+}
+
+/** The first invoice at a price with a code, as subscribing now without a trial would make it; or why the code gives nothing. */
+export function previewCoupon(
+  facts: CouponPreviewFacts,
+): { kind: 'approved'; line: InvoiceLine; sums: InvoiceSums; chargeAt: Date } | SubscribeRefused {
+  const { price, now } = facts;
+  if (price === null) return { kind: 'refused', ...NO_SUCH_PRICE };
+  const unsold = refuseUnsold(price, now);
+  if (unsold !== null) return { kind: 'refused', ...unsold };
+  const decision = decideCoupon({ ...facts.coupon, price, now });
+  if (decision.kind === 'refused') return decision;
+  const span = firstPeriod(price, anchorLocalOf(now, facts.zone), facts.zone);
+  const line = periodLine(price, span, facts.coupon.coupon, facts.ratePpm);
+  return { kind: 'approved', line, sums: composeInvoice([line], price.currency, facts.balanceMinor), chargeAt: now };
+}
+
+function firstPeriod(price: TargetPrice, anchorLocal: string, zone: string): Span {
+  return periodOf({ anchorLocal, zone, unit: price.intervalUnit, count: price.intervalCount, n: 0 });
 }

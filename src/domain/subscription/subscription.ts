@@ -1,15 +1,4 @@
 /** Subscriptions: their states, access, and the customer's verbs. */
-import {
-  NO_SUCH_PRICE,
-  refuseMethod,
-  refuseOtherAmount,
-  refuseUnsold,
-  type MethodFacts,
-  type OfferedPrice,
-  type OfferRefusal,
-} from '../catalogue/price.js';
-import type { SubscriptionId } from '../ids.js';
-import type { Money } from '../money/money.js';
 
 export type SubscriptionStatus =
   | 'incomplete'
@@ -175,53 +164,4 @@ function refuseStale(subscription: SubscriptionFacts, expectedVersion: number | 
   if (expectedVersion === null || expectedVersion === subscription.version) return null;
   const message = `The subscription is at version ${subscription.version}, not ${expectedVersion}.`;
   return { kind: 'refused', code: 'STALE_VERSION', message, field: ['input', 'expectedVersion'] };
-}
-
-/** What subscribing looks at, read under the customer's lock. */
-export interface SubscribeFacts {
-  /** null: no such price, or it is a product's. */
-  price: OfferedPrice | null;
-  /** The live subscription of the user in the tier's group. */
-  live: { id: SubscriptionId } | null;
-  coupon: string | null;
-  useTrial: boolean;
-  expectedAmount: Money | null;
-  /** The method named, or the default one. */
-  method: MethodFacts | null;
-  /** The request named the method. */
-  isMethodAsked: boolean;
-  now: Date;
-}
-
-/** A refusal to subscribe; `subscriptionId` is the one in the way. */
-export interface SubscribeRefused {
-  kind: 'refused';
-  code: OfferRefusal['code'] | 'ALREADY_SUBSCRIBED' | 'COUPON_NOT_APPLICABLE' | 'INVALID_INPUT';
-  message: string;
-  field: string[] | null;
-  subscriptionId?: SubscriptionId;
-}
-
-/**
- * Decides whether a user may subscribe, and for how much. The first reason in this order is the refusal: price, live
- * subscription, coupon, trial, amount, method.
- */
-export function decideSubscribe(facts: SubscribeFacts): { kind: 'approved'; amount: Money } | SubscribeRefused {
-  const { price, live, now } = facts;
-  if (price === null) return { kind: 'refused', ...NO_SUCH_PRICE };
-  const unsold = refuseUnsold(price, now);
-  if (unsold !== null) return { kind: 'refused', ...unsold };
-  if (live !== null) {
-    const message = 'The user has a subscription in this group of tiers already.';
-    return { kind: 'refused', code: 'ALREADY_SUBSCRIBED', message, field: null, subscriptionId: live.id };
-  }
-  if (facts.coupon !== null) {
-    return { kind: 'refused', code: 'COUPON_NOT_APPLICABLE', message: 'There is no such coupon.', field: ['input', 'coupon'] };
-  }
-  if (facts.useTrial) {
-    return { kind: 'refused', code: 'INVALID_INPUT', message: 'This price has no trial.', field: ['input', 'useTrial'] };
-  }
-  const refusal =
-    refuseOtherAmount(price.amount, facts.expectedAmount) ?? refuseMethod(facts.method, facts.isMethodAsked, price.acceptedKinds);
-  return refusal === null ? { kind: 'approved', amount: price.amount } : { kind: 'refused', ...refusal };
 }

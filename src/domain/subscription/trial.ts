@@ -31,6 +31,9 @@ export function normalizedEmail(address: string): string {
   return isGmail ? `${name.replaceAll('.', '')}@gmail.com` : `${name}@${domain}`;
 }
 
+/** What a trial without a method does at its end: the policy of every price (rules V3). */
+export const TRIAL_WITHOUT_METHOD: 'end' | 'pause' = 'end';
+
 /** What granting a trial looks at. */
 export interface TrialFacts {
   /** Of the price; 0: it has none. */

@@ -1,9 +1,10 @@
 /** What the next regular invoice of a subscription will be (the contract's `upcomingInvoice` and `nextInvoice`; rules V5). */
-import { couponForNextPeriod, type RunningCoupon } from '../catalogue/coupon.js';
+import { afterInvoicedPeriod, couponForNextPeriod, type RunningCoupon } from '../catalogue/coupon.js';
 import { composeInvoice, type InvoiceSums } from '../invoice/invoice.js';
 import type { InvoiceLine } from '../invoice/line.js';
+import { DIGITAL, rateAt, type TaxRate } from '../tax/tax.js';
 import { nextPeriod, reanchored, type OpenedPeriod } from '../time/periods.js';
-import { decidePendingChange, type RankedPrice, type TargetPrice } from './change-tier.js';
+import { decidePendingChange, type ChangeQuote, type ChangeRefused, type RankedPrice, type TargetPrice } from './change-tier.js';
 import { periodLine } from './proration.js';
 import type { SubscriptionStatus } from './subscription.js';
 
@@ -51,6 +52,50 @@ export function upcomingInvoice(facts: UpcomingFacts): UpcomingInvoice | null {
   const line = periodLine(price, period, couponForNextPeriod(facts.running), facts.ratePpm);
   const sums = composeInvoice([line], price.currency, facts.balanceMinor);
   return { chargeAt: period.start, price, period, line, sums };
+}
+
+/** Where and when which tax rates rule, as far as it is known today. */
+export interface TaxRates {
+  /** null: nobody knows, and no tax is counted. */
+  country: string | null;
+  rates: readonly TaxRate[];
+}
+
+/** The same with the rate of the day on which the next period begins (rules T4). */
+export function upcomingInvoiceTaxed(
+  facts: Omit<UpcomingFacts, 'ratePpm'>,
+  { country, rates }: TaxRates,
+): UpcomingInvoice | null {
+  const untaxed = upcomingInvoice({ ...facts, ratePpm: 0 });
+  if (untaxed === null || country === null) return untaxed;
+  const ratePpm = rateAt(rates, { country, region: null, taxCode: DIGITAL }, untaxed.chargeAt);
+  return upcomingInvoice({ ...facts, ratePpm });
+}
+
+/**
+ * What will be looked at once a change has been made: for the next invoice in its preview. What a change does not tell is taken for the
+ * best: a method will be there at the end of a trial, a pause without an end is over at `now`.
+ */
+export function afterChange(
+  facts: Omit<UpcomingFacts, 'ratePpm'>,
+  quote: Exclude<ChangeQuote, ChangeRefused>,
+  target: TargetPrice,
+  now: Date,
+): Omit<UpcomingFacts, 'ratePpm'> {
+  const known = { ...facts, hasMethod: true, resumesAt: facts.resumesAt ?? (facts.status === 'paused' ? now : facts.period.end) };
+  switch (quote.kind) {
+    case 'at_period_end':
+    case 'at_resume':
+      return { ...known, pending: target };
+    case 'in_trial':
+      return { ...known, current: target, pending: null };
+    case 'now': {
+      const changed = { ...known, current: target, pending: null, balanceMinor: quote.sums.balanceAfterMinor };
+      if (quote.anchor === null) return changed;
+      const { anchorLocal, period } = quote.anchor;
+      return { ...changed, anchorLocal, period, running: facts.running && afterInvoicedPeriod(facts.running) };
+    }
+  }
 }
 
 /** The next period that is charged, and at which price. */

@@ -6,6 +6,9 @@ import { steppedQuotient } from '../money/money.js';
 /** `exclusive`: tax is added to the price; `inclusive`: it is part of it. Of a price it never changes. */
 export type TaxBehavior = 'inclusive' | 'exclusive';
 
+/** The tax code of all that is sold: a service that is delivered electronically. */
+export const DIGITAL = 'digital';
+
 /** A rate from a day on, until the next one of its key. */
 export interface TaxRate {
   country: string;

@@ -11,7 +11,7 @@ import type { Called, PaymentFact, PaymentProvider, ProviderEvent, RefundFact, S
 import { toStripeAmount } from './amounts.js';
 import { classifyTrouble } from './classify.js';
 import { isSigned } from './signature.js';
-import { disputeOf, eventOf, objectKindOf, paymentOf, readEvent, refundOf, setupOf } from './translate.js';
+import { disputeOf, eventOf, objectKindOf, paymentOf, readEvent, refundOf, setupOf, tellsSuccess } from './translate.js';
 
 /** What the adapter needs to know. */
 export interface StripeOptions {
@@ -252,6 +252,7 @@ export function stripeProvider(options: StripeOptions): PaymentProvider {
       }),
 
     objectKindOf,
+    tellsSuccess,
     openEvent: (rawBody, headers, now) => openEvent(options.webhookSecrets, rawBody, headers, now),
 
     listEvents: ({ from, to }) =>

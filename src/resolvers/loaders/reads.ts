@@ -1,13 +1,24 @@
 import DataLoader from 'dataloader';
 import { USER_ID_FORM } from '../../domain/ids.js';
+import { keyBucket } from '../../platform/json.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Catalogue } from '../../store/catalogue.reads.js';
+import { discountsOf, type DiscountRow } from '../../store/coupons.reads.js';
 import { displayTiers, highestTier } from '../../store/customers.reads.js';
 import { entitledSubscriptions, grantsInForce, unionOfRights, type EntitlementRight } from '../../store/entitlements.reads.js';
+import {
+  invoiceLines,
+  invoicesById,
+  invoicesDown,
+  type InvoiceLineRow,
+  type InvoiceRow,
+  type InvoiceStretch,
+} from '../../store/invoices.reads.js';
 import type { Stretch } from '../../store/keyset.js';
 import { paymentMethodsById, paymentMethodsOnFile, type PaymentMethodRow } from '../../store/payment-methods.reads.js';
 import { purchasesById, purchasesDown, type PurchaseRow } from '../../store/purchases.reads.js';
 import type { KeyedStatement, Reader } from '../../store/reader.js';
+import { subscriptionPlans, type SubscriptionPlanRow } from '../../store/subscription-plans.reads.js';
 import {
   currentSubscriptions,
   subscriptionsById,
@@ -18,21 +29,26 @@ import {
 } from '../../store/subscriptions.reads.js';
 import {
   attemptsById,
+  chargesOfInvoices,
   latestCharges,
   reversalFacts,
   reversalsOf,
   transactionEvents,
+  transactionSearch,
+  transactionSearchByReference,
+  transactionSearchOfUser,
   transactionsById,
   transactionsDown,
   transactionsForStaff,
   transactionsUp,
   type AttemptRow,
   type ReversalFactsRow,
+  type SearchParams,
   type TransactionEventRow,
   type TransactionRow,
   type TransactionStretch,
 } from '../../store/transactions.reads.js';
-import type { OwnedKey } from '../../store/viewer.js';
+import { bucketOfUser, type OwnedKey } from '../../store/viewer.js';
 import type { Cursors } from '../cursor.js';
 import { pageOf, type Page, type PageRequest } from '../paging.js';
 
@@ -43,6 +59,20 @@ export type TransactionConditions = Omit<TransactionStretch, keyof Stretch> & {
   /** Ids greater than this (a time bound). */
   readonly above: string | null;
 };
+
+/** Conditions on a list of invoices; null for "any". */
+export type InvoiceConditions = Omit<InvoiceStretch, keyof Stretch>;
+
+/** What staff look for among the transactions of everybody. */
+export interface TransactionSearch extends TransactionConditions {
+  /** null: of anybody. */
+  readonly userId: string | null;
+  /** An id at the provider; null for any. */
+  readonly providerReference: string | null;
+  /** Ids that the span of creation lies between. */
+  readonly createdFrom: string;
+  readonly createdTo: string;
+}
 
 const itself = (userId: string): string => userId;
 const keyOf = ({ id, userId }: OwnedKey): string => `${id} ${userId}`;
@@ -57,6 +87,8 @@ export class Reads {
 
   // Made when they are first asked for: a request needs one or two of them.
   #subscriptions: DataLoader<OwnedKey, SubscriptionRow | null, string> | undefined;
+  #plans: DataLoader<OwnedKey, SubscriptionPlanRow | null, string> | undefined;
+  #discounts: DataLoader<OwnedKey, DiscountRow | null, string> | undefined;
   #currentSubscriptions: DataLoader<string, SubscriptionRow | null> | undefined;
   #transactions: DataLoader<OwnedKey, TransactionRow | null, string> | undefined;
   #latestCharges: DataLoader<OwnedKey, TransactionRow | null, string> | undefined;
@@ -64,6 +96,9 @@ export class Reads {
   #reversalFacts: DataLoader<OwnedKey, ReversalFactsRow[], string> | undefined;
   #events: DataLoader<OwnedKey, TransactionEventRow[], string> | undefined;
   #attempts: DataLoader<OwnedKey, AttemptRow | null, string> | undefined;
+  #invoices: DataLoader<OwnedKey, InvoiceRow | null, string> | undefined;
+  #invoiceLines: DataLoader<OwnedKey, InvoiceLineRow[], string> | undefined;
+  #invoiceCharges: DataLoader<OwnedKey, TransactionRow[], string> | undefined;
   #paymentMethods: DataLoader<OwnedKey, PaymentMethodRow | null, string> | undefined;
   #paymentMethodsOnFile: DataLoader<string, PaymentMethodRow[]> | undefined;
   #purchases: DataLoader<OwnedKey, PurchaseRow | null, string> | undefined;
@@ -84,10 +119,22 @@ export class Reads {
     return this.#subscriptions.load({ id, userId });
   }
 
+  /** How a subscription of the user goes on, as far as it is known today. */
+  planOf(userId: string, id: string): Promise<SubscriptionPlanRow | null> {
+    this.#plans ??= this.#oneEach(subscriptionPlans, keyOf);
+    return this.#plans.load({ id, userId });
+  }
+
   /** The user's live subscription: trialing, active, past due or paused. */
   currentSubscription(userId: string): Promise<SubscriptionRow | null> {
     this.#currentSubscriptions ??= this.#oneEach(currentSubscriptions, itself);
     return this.#currentSubscriptions.load(userId);
+  }
+
+  /** The coupon that works on a live subscription of the user. */
+  discountOf(userId: string, subscriptionId: string): Promise<DiscountRow | null> {
+    this.#discounts ??= this.#oneEach(discountsOf, keyOf);
+    return this.#discounts.load({ id: subscriptionId, userId });
   }
 
   /** A page of the user's subscriptions, newest first. */
@@ -111,6 +158,32 @@ export class Reads {
   async transactionForStaff(id: string): Promise<TransactionRow | null> {
     const [rows = []] = await this.reader.rowsOf(transactionsForStaff, [id]);
     return rows[0] ?? null;
+  }
+
+  /** A stretch of the transactions of everybody, newest first: for staff whose search is written to the audit log before it is shown. */
+  async searchTransactions(request: PageRequest, search: TransactionSearch): Promise<TransactionRow[]> {
+    const { userId, providerReference, minAmount } = search;
+    const params: SearchParams = [
+      least(least(request.afterId, search.below), search.createdTo) ?? search.createdTo,
+      greatest(search.above, search.createdFrom) ?? search.createdFrom,
+      request.sizeCount + 1,
+      search.kinds,
+      search.statuses,
+      search.providerAccountIds,
+      search.subscriptionId,
+      minAmount?.minor ?? null,
+      minAmount?.currency ?? null,
+    ];
+    if (providerReference !== null)
+      return this.reader.query(transactionSearchByReference, [
+        ...params,
+        keyBucket(providerReference),
+        providerReference,
+        userId,
+      ]);
+    return userId === null
+      ? this.reader.query(transactionSearch, params)
+      : this.reader.query(transactionSearchOfUser, [...params, bucketOfUser(userId), userId]);
   }
 
   /** A page of the user's transactions, newest first. */
@@ -154,6 +227,30 @@ export class Reads {
   attemptOf(userId: string, chargeId: string): Promise<AttemptRow | null> {
     this.#attempts ??= this.#oneEach(attemptsById, keyOf);
     return this.#attempts.load({ id: chargeId, userId });
+  }
+
+  /** The invoice, where this user owes or owed it. */
+  invoiceOf(userId: string, id: string): Promise<InvoiceRow | null> {
+    this.#invoices ??= this.#oneEach(invoicesById, keyOf);
+    return this.#invoices.load({ id, userId });
+  }
+
+  /** A page of the user's invoices, newest first. */
+  async invoicePage(userId: string, request: PageRequest, conditions: InvoiceConditions): Promise<Page<InvoiceRow>> {
+    const [rows = []] = await this.reader.rowsOf(invoicesDown, [{ ...stretchOf(userId, request), ...conditions }]);
+    return pageOf(request, rows);
+  }
+
+  /** The lines of an invoice of the user, in their order. */
+  invoiceLinesOf(userId: string, invoiceId: string): Promise<InvoiceLineRow[]> {
+    this.#invoiceLines ??= this.#manyEach(invoiceLines, keyOf);
+    return this.#invoiceLines.load({ id: invoiceId, userId });
+  }
+
+  /** The charges tried for an invoice of the user, newest first. */
+  chargesForInvoice(userId: string, invoiceId: string): Promise<TransactionRow[]> {
+    this.#invoiceCharges ??= this.#manyEach(chargesOfInvoices, keyOf);
+    return this.#invoiceCharges.load({ id: invoiceId, userId });
   }
 
   /** The payment method, where it is this user's; removed ones too. */

@@ -56,6 +56,9 @@ export class UserSubscription {
   @Field(() => DateTime, { description: 'End of that period; the next renewal is tried about here.' })
   currentPeriodEnd!: Date;
 
+  @Field(() => DateTime, { nullable: true, description: 'End of the free trial; null when there is or was none.' })
+  trialEndsAt!: Date | null;
+
   @Field(() => Boolean, { description: 'It will end at currentPeriodEnd instead of renewing.' })
   cancelAtPeriodEnd!: boolean;
 

@@ -5,6 +5,7 @@ import {
   decideApplyCoupon,
   decideCoupon,
   discountOf,
+  parseCouponCode,
   type CouponFacts,
 } from '../../../src/domain/catalogue/coupon.js';
 import { aCoupon } from '../../builders/lifecycle-facts.js';
@@ -21,7 +22,7 @@ const claim = (more: Partial<CouponFacts> = {}): CouponFacts => ({
 });
 
 test('a coupon that is there, in time, for the price and not used up is claimed (V10)', () => {
-  expect(decideCoupon(claim({ coupon: aCoupon({ redeemBy: new Date(now.getTime() + 1), maxRedemptions: 1 }) }))).toEqual({
+  expect(decideCoupon(claim({ coupon: aCoupon({ redeemBy: new Date(now.getTime() + 1), maxRedemptions: 1 }) }))).toMatchObject({
     kind: 'approved',
   });
 });
@@ -62,14 +63,26 @@ test('a coupon for two periods works on two that are invoiced, and then no more 
 
 test('a coupon put on a running subscription replaces the one that runs, but not itself', () => {
   const running = { coupon: aCoupon({ id: 'other' }), periodsLeft: 1 };
-  expect(decideApplyCoupon({ status: 'active', running: null }, claim())).toEqual({ kind: 'approved', replacesCouponId: null });
-  expect(decideApplyCoupon({ status: 'trialing', running }, claim())).toEqual({ kind: 'approved', replacesCouponId: 'other' });
-  expect(decideApplyCoupon({ status: 'active', running: { coupon: aCoupon(), periodsLeft: null } }, claim())).toMatchObject({
-    code: 'COUPON_NOT_APPLICABLE',
+  expect(decideApplyCoupon({ status: 'active', running: null }, claim())).toMatchObject({
+    kind: 'approved',
+    replacesCouponId: null,
+  });
+  expect(decideApplyCoupon({ status: 'trialing', running }, claim())).toMatchObject({
+    kind: 'approved',
+    running: { periodsLeft: null },
+    replacesCouponId: 'other',
+  });
+  expect(decideApplyCoupon({ status: 'active', running: { coupon: aCoupon(), periodsLeft: null } }, claim())).toEqual({
+    kind: 'unchanged',
   });
   expect(decideApplyCoupon({ status: 'past_due', running: null }, claim())).toMatchObject({ code: 'INVALID_STATE' });
   expect(decideApplyCoupon({ status: 'active', running: null }, claim({ coupon: null }))).toMatchObject({
     code: 'COUPON_NOT_APPLICABLE',
     field: ['input', 'code'],
   });
+});
+
+test('a code is known in whatever case it is typed, and what can be no code is none (V10)', () => {
+  expect(['welcome25', '  Welcome25 ', 'WELCOME25'].map(parseCouponCode)).toEqual(['WELCOME25', 'WELCOME25', 'WELCOME25']);
+  expect(['', 'ab', 'a b c', 'A\u0000B', 'ß'.repeat(5), 'x'.repeat(41)].map(parseCouponCode)).toEqual(Array(6).fill(null));
 });

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { PriceId } from '../../../src/domain/ids.js';
-import { decidePurchase, type PurchaseFacts } from '../../../src/domain/catalogue/purchase.js';
+import { quotePurchase, type PurchaseFacts } from '../../../src/domain/catalogue/purchase.js';
 import {
   isOnSale,
   priceAt,
@@ -62,6 +62,8 @@ test.each<{ method: MethodFacts | null; isAsked: boolean; code: string | null }>
 
 const wish: PurchaseFacts = {
   price: {
+    id: 'sticker',
+    taxBehavior: 'exclusive',
     amount: { minor: 500n, currency: 'USD' },
     status: 'active',
     acceptedKinds: ['card'],
@@ -69,6 +71,8 @@ const wish: PurchaseFacts = {
     validTo: null,
   },
   quantity: 3,
+  ratePpm: 0,
+  balanceMinor: 0n,
   expectedAmount: { minor: 1_500n, currency: 'USD' },
   method: { kind: 'card', status: 'active' },
   isMethodAsked: true,
@@ -76,7 +80,17 @@ const wish: PurchaseFacts = {
 };
 
 test('three pieces cost three times the price', () => {
-  expect(decidePurchase(wish)).toEqual({ kind: 'approved', amount: { minor: 1_500n, currency: 'USD' } });
+  expect(quotePurchase(wish)).toMatchObject({ kind: 'approved', sums: { totalMinor: 1_500n, dueMinor: 1_500n } });
+});
+
+test('tax comes on top of all pieces together, and the balance pays first, without any method where it pays all (T3, P7, V2)', () => {
+  const taxed = { ...wish, ratePpm: 190_000, expectedAmount: null };
+  expect(quotePurchase(taxed)).toMatchObject({ sums: { netMinor: 1_500n, taxMinor: 285n, dueMinor: 1_785n } });
+  expect(quotePurchase({ ...taxed, balanceMinor: 1_000n })).toMatchObject({
+    sums: { creditAppliedMinor: 1_000n, dueMinor: 785n },
+  });
+  const paid = quotePurchase({ ...taxed, balanceMinor: 2_000n, method: null, isMethodAsked: false });
+  expect(paid).toMatchObject({ kind: 'approved', sums: { settlement: 'balance', dueMinor: 0n } });
 });
 
 test.each<[string, Partial<PurchaseFacts>, string]>([
@@ -92,5 +106,5 @@ test.each<[string, Partial<PurchaseFacts>, string]>([
   ['the price of one piece', { expectedAmount: { minor: 500n, currency: 'USD' } }, 'PRICE_CHANGED'],
   ['a removed card', { method: { kind: 'card', status: 'removed' } }, 'NOT_FOUND'],
 ])('buying with %s is refused', (_, more, code) => {
-  expect(decidePurchase({ ...wish, ...more })).toMatchObject({ kind: 'refused', code });
+  expect(quotePurchase({ ...wish, ...more })).toMatchObject({ kind: 'refused', code });
 });

@@ -17,6 +17,7 @@ const days = (planned: readonly PlannedNotice[]) => planned.map(({ dueAt }) => d
 test('the end of a trial is told eight and four days before; of a week or less at its start and a day before (C)', () => {
   expect(days(trialNotices(day('2026-01-01'), day('2026-01-31')))).toEqual(['2026-01-23', '2026-01-27']);
   expect(days(trialNotices(day('2026-01-01'), day('2026-01-08')))).toEqual(['2026-01-01', '2026-01-07']);
+  expect(days(trialNotices(day('2026-01-01'), day('2026-01-02')))).toEqual(['2026-01-01']);
 });
 
 test('the renewal of half a year and more is told twenty days before, a shorter one is not (C)', () => {

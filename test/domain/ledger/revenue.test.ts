@@ -1,7 +1,9 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import {
+  daysOf,
   earnedThrough,
+  lastClosedDay,
   reopenAfterCanceledRefund,
   splitAfterPartialRefund,
   stopSchedule,
@@ -100,4 +102,17 @@ test('where a schedule still runs, the canceled refund and what it has still to 
     stopped: { stoppedOn: '2026-04-21', reversedMinor: 150n },
     next: { seq: 3, netMinor: 517n, startsOn: '2026-04-21', endsOn: '2026-05-01', stoppedOn: null, reversedMinor: 0n },
   });
+});
+
+test('what is written late earns from the day it is written, so that no closed day would have had a part of it', () => {
+  const april = { start: new Date('2026-04-01T23:59:00Z'), end: new Date('2026-05-01T23:59:00Z') };
+  expect(daysOf(april, '2026-04-01')).toEqual({ startsOn: '2026-04-01', endsOn: '2026-05-01' });
+  expect(daysOf(april, '2026-03-20')).toEqual({ startsOn: '2026-04-01', endsOn: '2026-05-01' });
+  expect(daysOf(april, '2026-04-02')).toEqual({ startsOn: '2026-04-02', endsOn: '2026-05-01' });
+  expect(daysOf(april, '2026-05-01')).toEqual({ startsOn: '2026-05-01', endsOn: '2026-05-02' });
+});
+
+test('a day is closed ten minutes after its end', () => {
+  expect(lastClosedDay(new Date('2026-04-02T00:09:59Z'))).toBe('2026-03-31');
+  expect(lastClosedDay(new Date('2026-04-02T00:10:00Z'))).toBe('2026-04-01');
 });

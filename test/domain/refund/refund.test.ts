@@ -31,11 +31,8 @@ test.each<[string, Partial<RefundAsked>, bigint]>([
   ['all of it by default', {}, 100n],
   ['the amount asked', { asked: usd(60n) }, 60n],
   ['the rest by default', { refunds: [given(60n)] }, 40n],
-  [
-    'failed and canceled refunds do not count',
-    { refunds: [given(60n, 'failed'), given(70n, 'canceled')], asked: usd(100n) },
-    100n,
-  ],
+  ['a canceled refund does not count', { refunds: [given(70n, 'canceled')], asked: usd(100n) }, 100n],
+  ['a refund that failed counts, since the customer was given credit for it', { refunds: [given(60n, 'failed')] }, 40n],
   ['a won dispute does not count', { disputes: [{ status: 'won', amountMinor: 100n, isWithdrawn: true }] }, 100n],
   ['an inquiry may be refunded in full', { disputes: [{ status: 'inquiry', amountMinor: 100n, isWithdrawn: false }] }, 100n],
   [
@@ -66,6 +63,11 @@ test.each<[string, Partial<RefundAsked>, string]>([
   ['more than the charge', { asked: usd(101n) }, 'REFUND_EXCEEDS_CHARGE'],
   ['more than is left', { asked: usd(60n), refunds: [given(60n, 'created')] }, 'REFUND_EXCEEDS_CHARGE'],
   ['the rest of nothing', { refunds: [given(100n)] }, 'REFUND_EXCEEDS_CHARGE'],
+  [
+    'again what became credit when its refund failed',
+    { refunds: [given(60n, 'failed')], asked: usd(60n) },
+    'REFUND_EXCEEDS_CHARGE',
+  ],
 ])('refused: %s', (_, more, code) => {
   expect(decideRefund(charge(more))).toMatchObject({ kind: 'refused', code });
 });

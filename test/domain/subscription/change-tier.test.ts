@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import {
   confirmChange,
   decideDropPending,
+  decidePaidChange,
   decidePendingChange,
   defaultTiming,
   MAX_PAID_CHANGES,
@@ -109,6 +110,7 @@ const troubles: [string, Partial<ChangeFacts>, Partial<ChangeAsked>, string][] =
   ],
   ['a gift that pays the period', { subscription: subscription({ isPrepaid: true }) }, {}, 'INVALID_STATE'],
   ['another change open', { hasOpenChange: true }, {}, 'INVALID_STATE'],
+  ['another change open, at the end of the period', { hasOpenChange: true }, { timing: 'period_end' }, 'INVALID_STATE'],
   ['five changes in the period', { paidChangesCount: MAX_PAID_CHANGES }, {}, 'RATE_LIMITED'],
   ['a payment of the period under way', { lines: [aLine({ isPaid: false })] }, {}, 'INVALID_STATE'],
   ['an amount beyond one payment', { target: aTarget({ amountMinor: 300_000_000n }) }, {}, 'INVALID_INPUT'],
@@ -136,16 +138,24 @@ test('a pending change whose price is no longer sold is dropped', () => {
 });
 
 test('a change that waits is dropped on request, and where none waits that is said', () => {
-  expect(decideDropPending({ status: 'active', hasPendingChange: true })).toEqual({ kind: 'dropped' });
-  expect(decideDropPending({ status: 'active', hasPendingChange: false })).toMatchObject({ code: 'INVALID_STATE' });
-  expect(decideDropPending({ status: 'canceled', hasPendingChange: true })).toMatchObject({ code: 'INVALID_STATE' });
+  expect(decideDropPending({ status: 'active', hasPendingChange: false, hasOpenChange: true })).toEqual({ kind: 'dropped' });
+  expect(decideDropPending({ status: 'active', hasPendingChange: true, hasOpenChange: false })).toEqual({ kind: 'dropped' });
+  expect(decideDropPending({ status: 'active', hasPendingChange: false, hasOpenChange: false })).toMatchObject({
+    code: 'INVALID_STATE',
+  });
+  expect(decideDropPending({ status: 'canceled', hasPendingChange: true, hasOpenChange: false })).toMatchObject({
+    code: 'INVALID_STATE',
+  });
 });
+
+const confirm = (shown: ShownQuote, facts: ChangeFacts, at: Date) =>
+  confirmChange(shown, facts, { now: at, expectedVersion: null, digestOf: (key) => key });
 
 /** The quote of a change as the customer was shown it. */
 function shownQuote(facts: ChangeFacts): ShownQuote {
   const quote = quoteChange(facts, ask());
   if (quote.kind === 'refused') throw new Error(quote.message);
-  return { subscriptionVersion: facts.subscription.version, timing: null, quotedAt: now, key: quoteKey(quote) };
+  return { subscriptionVersion: facts.subscription.version, timing: null, quotedAt: now, digest: quoteKey(quote) };
 }
 
 const later = new Date(now.getTime() + 5 * 60_000);
@@ -157,32 +167,60 @@ test.each<[string, Partial<ChangeFacts>]>([
   ['the tax', { ratePpm: 10_000 }],
   ['the balance', { balanceMinor: 1n }],
 ])('a quote is off when %s has moved since', (_, moved) => {
-  expect(confirmChange(shownQuote(aChange()), aChange(moved), later)).toMatchObject({ kind: 'refused', code: 'PRICE_CHANGED' });
+  expect(confirm(shownQuote(aChange()), aChange(moved), later)).toMatchObject({ kind: 'refused', code: 'PRICE_CHANGED' });
 });
 
 test('a quote for one price confirms no other, though neither costs anything now', () => {
   for (const status of ['active', 'trialing', 'paused'] as const) {
     const facts = aChange({ subscription: subscription({ status }), current: aPrice({ rank: 9 }) });
     const other = { ...facts, target: aTarget({ id: 'another' }) };
-    expect(confirmChange(shownQuote(facts), facts, later).kind).not.toBe('refused');
-    expect(confirmChange(shownQuote(facts), other, later)).toMatchObject({ kind: 'refused', code: 'PRICE_CHANGED' });
+    expect(confirm(shownQuote(facts), facts, later).kind).not.toBe('refused');
+    expect(confirm(shownQuote(facts), other, later)).toMatchObject({ kind: 'refused', code: 'PRICE_CHANGED' });
   }
+});
+
+test('a quote confirms nothing for a client that knows another version', () => {
+  const shown = shownQuote(aChange());
+  const asked = { now: later, expectedVersion: 2, digestOf: (key: string) => key };
+  expect(confirmChange(shown, aChange(), asked)).toMatchObject({ code: 'STALE_VERSION' });
+});
+
+const paid = {
+  subscription: { status: 'active' as const, epoch: 1, periodEnd: new Date('2025-02-28T09:00:00Z') },
+  invoice: { epoch: 1, periodEnd: new Date('2025-02-28T09:00:00Z') },
+  old: aLine({ creditedNetMinor: 400n }),
+  credit: { netMinor: 500n, taxMinor: 0n },
+};
+
+test('a change that is paid takes effect in the period it was paid for, or opens the next epoch', () => {
+  expect(decidePaidChange(paid)).toEqual({ kind: 'take_effect', opensPeriod: false });
+  const year = { epoch: 2, periodEnd: new Date('2026-02-14T09:00:00Z') };
+  expect(decidePaidChange({ ...paid, invoice: year })).toEqual({ kind: 'take_effect', opensPeriod: true });
+  expect(decidePaidChange({ ...paid, old: null, credit: { netMinor: 0n, taxMinor: 0n } }).kind).toBe('take_effect');
+});
+
+test.each([
+  ['that ended meanwhile', { subscription: { ...paid.subscription, status: 'canceled' as const } }],
+  ['in whose period it was not paid', { invoice: { epoch: 1, periodEnd: new Date('2025-03-28T09:00:00Z') } }],
+  ['whose old line was refunded meanwhile', { old: aLine({ creditedNetMinor: 501n }) }],
+])('a change of a subscription %s is given back though it is paid', (_, more) => {
+  expect(decidePaidChange({ ...paid, ...more })).toEqual({ kind: 'give_back' });
 });
 
 test('a quote holds ten minutes and charges the amounts of the second it was made', () => {
   const shown = shownQuote(aChange());
-  expect(confirmChange(shown, aChange(), later)).toEqual(quoteChange(aChange(), ask()));
+  expect(confirm(shown, aChange(), later)).toEqual(quoteChange(aChange(), ask()));
   const over = new Date(now.getTime() + QUOTE_HOLDS_MS);
-  expect(confirmChange(shown, aChange(), over)).toMatchObject({ code: 'PRICE_CHANGED' });
-  expect(confirmChange(shown, aChange(), new Date(now.getTime() - 1))).toMatchObject({ code: 'PRICE_CHANGED' });
+  expect(confirm(shown, aChange(), over)).toMatchObject({ code: 'PRICE_CHANGED' });
+  expect(confirm(shown, aChange(), new Date(now.getTime() - 1))).toMatchObject({ code: 'PRICE_CHANGED' });
 });
 
 test('a quote does not carry a change over the end of its period', () => {
   const late = new Date('2025-02-28T08:55:00Z');
   const quote = quoteChange(aChange(), ask({ now: late }));
   if (quote.kind === 'refused') throw new Error(quote.message);
-  const shown = { subscriptionVersion: 3, timing: null, quotedAt: late, key: quoteKey(quote) };
-  expect(confirmChange(shown, aChange(), new Date('2025-02-28T09:00:00Z'))).toMatchObject({ code: 'INVALID_STATE' });
+  const shown = { subscriptionVersion: 3, timing: null, quotedAt: late, digest: quoteKey(quote) };
+  expect(confirm(shown, aChange(), new Date('2025-02-28T09:00:00Z'))).toMatchObject({ code: 'INVALID_STATE' });
 });
 
 const changes = fc.record({
@@ -237,12 +275,8 @@ test('of ten thousand changes each costs what its preview said, and obeys the la
       const preview = quoteChange(facts, { timing: c.timing, expectedVersion: 3, now: at });
       if (preview.kind === 'refused') throw new Error(preview.message);
       seen.add(preview.kind);
-      const shown = { subscriptionVersion: 3, timing: c.timing, quotedAt: at, key: quoteKey(preview) };
-      const charged = confirmChange(
-        shown,
-        facts,
-        new Date(Math.min(at.getTime() + c.waited, Date.parse('2025-02-28T08:59:59Z'))),
-      );
+      const shown = { subscriptionVersion: 3, timing: c.timing, quotedAt: at, digest: quoteKey(preview) };
+      const charged = confirm(shown, facts, new Date(Math.min(at.getTime() + c.waited, Date.parse('2025-02-28T08:59:59Z'))));
       expect(charged).toEqual(preview);
       if (preview.kind !== 'now') return;
       const { sums, credit, lines, isCreditNote } = preview;

@@ -1,121 +1,114 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import {
-  decideRenewal,
   exceedsPlan,
+  firstPeriod,
+  followingPeriod,
   isRenewedBy,
   mayTryAgain,
+  quoteRenewal,
   renewalEnd,
   renewed,
   spreadOf,
   unpaid,
-  type RenewalFacts,
 } from '../../../src/domain/subscription/renewal.js';
 import { periodOf } from '../../../src/domain/time/periods.js';
 
 const RULE = { anchorLocal: '2024-01-31T09:00:00', zone: 'UTC', unit: 'month', count: 1 } as const;
 const DAY = 86_400_000;
+const FIRST = { epoch: 0, n: 0, end: periodOf({ ...RULE, n: 0 }).end };
 
-/** A subscription in its first period, on the instant at which that ends. */
-function due(change: Partial<RenewalFacts> = {}): RenewalFacts {
-  const { end } = periodOf({ ...RULE, n: 0 });
-  return {
-    status: 'active',
-    hold: 'none',
-    cancelAtPeriodEnd: false,
-    pauseAtPeriodEnd: false,
-    periodNumber: 0,
-    periodEnd: end,
-    rule: RULE,
-    amountMinor: 800n,
-    hasMethod: true,
-    now: end,
-    ...change,
-  };
-}
-
-describe('what falls due', () => {
-  test('at the end of a period the next one is billed, from the anchor and not from the last end', () => {
-    expect(decideRenewal(due())).toEqual({
-      kind: 'bill',
-      period: { number: 1, start: new Date('2024-02-29T09:00:00Z'), end: new Date('2024-03-31T09:00:00Z'), skipped: 0 },
-    });
+describe('the period that follows', () => {
+  test('it counts from the anchor and not from the last end', () => {
+    const [start, end] = [new Date('2024-02-29T09:00:00Z'), new Date('2024-03-31T09:00:00Z')];
+    expect(followingPeriod(FIRST, RULE, FIRST.end)).toEqual({ epoch: 0, n: 1, start, end, skipped: 0 });
   });
 
-  test('a moment before the end of the period nothing is due (N2)', () => {
-    const { periodEnd } = due();
-    expect(decideRenewal(due({ now: new Date(periodEnd.getTime() - 1) }))).toEqual({ kind: 'nothing_due' });
+  test('late by less than a period, it still begins where the last one ended (N7)', () => {
+    const late = new Date(FIRST.end.getTime() + 20 * DAY);
+    expect(followingPeriod(FIRST, RULE, late)).toMatchObject({ n: 1, start: FIRST.end, skipped: 0 });
   });
 
-  test.each([
-    { status: 'past_due' },
-    { status: 'canceled' },
-    { status: 'paused' },
-    { status: 'incomplete' },
-    { cancelAtPeriodEnd: true },
-    { pauseAtPeriodEnd: true },
-  ] as const)('nothing is due of a subscription that does not renew: %j', (change) => {
-    expect(decideRenewal(due(change))).toEqual({ kind: 'nothing_due' });
+  test('after seventy days only the current one is entered, and the skipped ones are counted (N7)', () => {
+    const [start, end] = [new Date('2024-04-30T09:00:00Z'), new Date('2024-05-31T09:00:00Z')];
+    const late = new Date(FIRST.end.getTime() + 70 * DAY);
+    expect(followingPeriod(FIRST, RULE, late)).toEqual({ epoch: 0, n: 3, start, end, skipped: 2 });
   });
 
-  test('while money is in dispute nobody is charged', () => {
-    const { now } = due();
-    expect(decideRenewal(due({ hold: 'dispute' }))).toEqual({ kind: 'wait', until: new Date(now.getTime() + DAY) });
-  });
-
-  test('without a method the period is owed and nobody is asked (N5)', () => {
-    expect(decideRenewal(due({ hasMethod: false }))).toMatchObject({ kind: 'past_due', reason: 'METHOD_MISSING' });
-  });
-
-  test('late by less than a period, the period still begins where the last one ended (N7)', () => {
-    const { periodEnd } = due();
-    const late = decideRenewal(due({ now: new Date(periodEnd.getTime() + 20 * DAY) }));
-    expect(late).toMatchObject({ kind: 'bill', period: { number: 1, start: periodEnd, skipped: 0 } });
-  });
-
-  test('after seventy days only the current period is billed, and the skipped ones are counted (N7)', () => {
-    const { periodEnd } = due();
-    const decision = decideRenewal(due({ now: new Date(periodEnd.getTime() + 70 * DAY) }));
-    expect(decision).toEqual({
-      kind: 'bill',
-      period: { number: 3, start: new Date('2024-04-30T09:00:00Z'), end: new Date('2024-05-31T09:00:00Z'), skipped: 2 },
-    });
-  });
-
-  test('whenever one looks, what is billed holds the present instant or is the very next, and is billed once', () => {
+  test('whenever one looks, it holds the present instant or is the very next, and is entered once', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 36 }), fc.integer({ min: 0, max: 4_000 * DAY }), (periodNumber, lateMs) => {
         const { end } = periodOf({ ...RULE, n: periodNumber });
         const now = new Date(end.getTime() + lateMs);
-        const decision = decideRenewal(due({ periodNumber, periodEnd: end, now }));
-        if (decision.kind !== 'bill') throw new Error(decision.kind);
-        const { number, start, end: periodEnd, skipped } = decision.period;
+        const { n, start, end: periodEnd, skipped } = followingPeriod({ epoch: 2, n: periodNumber, end }, RULE, now);
         expect(start <= now && now < periodEnd).toBe(true);
-        expect(number).toBe(periodNumber + 1 + skipped);
-        expect({ start, end: periodEnd }).toEqual(periodOf({ ...RULE, n: number }));
-        const next = renewed(decision.period);
-        expect(decideRenewal(due({ periodNumber: next.periodNumber, periodEnd: next.periodEnd, now }))).toEqual({
-          kind: 'nothing_due',
-        });
+        expect(n).toBe(periodNumber + 1 + skipped);
+        expect({ start, end: periodEnd }).toEqual(periodOf({ ...RULE, n }));
+        const next = renewed({ epoch: 2, n, start, end: periodEnd });
+        expect(next).toMatchObject({ epoch: 2, periodNumber: n, nextActionAt: periodEnd });
       }),
       { numRuns: 300 },
     );
+  });
+
+  test('a new epoch begins at its instant, with an anchor of its own (B5)', () => {
+    const at = new Date('2024-03-10T15:30:07.500Z');
+    expect(firstPeriod(0, at, RULE, at)).toEqual({
+      epoch: 1,
+      n: 0,
+      start: new Date('2024-03-10T15:30:07Z'),
+      end: new Date('2024-04-10T15:30:07Z'),
+      skipped: 0,
+    });
+  });
+
+  test('a new epoch that nobody opened for longer than its first period begins where the present one would have (N7)', () => {
+    const period = firstPeriod(0, new Date('2024-03-10T15:00:00Z'), RULE, new Date('2024-05-20T00:00:00Z'));
+    expect(period).toMatchObject({ epoch: 1, n: 0, start: new Date('2024-05-10T15:00:00Z'), skipped: 2 });
+  });
+});
+
+describe('what a period costs', () => {
+  const price = { id: 'a', amountMinor: 800n, currency: 'USD', intervalUnit: 'month', taxBehavior: 'exclusive' } as const;
+  const period = { ...FIRST, start: new Date('2024-01-31T09:00:00Z') };
+  const coupon = {
+    id: 'c',
+    code: 'QUARTER',
+    percentOffBps: 2_500,
+    amountsOff: null,
+    durationPeriods: 2,
+    intervalUnits: ['month'],
+    redeemBy: null,
+    maxRedemptions: null,
+  };
+
+  test('it is the price, less the coupon, then tax, then what the customer has with us (T3, P7)', () => {
+    const quote = quoteRenewal({ price, period, running: { coupon, periodsLeft: 1 }, ratePpm: 200_000, balanceMinor: 100n });
+    expect(quote.line).toMatchObject({ netMinor: 600n, discountMinor: 200n, taxMinor: 120n });
+    expect(quote.sums).toMatchObject({ totalMinor: 720n, creditAppliedMinor: 100n, dueMinor: 620n, settlement: 'charge' });
+    expect(quote.coupon).toBe(coupon);
+  });
+
+  test('a coupon that is used up takes nothing off, and is not used again (V10)', () => {
+    const quote = quoteRenewal({ price, period, running: { coupon, periodsLeft: 0 }, ratePpm: 0, balanceMinor: 0n });
+    expect(quote).toMatchObject({ sums: { dueMinor: 800n }, coupon: null });
   });
 });
 
 describe('what a payment does', () => {
   const row = { status: 'active', epoch: 0, periodNumber: 4 } as const;
 
-  test('it opens the period it is for', () => {
-    expect(isRenewedBy(row, { epoch: 0, number: 5 })).toBe(true);
-    expect(isRenewedBy({ ...row, status: 'past_due' }, { epoch: 0, number: 5 })).toBe(true);
+  test.each(['active', 'past_due', 'trialing', 'paused'] as const)('it opens the period it is for: of %s', (status) => {
+    expect(isRenewedBy({ ...row, status }, { epoch: 0, n: 5 })).toBe(true);
+    expect(isRenewedBy({ ...row, status }, { epoch: 1, n: 0 })).toBe(true);
   });
 
-  test('it opens no period that is current already, of another epoch, or of a subscription that has ended', () => {
-    expect(isRenewedBy(row, { epoch: 0, number: 4 })).toBe(false);
-    expect(isRenewedBy(row, { epoch: 1, number: 5 })).toBe(false);
-    expect(isRenewedBy({ ...row, status: 'canceled' }, { epoch: 0, number: 5 })).toBe(false);
-    expect(isRenewedBy({ ...row, status: 'unpaid' }, { epoch: 0, number: 5 })).toBe(false);
+  test('it opens no period that is current already or past, or of a subscription that has ended or not begun', () => {
+    expect(isRenewedBy(row, { epoch: 0, n: 4 })).toBe(false);
+    expect(isRenewedBy({ ...row, epoch: 1 }, { epoch: 0, n: 5 })).toBe(false);
+    expect(isRenewedBy(row, { epoch: 2, n: 0 })).toBe(false);
+    for (const status of ['canceled', 'unpaid', 'incomplete'] as const)
+      expect(isRenewedBy({ ...row, status }, { epoch: 0, n: 5 })).toBe(false);
   });
 
   test('unpaid, benefits go on for seven days after the period, and never end before what was paid', () => {
@@ -130,7 +123,7 @@ describe('a renewal that ends without money', () => {
   const now = new Date('2024-02-29T09:00:00Z');
 
   test('declined, it stays owed and the customer is past due', () => {
-    expect(renewalEnd('declined', { isOver: false, now })).toEqual({
+    expect(renewalEnd('declined', { isOver: false, pause: null, now })).toEqual({
       intent: 'retry_wait',
       isVoid: false,
       subscription: 'past_due',
@@ -139,15 +132,24 @@ describe('a renewal that ends without money', () => {
 
   test('surely not carried out, it is tried again a quarter of an hour later', () => {
     const again = new Date('2024-02-29T09:15:00Z');
-    expect(renewalEnd('not_executed', { isOver: false, now })).toEqual({
+    expect(renewalEnd('not_executed', { isOver: false, pause: null, now })).toEqual({
       intent: 'retry_wait',
       isVoid: false,
       subscription: { again },
     });
   });
 
+  test('declined at the end of a pause, the pause goes on, and it is tried again after a day, after three, and then not by itself (V9)', () => {
+    const resumesAt = now;
+    const again = (failedCount: number) => renewalEnd('declined', { isOver: false, pause: { resumesAt, failedCount }, now });
+    const ended = { intent: 'failed', isVoid: true };
+    expect(again(1)).toEqual({ ...ended, subscription: { again: new Date('2024-03-01T09:00:00Z') } });
+    expect(again(2)).toEqual({ ...ended, subscription: { again: new Date('2024-03-03T09:00:00Z') } });
+    expect(again(3)).toEqual({ ...ended, subscription: { again: null } });
+  });
+
   test('never sent, as it could not be charged as it stood, it is billed anew', () => {
-    expect(renewalEnd('canceled', { isOver: false, now })).toEqual({
+    expect(renewalEnd('canceled', { isOver: false, pause: null, now })).toEqual({
       intent: 'canceled',
       isVoid: true,
       subscription: { again: now },
@@ -163,9 +165,21 @@ describe('a renewal that ends without money', () => {
   });
 
   test('given up, or of a subscription that is over, it is owed no more', () => {
-    expect(renewalEnd('canceled', { isOver: true, now })).toEqual({ intent: 'canceled', isVoid: true, subscription: null });
-    expect(renewalEnd('declined', { isOver: true, now })).toEqual({ intent: 'failed', isVoid: true, subscription: null });
-    expect(renewalEnd('not_executed', { isOver: true, now })).toEqual({ intent: 'failed', isVoid: true, subscription: null });
+    expect(renewalEnd('canceled', { isOver: true, pause: null, now })).toEqual({
+      intent: 'canceled',
+      isVoid: true,
+      subscription: null,
+    });
+    expect(renewalEnd('declined', { isOver: true, pause: null, now })).toEqual({
+      intent: 'failed',
+      isVoid: true,
+      subscription: null,
+    });
+    expect(renewalEnd('not_executed', { isOver: true, pause: null, now })).toEqual({
+      intent: 'failed',
+      isVoid: true,
+      subscription: null,
+    });
   });
 });
 

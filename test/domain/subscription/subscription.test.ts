@@ -1,15 +1,12 @@
 import { expect, test } from '@jest/globals';
-import type { SubscriptionId } from '../../../src/domain/ids.js';
 import {
   decideCancel,
   decideResume,
-  decideSubscribe,
   entitledUntilFor,
   hasEnded,
   isEntitled,
   mayMoveSubscription,
   SUBSCRIPTION_MOVES,
-  type SubscribeFacts,
   type SubscriptionFacts,
   type SubscriptionStatus,
 } from '../../../src/domain/subscription/subscription.js';
@@ -104,49 +101,4 @@ test('a cancellation can be taken back until it takes effect', () => {
   expect(resume({ cancelAtPeriodEnd: true }, periodEnd)).toMatchObject({ code: 'INVALID_STATE' });
   expect(resume({})).toMatchObject({ code: 'INVALID_STATE' });
   expect(resume({ status: 'canceled', cancelAtPeriodEnd: true })).toMatchObject({ code: 'INVALID_STATE' });
-});
-
-const eight = { minor: 800n, currency: 'USD' };
-const aPrice = { amount: eight, status: 'active' as const, acceptedKinds: ['card'], validFrom: new Date(0), validTo: null };
-const wish: SubscribeFacts = {
-  price: aPrice,
-  live: null,
-  coupon: null,
-  useTrial: false,
-  expectedAmount: eight,
-  method: { kind: 'card', status: 'active' },
-  isMethodAsked: false,
-  now,
-};
-
-test('a user with a usable card may subscribe at a price on sale', () => {
-  expect(decideSubscribe(wish)).toEqual({ kind: 'approved', amount: eight });
-  expect(decideSubscribe({ ...wish, expectedAmount: null })).toMatchObject({ kind: 'approved' });
-});
-
-const live = { id: '01890000-0000-7000-8000-000000000001' as SubscriptionId };
-const troubles: [string, Partial<SubscribeFacts>, string, string | null][] = [
-  ['an unknown price', { price: null }, 'NOT_FOUND', 'priceId'],
-  ['a retired tier', { price: { ...aPrice, status: 'retired' } }, 'NOT_FOR_SALE', 'priceId'],
-  ['a live subscription', { live }, 'ALREADY_SUBSCRIBED', null],
-  ['a coupon', { coupon: 'SAVE10' }, 'COUPON_NOT_APPLICABLE', 'coupon'],
-  ['a trial', { useTrial: true }, 'INVALID_INPUT', 'useTrial'],
-  ['another amount', { expectedAmount: { minor: 700n, currency: 'USD' } }, 'PRICE_CHANGED', 'expectedAmount'],
-  ['no method', { method: null }, 'PAYMENT_METHOD_UNUSABLE', 'paymentMethodId'],
-];
-
-test.each(troubles)('subscribing with %s is refused', (_, more, code, field) => {
-  const refused = decideSubscribe({ ...wish, ...more });
-  expect(refused).toMatchObject({ kind: 'refused', code, field: field === null ? null : ['input', field] });
-});
-
-test('of several troubles the first in the order of the table is told', () => {
-  for (let i = troubles.length - 1, facts = wish; i >= 0; i--) {
-    facts = { ...facts, ...troubles[i]?.[1] };
-    expect(decideSubscribe(facts)).toMatchObject({ code: troubles[i]?.[2] });
-  }
-});
-
-test('the subscription in the way is named', () => {
-  expect(decideSubscribe({ ...wish, live })).toMatchObject({ subscriptionId: live.id });
 });
