@@ -105,13 +105,6 @@ export class Scheduler {
     world.clock.moveTo(until);
   }
 
-  /** Everything that is due at the present instant, after somebody did something beside the agenda. */
-  async settle(): Promise<void> {
-    this.#seen = null;
-    await this.#doAll();
-    await this.afterEach();
-  }
-
   /** Once more the provider's own list, and what follows from it: nothing is left on its way. */
   async rest(): Promise<void> {
     await this.#beginDay();

@@ -235,10 +235,14 @@ export async function liveStory(story: Story, database: DatabaseOptions): Promis
       await scheduler.runUntil(at);
       lines.push(...diary.take(null));
       const actor: Actor = { userId: person.toLowerCase(), scopes: new Set(), requestId: 'story' };
-      const situation = await lookAt(world, actor.userId);
       const { verb, parts } = doings[nth] ?? verbOf(doing);
-      const answer = await verb.act({ world, actor, shelf, situation, key: `story-${nth}-${person}-key`, parts });
-      await scheduler.settle();
+      let answer: string | null = null;
+      const run = async (): Promise<void> => {
+        const situation = await lookAt(world, actor.userId);
+        answer = await verb.act({ world, actor, shelf, situation, key: `story-${nth}-${person}-key`, parts });
+      };
+      scheduler.act(at, { of: nth, run });
+      await scheduler.runUntil(at);
       lines.push(`${dayText(at)}  ${person} ${doing}`, ...(answer === null ? [] : [`    ${answer}`]), ...diary.take(at));
     }
     await scheduler.runUntil(story.endsAt);
