@@ -1,11 +1,12 @@
 /** The gateway: GraphQL over HTTP and WebSocket, webhooks in, playground, health. */
 import { readFile } from 'node:fs/promises';
+import { Temporal } from 'temporal-polyfill';
 import { buildGraphSchema } from '../graphql/schema.js';
 import { startGraphServer, type GraphServer } from '../graphql/server.js';
 import { readTrustedDocuments } from '../graphql/trusted-documents.js';
 import { addGatewayRoutes } from '../http/routes.js';
 import { redactCardNumbers } from '../platform/card-data.js';
-import { SystemClock } from '../platform/clock.js';
+import { instantOf, readSandboxTime, SystemClock } from '../platform/clock.js';
 import { pgConfig } from '../platform/database-options.js';
 import { createLogger } from '../platform/log.js';
 import { createMetrics } from '../platform/metrics.js';
@@ -18,6 +19,7 @@ import { databaseOptions, readSettings, SANDBOX_ISSUER, type Settings } from '..
 import { TokenVerifier } from '../platform/tokens.js';
 import { Cursors } from '../resolvers/cursor.js';
 import { makeReads, type Reads } from '../resolvers/loaders/reads.js';
+import { sandboxClockResolver, type AdvanceClock } from '../resolvers/sandbox-clock.resolver.js';
 import { Catalogue } from '../store/catalogue.reads.js';
 import { untilReachable } from '../store/reach-database.js';
 import { openDatabase } from '../store/database.js';
@@ -29,6 +31,7 @@ import { makeCommands } from '../usecases/commands.js';
 import { receiveWebhook } from '../usecases/receive-webhook.js';
 import { makeCashier, makeClock } from './assemble.js';
 import { cashierMetrics, faultCounter } from './cashier-metrics.js';
+import { moveSandboxTime } from './sandbox-time.js';
 
 /** Connections of the pool that writes, unless DATABASE_POOL says otherwise, and of the pool that only reads. */
 const APP_POOL = 16;
@@ -118,7 +121,7 @@ runProcess(async (shutdown) => {
   });
   const commands = makeCommands(cashier);
   const receive = receiveWebhook(cashier);
-  const { schema } = buildGraphSchema();
+  const { schema } = buildGraphSchema({ extraResolvers: settings.isSandbox ? [sandboxClockResolver(advanceBy(settings))] : [] });
   const cursors = new Cursors(settings.cursorSecret.reveal());
   const machineClock = new SystemClock();
   const sandboxTokens = settings.isSandbox && settings.auth.issuer === SANDBOX_ISSUER ? await readyTokens(settings.dataDir) : {};
@@ -169,6 +172,19 @@ runProcess(async (shutdown) => {
   shutdown.add('the server', () => serving.stop(settings.isSandbox ? DRAIN_MS.sandbox : DRAIN_MS.otherwise));
   log.info({ url: serving.url }, 'listening');
 });
+
+/** Moves the sandbox's time as far as it comes well within the time that a mutation has. */
+const ADVANCE_LIMIT_MS = 15_000;
+
+function advanceBy(settings: Settings): AdvanceClock {
+  const database = databaseOptions(settings);
+  return async (by) => {
+    const from = instantOf(readSandboxTime(settings.dataDir));
+    const zoned = Temporal.Instant.fromEpochMilliseconds(from.getTime()).toZonedDateTimeISO('UTC').add(by);
+    const to = new Date(zoned.epochMilliseconds);
+    return moveSandboxTime({ settings, database, to, onStep: () => undefined, limitMs: ADVANCE_LIMIT_MS });
+  };
+}
 
 /** Tokens of the sandbox for the playground's tabs; they last as long as a token may. */
 async function readyTokens(dataDir: string): Promise<Record<'customer' | 'support' | 'finance', string>> {

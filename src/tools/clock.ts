@@ -1,10 +1,11 @@
 /**
- * `npm run clock -- advance P1M | set <instant> | run | show | real`: the sandbox's clock, one for gateway, worker and stand-in.
- * The order matters: first the database gets room for the instant, then the provider lives in it, then we do. Seen from us the
- * provider is then never behind.
+ * `npm run clock -- advance P1M | set <instant> | run | show | real`: the sandbox's clock, one for gateway, worker and stand-in. `advance` goes from one
+ * due instant to the next and waits until what is due is done (src/main/sandbox-time.ts); `set` jumps.
  */
 import { Command, InvalidArgumentError } from 'commander';
 import { Temporal } from 'temporal-polyfill';
+import { decimalText } from '../domain/money/currency.js';
+import { LATEST, moveSandboxTime, type TimeStep } from '../main/sandbox-time.js';
 import { instantOf, readSandboxTime, writeSandboxTime, type SandboxTime } from '../platform/clock.js';
 import { OneLineError } from '../platform/one-line-error.js';
 import { fail } from '../platform/run-process.js';
@@ -12,9 +13,6 @@ import { loadDotEnv, readSettings, type Settings } from '../platform/settings.js
 import { setStandInClock } from '../platform/stand-in-clock.js';
 import { migrate } from '../store/migrate.js';
 import { withDatabase } from './with-database.js';
-
-/** Partitions and public ids hold instants up to here with room to spare. */
-const LATEST = new Date('2200-01-01T00:00:00Z');
 
 function parseDuration(text: string): Temporal.Duration {
   try {
@@ -62,22 +60,62 @@ async function letGo(settings: Settings, time: SandboxTime): Promise<void> {
   show(settings);
 }
 
+async function travel(settings: Settings, to: Date): Promise<void> {
+  const from = instantOf(readSandboxTime(settings.dataDir));
+  let hasSteps = false;
+  const onStep = (step: TimeStep): void => {
+    tellProgress(from, to, step.at);
+    if (step.happened.length === 0) return;
+    if (process.stderr.isTTY) process.stderr.write('\r\x1b[2K');
+    if (!hasSteps) console.log(`${'instant'.padEnd(INSTANT_WIDTH)}  what happened`);
+    hasSteps = true;
+    console.log(lineOf(step));
+  };
+  await withDatabase(settings, async (database) => {
+    await migrate(database, from);
+    await moveSandboxTime({ settings, database, to, onStep });
+  });
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[2K');
+  show(settings);
+}
+
+const INSTANT_WIDTH = '2027-01-31 08:00:00'.length;
+const BAR_WIDTH = 24;
+
+/** On a terminal alone: elsewhere the lines of what happened are enough. */
+function tellProgress(from: Date, to: Date, at: Date): void {
+  if (!process.stderr.isTTY) return;
+  const full = Math.round(((at.getTime() - from.getTime()) / (to.getTime() - from.getTime())) * BAR_WIDTH);
+  process.stderr.write(`\r\x1b[2K[${'='.repeat(full)}${' '.repeat(BAR_WIDTH - full)}] ${at.toISOString()}`);
+}
+
+function lineOf({ at, happened }: TimeStep): string {
+  const parts = happened.map(({ what, count, currency, amountMinor }) => {
+    const amount =
+      currency === null || amountMinor === null ? '' : ` (${decimalText({ minor: amountMinor, currency })} ${currency})`;
+    return `${count} ${what}${amount}`;
+  });
+  return `${at.toISOString().slice(0, 19).replace('T', ' ')}  ${parts.join(', ')}`;
+}
+
 const program = new Command('clock').description(
   'Shows or moves the clock of gateway, worker and stand-in together (sandbox only).',
 );
 program
   .command('advance')
-  .description('moves the clock ahead and lets it stand there')
+  .description(
+    'moves the clock ahead, from one instant at which something is due to the next, and lets it stand at the end; each line is an instant and what happened',
+  )
   .argument('<duration>', 'ISO 8601, e.g. P1M, P3D, PT1H; months are calendar months in UTC', parseDuration)
   .action(async (duration: Temporal.Duration) => {
     const settings = sandboxSettings();
     const from = instantOf(readSandboxTime(settings.dataDir));
     const to = Temporal.Instant.fromEpochMilliseconds(from.getTime()).toZonedDateTimeISO('UTC').add(duration);
-    await letGo(settings, { standsAt: new Date(to.epochMilliseconds) });
+    await travel(settings, new Date(to.epochMilliseconds));
   });
 program
   .command('set')
-  .description('lets the clock stand at an instant')
+  .description('lets the clock stand at an instant, in one jump')
   .argument('<instant>', 'e.g. 2027-03-01T00:00:00Z', parseInstant)
   .action(async (instant: Date) => letGo(sandboxSettings(), { standsAt: instant }));
 program

@@ -396,6 +396,7 @@ export async function fetchMissedEvents(cashier: Cashier): Promise<void> {
 }
 
 async function keepMissed(cashier: Cashier, listed: { event: ProviderEvent; raw: string }[], now: number): Promise<void> {
+  if (listed.length === 0) return;
   const { accountId } = cashier.provider;
   const ids = listed.map(({ event }) => event.eventId);
   const unknown = await inTx(cashier.tx, SYSTEM, (uow) => unknownEvents(uow, accountId, ids));

@@ -50,6 +50,8 @@ export interface ChoreOptions {
   messenger: Messenger | null;
   /** Name of the channel that tells gateways of changes. */
   channel: string;
+  /** In so many parts due renewals are looked for; left out: as many as a large backlog wants. */
+  slots?: number;
   /** Partitions and what else only the owner of the tables may do. */
   maintain(): Promise<void>;
   /** Told of what failed about one piece of work alone: it was put off, and the chore went on. */
@@ -60,7 +62,8 @@ export interface ChoreOptions {
 export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
   const forEach: ForEach = (items, work) => eachAtMost(items, CALLS_AT_ONCE, work);
   const collector = makeCollector(cashier, (items, work) => eachAtMost(items, RENEWALS_AT_ONCE, work));
-  const due = inSlots(cashier, isAnythingDue, async (buckets) => {
+  const slots = options.slots ?? SLOTS;
+  const due = inSlots(cashier, slots, isAnythingDue, async (buckets) => {
     const { looked, failures } = await doDue(cashier, options.renewals, buckets, DONE_A_TURN);
     failures.forEach((error) => options.report(error));
     return looked;
@@ -106,8 +109,8 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
     },
     { name: 'due', everyMs: 1_000, run: due },
     // Two lanes: while one waits for the last answers of its batch the other is in the middle of its own.
-    { name: 'renewals 1', everyMs: 500, run: inSlots(cashier, isAnyToSend, send) },
-    { name: 'renewals 2', everyMs: 500, run: inSlots(cashier, isAnyToSend, send) },
+    { name: 'renewals 1', everyMs: 500, run: inSlots(cashier, slots, isAnyToSend, send) },
+    { name: 'renewals 2', everyMs: 500, run: inSlots(cashier, slots, isAnyToSend, send) },
     ...(messenger === null ? [] : [{ name: 'notices', everyMs: 5_000, run: () => tell(messenger) }]),
     {
       name: 'lost renewals',
@@ -154,16 +157,17 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
  */
 function inSlots(
   cashier: Cashier,
+  slots: number,
   isAny: (cashier: Cashier, buckets: number[]) => Promise<boolean>,
   work: (buckets: number[]) => Promise<number>,
 ): () => Promise<boolean> {
-  let slot = Math.floor(cashier.tx.random.fraction() * SLOTS);
-  const bucketsOf = Array.from({ length: SLOTS }, (_, nth) => BUCKETS.filter((bucket) => bucket % SLOTS === nth));
+  let slot = Math.floor(cashier.tx.random.fraction() * slots);
+  const bucketsOf = Array.from({ length: slots }, (_, nth) => BUCKETS.filter((bucket) => bucket % slots === nth));
   return async () => {
     if (!(await isAny(cashier, BUCKETS))) return false;
-    for (let looked = 0; looked < SLOTS; looked++) {
+    for (let looked = 0; looked < slots; looked++) {
       if ((await work(bucketsOf[slot] ?? [])) > 0) return true;
-      slot = (slot + 1) % SLOTS;
+      slot = (slot + 1) % slots;
     }
     return false;
   };

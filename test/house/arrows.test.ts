@@ -34,7 +34,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   sandbox: ['platform'],
   chaos: ['store', 'domain', 'platform'],
-  tools: ['main', 'graphql', 'chaos', 'usecases', 'store', 'domain', 'ports', 'platform'],
+  simulate: ['chaos', 'worker', 'usecases', 'store', 'domain', 'ports', 'platform'],
+  tools: ['main', 'graphql', 'chaos', 'simulate', 'usecases', 'store', 'domain', 'ports', 'platform'],
 };
 const LAYERS = Object.keys(MAY_IMPORT);
 /** Layers whose time and chance come in from outside. */

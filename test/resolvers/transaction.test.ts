@@ -36,14 +36,14 @@ test('nothing is left to refund of a charge that did not succeed', async () => {
   );
 });
 
-test('refunds under way count as given, failed and canceled ones do not', async () => {
+test('refunds under way count as given, and so does one that failed and became credit; canceled ones do not', async () => {
   const charge = await graph.rows.charge('ana', { subscriptionId });
   await graph.rows.refund('ana', charge, 100);
   await graph.rows.refund('ana', charge, 50, 'created');
   await graph.rows.refund('ana', charge, 25, 'unknown');
   await graph.rows.refund('ana', charge, 400, 'failed');
   await graph.rows.refund('ana', charge, 400, 'canceled');
-  expect(await shown(charge, LEFT)).toEqual(left(625, '6.25'));
+  expect(await shown(charge, LEFT)).toEqual(left(225, '2.25'));
 });
 
 test('what a dispute withdrew is gone until the dispute is won, and the rest is never negative', async () => {

@@ -145,6 +145,7 @@ test('the clock moves by calendar months, the stand-in is told and the database 
   expect(told).toEqual([
     'POST /sandbox/clock {"now":"2031-01-31T10:00:00.000Z"}',
     'POST /sandbox/clock {"now":"2031-02-28T10:00:00.000Z"}',
+    'POST /sandbox/advance {}',
   ]);
   const partitions = await database.ownerPool.query<{ name: string }>("select to_regclass('feed_entry_20310303')::text as name");
   expect(partitions.rows).toEqual([{ name: 'feed_entry_20310303' }]);
