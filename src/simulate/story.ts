@@ -236,14 +236,18 @@ export async function liveStory(story: Story, database: DatabaseOptions): Promis
       lines.push(...diary.take(null));
       const actor: Actor = { userId: person.toLowerCase(), scopes: new Set(), requestId: 'story' };
       const { verb, parts } = doings[nth] ?? verbOf(doing);
-      let answer: string | null = null;
+      const heard: { answer: string | null } = { answer: null };
       const run = async (): Promise<void> => {
         const situation = await lookAt(world, actor.userId);
-        answer = await verb.act({ world, actor, shelf, situation, key: `story-${nth}-${person}-key`, parts });
+        heard.answer = await verb.act({ world, actor, shelf, situation, key: `story-${nth}-${person}-key`, parts });
       };
       scheduler.act(at, { of: nth, run });
       await scheduler.runUntil(at);
-      lines.push(`${dayText(at)}  ${person} ${doing}`, ...(answer === null ? [] : [`    ${answer}`]), ...diary.take(at));
+      lines.push(
+        `${dayText(at)}  ${person} ${doing}`,
+        ...(heard.answer === null ? [] : [`    ${heard.answer}`]),
+        ...diary.take(at),
+      );
     }
     await scheduler.runUntil(story.endsAt);
     lines.push(...diary.take(null), `${dayText(story.endsAt)}  ${END}`, '');
