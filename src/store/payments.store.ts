@@ -317,6 +317,17 @@ export async function loadFirstCharge(uow: UnitOfWork, ownerId: string): Promise
   return row?.id ?? null;
 }
 
+const PAID_CHARGES = entityStatement<[number, string[]], TransactionRow>(
+  'paid_charges',
+  `select * from transaction where bucket = $1 and invoice_id = any($2) and kind = 'charge' and status = 'succeeded' order by id`,
+);
+
+/** The charges that paid these invoices of one customer, in the order in which they were made. */
+export async function listPaidCharges(uow: UnitOfWork, invoiceIds: string[]): Promise<TransactionRow[]> {
+  const [first] = invoiceIds;
+  return first === undefined ? [] : uow.run(PAID_CHARGES, [bucketOf(first), invoiceIds]);
+}
+
 /** New columns of an attempt; status and the rest only together with a raised version. */
 export type AttemptColumns = Partial<Omit<PaymentAttemptRow, 'bucket' | 'id' | 'version' | 'userId'>>;
 

@@ -389,6 +389,15 @@ export function makeLives(world: World, prices: Prices): Life[] {
       },
     },
     {
+      title: 'withdrawing in the first days',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed();
+        await world.query("update customer set country = 'DE' where user_id = $1", [actor.userId]);
+        return requested(actor, cancelling(actor, subscriptionId, true));
+      },
+    },
+    {
       title: 'giving up a payment that waits for its step',
       process: 'gateway',
       prepare: async () => {
