@@ -21,15 +21,28 @@ export class TestClock implements Clock {
   }
 }
 
-/** The machine's time, and what was added to it. */
+/** The machine's time, and what was added to it; it stands still where a test counts seconds. */
 export class ShiftedClock implements Clock {
   #shiftMs = 0;
+  #standsAtMs: number | null = null;
 
   now(): Date {
-    return new Date(Date.now() + this.#shiftMs);
+    return new Date(this.#standsAtMs ?? Date.now() + this.#shiftMs);
   }
 
   advance(byMs: number): void {
     this.#shiftMs += byMs;
+    if (this.#standsAtMs !== null) this.#standsAtMs += byMs;
+  }
+
+  /** Stands still from now on, however long the machine takes. */
+  stand(): void {
+    this.#standsAtMs = this.now().getTime();
+  }
+
+  /** Goes on from where it stands. */
+  go(): void {
+    this.#shiftMs = this.now().getTime() - Date.now();
+    this.#standsAtMs = null;
   }
 }

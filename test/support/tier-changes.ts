@@ -91,8 +91,9 @@ export async function changed(
   return answer;
 }
 
-/** Moves everybody's time to an instant. */
+/** Moves everybody's time to an instant, where it stands until the test lets it go on. */
 export async function goTo(world: World, instant: string): Promise<void> {
+  world.clock.stand();
   await world.advance(Date.parse(instant) - world.clock.now().getTime());
 }
 

@@ -31,7 +31,10 @@ beforeAll(async () => {
   });
 });
 beforeEach(async () => letSleep(world));
-afterEach(async () => world.clearFaults());
+afterEach(async () => {
+  world.clock.go();
+  await world.clearFaults();
+});
 afterAll(async () => world.stop());
 
 /** Half of a month of 28 days has passed: the vectors of P4 are told for such a one. */
