@@ -21,6 +21,7 @@ with rule (event, debit, credit) as (values
   ('invoice_voided','deferred_revenue','customer_receivable'), ('invoice_voided','revenue','customer_receivable'), ('invoice_voided','tax_payable','customer_receivable'),
   ('written_off','deferred_revenue','customer_receivable'), ('written_off','bad_debt','customer_receivable'), ('written_off','tax_payable','customer_receivable'),
   ('proration_credit','deferred_revenue','customer_credit'), ('proration_credit','refunds','customer_credit'), ('proration_credit','tax_payable','customer_credit'), ('goodwill_credit','refunds','customer_credit'),
+  ('gift_credited','deferred_revenue','customer_credit'), ('gift_credited','tax_payable','customer_credit'),
   ('orphan_receipt','provider_clearing','suspense'), ('orphan_refunded','suspense','provider_clearing'), ('orphan_assigned','suspense','customer_receivable'), ('unexplained_debit','suspense','provider_clearing'),
   ('fx_settlement','provider_clearing','fx_clearing'), ('fx_revaluation','fx_clearing','fx_gain_loss'), ('fx_revaluation','fx_gain_loss','fx_clearing'),
   ('tax_remitted','tax_payable','bank'), ('topup','provider_clearing','bank'))
@@ -75,7 +76,7 @@ union all select bucket, id from refund where status in ('sent', 'unknown') and 
 
 -- name: i14_work_moves -- Nothing that waits for the worker is overdue by more than an hour.
 select 'attempt' what, bucket, id from payment_attempt where next_action_at < :'now'::timestamptz - interval '1 h' union all select 'refund', bucket, id from refund where next_action_at < :'now'::timestamptz - interval '1 h'
-union all select 'finding', bucket, id from recon_finding where next_action_at < :'now'::timestamptz - interval '1 h'
+union all select 'finding', bucket, id from recon_finding where next_action_at < :'now'::timestamptz - interval '1 h' union all select 'gift', bucket, id from gift where next_action_at < :'now'::timestamptz - interval '1 h'
 union all select 'subscription', bucket, id from subscription where next_action_at < :'now'::timestamptz - interval '1 h' union all select 'outbox', bucket, id from outbox_event where published_at is null and id < id_floor(:'now'::timestamptz - interval '1 h');
 
 -- name: i15_cancel_needs_provider -- A sent attempt is canceled only on the provider's word.
@@ -140,7 +141,8 @@ select w.bucket, w.id from webhook_inbox w left join f on f.subject_id = w.id wh
 -- name: i30_client_key_settles -- Every client key has its outcome: an object that exists, or a refusal (also a CHECK). Not on Citus: a staff key and its refund lie in different shards.
 select k.bucket, k.user_id, k.operation, k.key from idempotency_key k left join transaction t on k.result_type = 'refund' and t.bucket = id_bucket(k.result_id) and t.id = k.result_id left join subscription s on k.result_type = 'subscription' and s.bucket = id_bucket(k.result_id) and s.id = k.result_id
   left join purchase p on k.result_type = 'purchase' and p.bucket = id_bucket(k.result_id) and p.id = k.result_id left join payment_method_setup m on k.result_type = 'payment_method_setup' and m.bucket = id_bucket(k.result_id) and m.id = k.result_id
-  where (k.user_errors is null and k.result_id is null) or (k.result_type in ('refund', 'subscription', 'purchase', 'payment_method_setup') and num_nonnulls(t.id, s.id, p.id, m.id) = 0);
+  left join gift g on k.result_type = 'gift' and g.bucket = id_bucket(k.result_id) and g.id = k.result_id left join entitlement_grant e on k.result_type = 'grant' and e.bucket = id_bucket(k.result_id) and e.id = k.result_id
+  where (k.user_errors is null and k.result_id is null) or (k.result_id is not null and k.result_type <> 'charge' and num_nonnulls(t.id, s.id, p.id, m.id, g.id, e.id) = 0);
 
 -- name: i31_feed_complete -- A customer's feed has no gap up to the customer's counter.
 select c.bucket, c.user_id from customer c left join (select bucket, user_id, max(seq) - min(seq) + 1 - count(*) gap, max(seq) top from feed_entry group by 1, 2) f on f.bucket = c.bucket and f.user_id = c.user_id where coalesce(f.gap, 0) <> 0 or f.top <> c.feed_seq;

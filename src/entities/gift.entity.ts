@@ -24,4 +24,9 @@ export class GiftReceivedRow {
   @PrimaryColumn({ name: 'bucket', type: 'smallint' }) bucket!: number;
   @PrimaryColumn({ name: 'user_id', type: 'text' }) userId!: string;
   @PrimaryColumn({ name: 'gift_id', type: 'uuid' }) giftId!: string;
+  @Column({ name: 'id', type: 'uuid' }) id!: string;
+  @Column({ name: 'periods', type: 'smallint' }) periods!: number;
+  @Column({ name: 'claimed_at', type: 'timestamptz', nullable: true }) claimedAt!: Date | null;
+  @Column({ name: 'subscription_id', type: 'uuid', nullable: true }) subscriptionId!: string | null;
+  @Column({ name: 'revoked', type: 'smallint' }) revoked!: number;
 }

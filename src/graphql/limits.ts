@@ -55,7 +55,14 @@ export const LIMITS = {
 } as const;
 
 /** Mutations that move money: at most one of each in an operation, so that no alias trick charges twice. */
-export const MONEY_VERBS: ReadonlySet<string> = new Set(['subscribe', 'purchase', 'refund', 'retryPayment', 'claimGift']);
+export const MONEY_VERBS: ReadonlySet<string> = new Set([
+  'subscribe',
+  'purchase',
+  'giftSubscription',
+  'refund',
+  'retryPayment',
+  'claimGift',
+]);
 
 /** Not looked into: the introspection query of every tool is 14 levels deep by itself and touches no data. */
 const INTROSPECTION = new Set(['__schema', '__type']);

@@ -21,6 +21,9 @@ export const MONEY_RATE: Rate = { perMs: 10 / MINUTE_MS, burst: 10 };
 /** Each step of adding a payment method: 10 an hour, because a form that takes cards is what card testers look for. */
 export const SETUP_RATE: Rate = { perMs: 10 / HOUR_MS, burst: 10 };
 
+/** Each verb that takes a code: 10 an hour, so that nobody tries them out. */
+export const CODE_RATE: Rate = { perMs: 10 / HOUR_MS, burst: 10 };
+
 /** Requests from one network, whoever sends them. */
 export const NETWORK_RATE: Rate = { perMs: 50 / 1_000, burst: 100 };
 /** Requests without a token from one network. */
@@ -28,6 +31,7 @@ export const ANONYMOUS_RATE: Rate = { perMs: 10 / 1_000, burst: 20 };
 /** Each step of adding a payment method from one network: a card tester has many users. */
 export const NETWORK_SETUP_RATE: Rate = { perMs: 20 / HOUR_MS, burst: 20 };
 
+const CODE_VERBS = new Set(['claimGift']);
 const SETUP_VERBS = new Set(['startPaymentMethodSetup', 'completePaymentMethodSetup']);
 /** Callers remembered; the ones not seen for longest are forgotten first (their buckets are full again, or nearly). */
 const CALLERS_KEPT = 50_000;
@@ -80,7 +84,7 @@ export class RateLimits {
     const fresh = operation.verbs.filter((verb) => verb.idempotencyKey === null || !caller.keys.has(verbKey(verb)));
     for (const { field } of fresh) {
       const isSetup = SETUP_VERBS.has(field);
-      draws.push({ caller, name: field, rate: isSetup ? SETUP_RATE : MONEY_RATE, tokens: 1 });
+      draws.push({ caller, name: field, rate: isSetup ? SETUP_RATE : CODE_VERBS.has(field) ? CODE_RATE : MONEY_RATE, tokens: 1 });
       if (isSetup) draws.push({ caller: network, name: field, rate: NETWORK_SETUP_RATE, tokens: 1 });
     }
     const nowMs = this.#clock.now().getTime();

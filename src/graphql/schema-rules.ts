@@ -70,6 +70,9 @@ function verbsOf(schema: GraphQLSchema): GraphQLField<unknown, unknown>[] {
   return Object.values(schema.getMutationType()?.getFields() ?? {});
 }
 
+/** Verbs that take another one back and answer as it does, so that a client shows both in the same way. */
+const PAYLOADS: Readonly<Record<string, string>> = { cancelPendingTierChange: 'ChangeTier' };
+
 function faultsOfVerb(verb: GraphQLField<unknown, unknown>): string[] {
   const name = verb.name.charAt(0).toUpperCase() + verb.name.slice(1);
   const [input, ...more] = verb.args;
@@ -79,7 +82,7 @@ function faultsOfVerb(verb: GraphQLField<unknown, unknown>): string[] {
   const faults = {
     [`takes anything but one argument input: ${name}Input!`]:
       input?.name !== 'input' || String(input.type) !== `${name}Input!` || more.length > 0,
-    [`gives anything but ${name}Payload!`]: String(verb.type) !== `${name}Payload!`,
+    [`gives anything but ${PAYLOADS[verb.name] ?? name}Payload!`]: String(verb.type) !== `${PAYLOADS[verb.name] ?? name}Payload!`,
     'has a payload without userErrors: [BillingError!]!': !fieldsOf(payload).some(
       (field) => field.name === 'userErrors' && String(field.type) === '[BillingError!]!',
     ),

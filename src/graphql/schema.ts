@@ -9,6 +9,8 @@ import type { GraphContext } from '../resolvers/context.js';
 import { CouponResolver } from '../resolvers/coupon.resolver.js';
 import { EntitlementResolver } from '../resolvers/entitlement.resolver.js';
 import { badUserInput, tooMany } from '../resolvers/errors.js';
+import { GiftResolver, UserGiftsResolver } from '../resolvers/gift.resolver.js';
+import { GrantResolver } from '../resolvers/grant.resolver.js';
 import {
   InvoiceResolver,
   SubscriptionInvoicesResolver,
@@ -16,6 +18,7 @@ import {
   UserInvoicesResolver,
 } from '../resolvers/invoice.resolver.js';
 import { NodeResolver } from '../resolvers/node.resolver.js';
+import { PauseResolver } from '../resolvers/pause.resolver.js';
 import { PaymentMethodVerbsResolver } from '../resolvers/payment-method-verbs.resolver.js';
 import { PaymentVerbsResolver } from '../resolvers/payment-verbs.resolver.js';
 import { PurchaseResolver } from '../resolvers/purchase.resolver.js';
@@ -84,6 +87,10 @@ const RESOLVERS = [
   UserResolver,
   EntitlementResolver,
   UserSubscriptionResolver,
+  PauseResolver,
+  GiftResolver,
+  UserGiftsResolver,
+  GrantResolver,
   TransactionResolver,
   TransactionSearchResolver,
   PurchaseResolver,

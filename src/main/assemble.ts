@@ -2,7 +2,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import { CALL_TIMEOUT_MS } from '../domain/payment/schedule.js';
+import { giftSecretText } from '../domain/subscription/gift-code.js';
 import { SandboxClock, SystemClock } from '../platform/clock.js';
+import { MessageKey } from '../platform/hmac.js';
 import { isListedOrigin } from '../platform/origins.js';
 import { SystemRandom } from '../platform/random.js';
 import type { Settings } from '../platform/settings.js';
@@ -35,6 +37,7 @@ export function makeCashier(
   settings: Settings,
   parts: { source: DataSource; poolSize: number; clock: ProcessClock; events: CashierEvents; onCommitted(wakes: Wake[]): void },
 ): Cashier {
+  const giftKey = new MessageKey(settings.cursorSecret.reveal());
   return {
     tx: {
       source: parts.source,
@@ -54,6 +57,8 @@ export function makeCashier(
     env: settings.region,
     monotonicMs: () => parts.clock.monotonicMs(),
     pause: (ms) => pause(ms),
+    // The same secret signs cursors: what is signed says what it is.
+    giftSecret: (giftId) => giftSecretText(giftKey.sign(Buffer.from(`gift code ${giftId}`))),
     defaultReturnUrl: defaultReturnUrl(settings),
     isReturnUrlAllowed: (url) => isListedOrigin(settings.returnOrigins, url),
     events: parts.events,

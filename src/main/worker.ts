@@ -8,7 +8,7 @@ import { repeat } from '../platform/repeat.js';
 import { runProcess } from '../platform/run-process.js';
 import { databaseOptions, readSettings } from '../platform/settings.js';
 import { SteadyClient } from '../platform/steady-client.js';
-import { sandboxMailbox } from '../sandbox/mailbox.js';
+import { sandboxMailbox } from '../providers/mailbox/mailbox.js';
 import { openDatabase, ping } from '../store/database.js';
 import { FEED_WAKE_CHANNEL } from '../store/feed.reads.js';
 import { untilReachable } from '../store/reach-database.js';

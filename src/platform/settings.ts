@@ -80,7 +80,7 @@ export interface Settings {
   /** Whether known queries are answered without Apollo Server. */
   hasShortPath: boolean;
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
-  /** Signs page cursors; the same in every gateway of a cell. */
+  /** Signs page cursors and quotes; the same in every gateway of a cell. */
   cursorSecret: Secret;
   /** Where a provider may send a payer back to. */
   returnOrigins: OriginList;

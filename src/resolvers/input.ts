@@ -1,4 +1,4 @@
-import { parsePublicId, type Id, type IdPrefix } from '../domain/ids.js';
+import { parsePublicId, USER_ID_FORM, type Id, type IdPrefix } from '../domain/ids.js';
 import type { Money } from '../domain/money/money.js';
 import type { Refusal } from '../usecases/contract.js';
 import type { MoneyInput } from './types/money.js';
@@ -24,6 +24,17 @@ export class InputReader {
   /** A public id that may be left out. */
   optionalId<K extends IdPrefix>(kind: K, text: string | null | undefined, field: string): Id<K> | null {
     return text === null || text === undefined ? null : this.id(kind, text, field);
+  }
+
+  /** The id of a user of the network; it need not be known here. */
+  userId(text: string, field: string): string {
+    if (!USER_ID_FORM.test(text)) this.#refuse('INVALID_INPUT', 'A user id has 1 to 64 letters, digits, - or _.', field);
+    return text;
+  }
+
+  /** The same, where it may be left out. */
+  optionalUserId(text: string | null | undefined, field: string): string | null {
+    return text === null || text === undefined ? null : this.userId(text, field);
   }
 
   /** The client's idempotency key: 16 to 128 of letters, digits, - and _. */

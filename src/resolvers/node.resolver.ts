@@ -3,6 +3,7 @@ import { parseAnyPublicId } from '../domain/ids.js';
 import { Authenticated, requireActor } from './authorization.js';
 import { shownTier } from './catalogue.resolver.js';
 import type { GraphContext } from './context.js';
+import { ownGift } from './gift.resolver.js';
 import { ownInvoice } from './invoice.resolver.js';
 import { presentPaymentMethod, presentPurchase } from './present-account.js';
 import { presentCoupon, presentProduct, presentProductPrice, presentTierPrice } from './present-catalogue.js';
@@ -50,6 +51,8 @@ export class NodeResolver {
         const purchase = await reads.purchaseOf(userId, named.id);
         return purchase && presentPurchase(purchase);
       }
+      case 'gift':
+        return ownGift(userId, named.id, context);
       case 'pm': {
         const method = await reads.paymentMethodOf(userId, named.id);
         return method && presentPaymentMethod(method);

@@ -101,11 +101,11 @@ export class SubscriptionVerbsResolver {
       return { subscription: null, transaction: null, nextAction: null, userErrors };
     }
     const answer = await runCommand(context, () => context.commands.resumeSubscription(actor, { ...command, subscriptionId }));
+    const transaction = await loadTransaction(actor.userId, answer.transactionId, context);
     return {
       subscription: await loadSubscription(actor.userId, answer.subscriptionId, context),
-      // Taking back a cancellation charges nothing.
-      transaction: null,
-      nextAction: null,
+      transaction,
+      nextAction: transaction && (await nextActionOf(transaction, context)),
       userErrors: await presentRefusals(answer.refusals, actor.userId, context),
     };
   }

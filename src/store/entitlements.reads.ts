@@ -1,3 +1,4 @@
+import { bucketOf } from '../domain/ids.js';
 import { keyedStatement } from './reader.js';
 import { userAtColumns, type UserAt } from './viewer.js';
 
@@ -9,13 +10,16 @@ export interface EntitledSubscriptionRow {
   id: string;
   tierId: string;
   status: string;
+  /** Somebody else pays for it. */
+  isGift: boolean;
   entitledUntil: Date;
 }
 
 /** Subscriptions that give access now: a pure function of the row (rules S1). */
 export const entitledSubscriptions = keyedStatement<UserAt, EntitledSubscriptionRow>(
   'entitled_subscriptions',
-  `select k.o::int as o, s.id, s.tier_id as "tierId", s.status, s.entitled_until as "entitledUntil"
+  `select k.o::int as o, s.id, s.tier_id as "tierId", s.status,
+     s.gift_id is not null and not s.renews_after_gift as "isGift", s.entitled_until as "entitledUntil"
    from ${KEYS}
    join subscription s on s.bucket = k.bucket and s.user_id = k.user_id
    where k.at < s.entitled_until and s.hold = 'none'`,
@@ -41,12 +45,22 @@ export const grantsInForce = keyedStatement<UserAt, GrantRow>(
   userAtColumns,
 );
 
+/** A right that staff have just given, by its row: for the agent whose audit entry of it was written, and for nobody else. */
+export const grantsForStaff = keyedStatement<string, GrantRow & { userId: string }>(
+  'grants_for_staff',
+  `select k.o::int as o, g.user_id as "userId", g.feature_key as "featureKey", g.limit_value as "limit", g.purchase_id as "purchaseId",
+     g.expires_at as "expiresAt"
+   from unnest($1::smallint[], $2::uuid[]) with ordinality as k(bucket, id, o)
+   join entitlement_grant g on g.bucket = k.bucket and g.id = k.id`,
+  (ids) => [ids.map(bucketOf), [...ids]],
+);
+
 /** One right to use one feature. */
 export interface EntitlementRight {
   readonly featureKey: string;
   /** null: unlimited, or not a feature with a limit. */
   readonly limit: bigint | null;
-  readonly source: 'SUBSCRIPTION' | 'PURCHASE' | 'GRANT' | 'GRACE';
+  readonly source: 'SUBSCRIPTION' | 'PURCHASE' | 'GIFT' | 'GRANT' | 'GRACE';
   readonly subscriptionId: string | null;
   /** null: does not lapse. */
   readonly expiresAt: Date | null;
@@ -66,18 +80,12 @@ export function unionOfRights(
       featuresOf(s.tierId).map((given) => ({
         featureKey: given.featureKey,
         limit: given.limit,
-        source: s.status === 'past_due' ? ('GRACE' as const) : ('SUBSCRIPTION' as const),
+        source: sourceOf(s),
         subscriptionId: s.id,
         expiresAt: s.entitledUntil,
       })),
     ),
-    ...grants.map((g) => ({
-      featureKey: g.featureKey,
-      limit: g.limit,
-      source: g.purchaseId === null ? ('GRANT' as const) : ('PURCHASE' as const),
-      subscriptionId: null,
-      expiresAt: g.expiresAt,
-    })),
+    ...grants.map(rightOfGrant),
   ];
   const best = new Map<string, EntitlementRight>();
   for (const right of all) {
@@ -85,6 +93,16 @@ export function unionOfRights(
     if (!other || isStronger(right, other)) best.set(right.featureKey, right);
   }
   return [...best.values()].sort((a, b) => (a.featureKey < b.featureKey ? -1 : 1));
+}
+
+/** The right that a purchase or staff gives. */
+export function rightOfGrant({ featureKey, limit, purchaseId, expiresAt }: GrantRow): EntitlementRight {
+  return { featureKey, limit, source: purchaseId === null ? 'GRANT' : 'PURCHASE', subscriptionId: null, expiresAt };
+}
+
+function sourceOf({ status, isGift }: EntitledSubscriptionRow): EntitlementRight['source'] {
+  if (status === 'past_due') return 'GRACE';
+  return isGift ? 'GIFT' : 'SUBSCRIPTION';
 }
 
 function isStronger(a: EntitlementRight, b: EntitlementRight): boolean {

@@ -12,14 +12,16 @@ export interface KeptKey {
   refusals: unknown;
 }
 
+/** What a key leads to. `charge`: of a verb that charges only if something is due, so that there may be none of this id. */
+export type ResultType = 'subscription' | 'purchase' | 'refund' | 'payment_method_setup' | 'charge' | 'gift' | 'grant';
+
 /** A client's key, as claimed before anything is decided. */
 export interface KeyClaim {
   userId: string;
   operation: string;
   key: string;
   inputHash: Buffer;
-  /** `charge`: of a verb that charges only if something is due, so that there may be none of this id. */
-  resultType: 'subscription' | 'purchase' | 'refund' | 'payment_method_setup' | 'charge';
+  resultType: ResultType;
   resultId: string;
   expiresAt: Date;
 }
@@ -60,6 +62,15 @@ export async function claimKey(uow: UnitOfWork, claim: KeyClaim): Promise<KeptKe
     key: claim.key,
   });
   return { inputHash: row.inputHash, resultType: row.resultType, resultId: row.resultId, refusals: row.userErrors };
+}
+
+/** Turns a claimed key into one that leads to another object than was thought when it was claimed. */
+export async function keepResult(uow: UnitOfWork, claim: KeyClaim, resultType: ResultType, resultId: string): Promise<void> {
+  await uow.manager.update(
+    IdempotencyKeyRow,
+    { bucket: keyBucket(claim.userId), userId: claim.userId, operation: claim.operation, key: claim.key },
+    { resultType, resultId },
+  );
 }
 
 /** Turns a claimed key into one that answers with these refusals: nothing was begun. */

@@ -8,6 +8,7 @@ import { Renewals1700000000005 } from '../../migrations/0005-renewals.js';
 import { Lifecycle1700000000006 } from '../../migrations/0006-lifecycle.js';
 import { Coupons1700000000007 } from '../../migrations/0007-coupons.js';
 import { TierChanges1700000000008 } from '../../migrations/0008-tier-changes.js';
+import { Gifts1700000000009 } from '../../migrations/0009-gifts.js';
 import { Documents1700000000010 } from '../../migrations/0010-documents.js';
 import { KnownEvents1700000000011 } from '../../migrations/0011-known-events.js';
 import { pgConfig, type DatabaseOptions } from '../platform/database-options.js';
@@ -72,6 +73,7 @@ async function runMigrations(options: DatabaseOptions): Promise<string[]> {
       Lifecycle1700000000006,
       Coupons1700000000007,
       TierChanges1700000000008,
+      Gifts1700000000009,
       Documents1700000000010,
       KnownEvents1700000000011,
     ],

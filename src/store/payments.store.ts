@@ -284,13 +284,14 @@ export async function loadLiveIntent(uow: UnitOfWork, invoiceId: string): Promis
 }
 
 const HASTEN = statement<[number, string, Date], never>(
-  'hasten_unsent',
+  'hasten_attempt',
   `update payment_attempt set next_action_at = $3, version = version + 1
-   where bucket = $1 and payment_intent_id = $2 and status = 'created' and next_action_at > $3`,
+   where bucket = $1 and payment_intent_id = $2 and status in ('created', 'requires_action') and next_action_at > $3
+     and (lease_until is null or lease_until < $3)`,
 );
 
-/** Has the worker look at an attempt that was not sent yet now, not when it was to go out. The customer's lock is held. */
-export async function hastenUnsent(uow: UnitOfWork, intent: PaymentIntentRow): Promise<void> {
+/** Has the worker look now at an attempt that nobody wants any more: one not sent yet, or one that waits for its payer. The customer's lock is held. */
+export async function hastenLook(uow: UnitOfWork, intent: PaymentIntentRow): Promise<void> {
   await uow.run(HASTEN, [intent.bucket, intent.id, uow.now]);
 }
 
@@ -314,6 +315,17 @@ const FIRST_TRANSACTION = statement<[number, string], { id: TransactionId }>(
 export async function loadFirstCharge(uow: UnitOfWork, ownerId: string): Promise<TransactionId | null> {
   const [row] = await uow.run(FIRST_TRANSACTION, [bucketOf(ownerId), ownerId]);
   return row?.id ?? null;
+}
+
+const PAID_CHARGES = entityStatement<[number, string[]], TransactionRow>(
+  'paid_charges',
+  `select * from transaction where bucket = $1 and invoice_id = any($2) and kind = 'charge' and status = 'succeeded' order by id`,
+);
+
+/** The charges that paid these invoices of one customer, in the order in which they were made. */
+export async function listPaidCharges(uow: UnitOfWork, invoiceIds: string[]): Promise<TransactionRow[]> {
+  const [first] = invoiceIds;
+  return first === undefined ? [] : uow.run(PAID_CHARGES, [bucketOf(first), invoiceIds]);
 }
 
 /** New columns of an attempt; status and the rest only together with a raised version. */

@@ -137,6 +137,7 @@ export interface RenewalBill {
   invoiceId: InvoiceId;
   intentId: PaymentIntentId;
   attemptId: TransactionId;
+  /** What the ids of its rows in the outbox are derived from. */
   outboxId: string;
   epoch: number;
   periodNumber: number;
@@ -188,24 +189,49 @@ function postedFrom(movements: string, account: string, now: string): string {
      returning leg`;
 }
 
-/** A status of a user's transaction in the feed and the outbox; `k` holds one row of each user with "outboxId", "attemptId", version, status, "previousStatus". */
-const TOLD = `bumped as (
-     update customer c set feed_seq = c.feed_seq + 1 from k where c.bucket = k.bucket and c.user_id = k."userId"
-     returning c.bucket, c.user_id, c.feed_seq)
+/**
+ * Changes told to the feed and the outbox, in this order for each user; `k` holds one row of each user with bucket, "userId" and "outboxId". A change
+ * is a word of the feed with the expressions, over `k`, of its subject, version, status and previous status.
+ */
+function told(
+  changes: readonly (readonly [word: string, subject: string, version: string, status: string, previous: string])[],
+): string {
+  const rows = changes.map(
+    ([word, subject, version, status, previous], at) =>
+      `select bucket, "userId", "outboxId", ${at + 1} as nth, '${word}' as change, ${subject} as subject, ${version} as version,
+       ${status} as status, ${previous} as previous from k`,
+  );
+  return `change as (
+     ${rows.join('\n     union all ')})
+   , bumped as (
+     update customer c set feed_seq = c.feed_seq + ${changes.length} from k where c.bucket = k.bucket and c.user_id = k."userId"
+     returning c.bucket, c.user_id, c.feed_seq - ${changes.length} as before)
    , feed as (
      insert into feed_entry (bucket, user_id, seq, at, change, subject_id, version, status, previous_status)
-     select b.bucket, b.user_id, b.feed_seq, $3, 'payment_status', k."attemptId", k.version, k.status, k."previousStatus"
-     from bumped b join k on k.bucket = b.bucket and k."userId" = b.user_id)
+     select b.bucket, b.user_id, b.before + h.nth, $3, h.change, h.subject, h.version, h.status, h.previous
+     from bumped b join change h on h.bucket = b.bucket and h."userId" = b.user_id)
    , outbox as (
      insert into outbox_event (bucket, id, user_id, seq, type, data)
-     select b.bucket, k."outboxId", b.user_id, b.feed_seq, 'payment_status', jsonb_build_object('transactionId', k."attemptId",
-       'version', k.version, 'status', k.status, 'previousStatus', k."previousStatus")
-     from bumped b join k on k.bucket = b.bucket and k."userId" = b.user_id)`;
+     select b.bucket, derive_id(h."outboxId", h.change, $3), b.user_id, b.before + h.nth, h.change, jsonb_build_object('subjectId', h.subject,
+       'version', h.version, 'status', h.status, 'previousStatus', h.previous)
+     from bumped b join change h on h.bucket = b.bucket and h."userId" = b.user_id)`;
+}
+
+const TOLD_OF_BILL = told([
+  ['invoice', '"invoiceId"', '0', "'open'", 'null::text'],
+  ['payment_status', '"attemptId"', '0', "'pending'", 'null::text'],
+]);
+const TOLD_OF_PAID = told([
+  ['invoice', '"invoiceId"', '0', "'paid'", "'open'"],
+  ['payment_status', '"attemptId"', 'version', "'succeeded'", '"previousStatus"'],
+  ['subscription', '"subscriptionId"', '"subscriptionVersion" + 1', "'active'", '"subscriptionStatus"'],
+  ['entitlements', '"subscriptionId"', '0', 'null', 'null'],
+]);
 
 const WRITE_BILLS = statement<[string, string, Date, number], { posted: number }>(
   'write_renewal_bills',
   `with k as materialized (
-     select r.*, 0 as version, 'pending' as status, null::text as "previousStatus" from jsonb_to_recordset($1::jsonb) as r (bucket smallint, "userId" text, "subscriptionId" uuid, "invoiceId" uuid,
+     select r.* from jsonb_to_recordset($1::jsonb) as r (bucket smallint, "userId" text, "subscriptionId" uuid, "invoiceId" uuid,
        "intentId" uuid, "attemptId" uuid, "outboxId" uuid, epoch int, "periodNumber" int, "periodStart" timestamptz, "periodEnd" timestamptz,
        "startsOn" date, "endsOn" date, currency text, net bigint, discount bigint, tax bigint, "ratePpm" int, "couponId" uuid,
        "creditApplied" bigint, "debitCollected" bigint, amount bigint, description text, "priceId" uuid, "methodId" uuid,
@@ -243,7 +269,7 @@ const WRITE_BILLS = statement<[string, string, Date, number], { posted: number }
      select bucket, "attemptId", 0, "userId", 'pending', $3, 'renewal' from k)
    , billed as (
      update subscription s set next_action_at = null from k where s.bucket = k.bucket and s.id = k."subscriptionId")
-   , ${TOLD}
+   , ${TOLD_OF_BILL}
    select count(*)::int as posted from posted`,
 );
 
@@ -466,10 +492,12 @@ export interface PaidRenewal {
   invoiceId: InvoiceId;
   subscriptionId: SubscriptionId;
   subscriptionVersion: number;
+  /** Before. */
+  subscriptionStatus: string;
+  /** What the ids of its rows in the outbox are derived from. */
   outboxId: string;
   /** Of the transaction, after the change. */
   version: number;
-  status: 'succeeded';
   previousStatus: string;
   statementDescriptor: string | null;
   objectId: string;
@@ -502,7 +530,7 @@ const WRITE_PAID = statement<[string, string, Date, number], { posted: number; a
   'write_paid_renewals',
   `with k as materialized (
      select * from jsonb_to_recordset($1::jsonb) as r (bucket smallint, "userId" text, "attemptId" uuid, "attemptVersion" int, "intentId" uuid,
-       "invoiceId" uuid, "subscriptionId" uuid, "subscriptionVersion" int, "outboxId" uuid, version int, status text, "previousStatus" text,
+       "invoiceId" uuid, "subscriptionId" uuid, "subscriptionVersion" int, "subscriptionStatus" text, "outboxId" uuid, version int, "previousStatus" text,
        "statementDescriptor" text, "objectId" text, "objectBucket" smallint, "chargeId" text, "chargeBucket" smallint, "periodNumber" int,
        "periodStart" timestamptz, "periodEnd" timestamptz, "entitledUntil" timestamptz, "nextActionAt" timestamptz, "recordId" uuid,
        "nativeId" text, "nativeType" text, "recordObjectId" text, "recordParentId" text, gross bigint, fee bigint, net bigint, currency text,
@@ -541,7 +569,7 @@ const WRITE_PAID = statement<[string, string, Date, number], { posted: number; a
    , told as (
      insert into subscription_event (bucket, subscription_id, version, user_id, kind, status, cause, at)
      select bucket, id, version, user_id, 'renewed', 'active', 'renewal', $3 from renewed)
-   , ${TOLD}
+   , ${TOLD_OF_PAID}
    select (select count(*) from posted)::int as posted, (select count(*) from renewed)::int as advanced`,
 );
 

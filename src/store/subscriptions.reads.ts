@@ -29,6 +29,9 @@ export interface SubscriptionRow {
   /** null: there is or was no trial. */
   trialEndsAt: Date | null;
   cancelAtPeriodEnd: boolean;
+  pauseAtPeriodEnd: boolean;
+  /** When a pause in force or planned ends by itself. */
+  resumesAt: Date | null;
   canceledAt: Date | null;
   endedAt: Date | null;
   version: number;
@@ -36,7 +39,8 @@ export interface SubscriptionRow {
 
 const COLUMNS = `s.id, s.user_id as "userId", s.payer_id as "payerId", s.tier_id as "tierId", s.price_id as "priceId",
   s.payment_method_id as "paymentMethodId", s.status, s.period_start as "periodStart", s.period_end as "periodEnd",
-  s.trial_ends_at as "trialEndsAt", s.cancel_at_period_end as "cancelAtPeriodEnd", s.canceled_at as "canceledAt", s.ended_at as "endedAt", s.version`;
+  s.trial_ends_at as "trialEndsAt", s.cancel_at_period_end as "cancelAtPeriodEnd", s.pause_at_period_end as "pauseAtPeriodEnd",
+  s.resumes_at as "resumesAt", s.canceled_at as "canceledAt", s.ended_at as "endedAt", s.version`;
 
 /** Subscriptions of their owners by id. */
 export const subscriptionsById = keyedStatement<OwnedKey, SubscriptionRow>(

@@ -19,6 +19,13 @@ export async function loadTierPrice(uow: UnitOfWork, priceId: PriceId): Promise<
   return { price, tier: await uow.manager.findOneByOrFail(TierRow, { id: price.tierId }) };
 }
 
+/** The price that a row of ours refers to. */
+export async function requirePrice(uow: UnitOfWork, id: string): Promise<PriceRow> {
+  const [price] = await uow.run(LOAD_PRICE, [id]);
+  invariant(price !== undefined, 'a price that was used is never removed', { id });
+  return price;
+}
+
 const LOAD_PRICE = entityStatement<[string], PriceRow>('load_price', 'select * from price where id = $1');
 const LOAD_PRODUCT = entityStatement<[string], ProductRow>('load_product', 'select * from product where id = $1');
 
@@ -158,6 +165,9 @@ export interface SubscriptionChange {
     | 'cancel_requested'
     | 'canceled'
     | 'resumed'
+    | 'pause_requested'
+    | 'gift_added'
+    | 'gift_revoked'
     | 'coupon_applied'
     | 'held'
     | 'released'
@@ -202,6 +212,15 @@ function changesAccess(row: SubscriptionRow, { entitledUntil, tierId, hold }: Su
     (tierId !== undefined && tierId !== row.tierId) ||
     (hold !== undefined && hold !== row.hold)
   );
+}
+
+/** Every status that a subscription has had, oldest first, and since when. */
+export async function listStatuses(uow: UnitOfWork, row: SubscriptionRow): Promise<{ status: string; at: Date }[]> {
+  return uow.manager.find(SubscriptionEventRow, {
+    where: { bucket: row.bucket, subscriptionId: row.id },
+    order: { version: 'ASC' },
+    select: { status: true, at: true },
+  });
 }
 
 const ADD_PURCHASE = statement<[number, string, string, string, number], never>(

@@ -168,6 +168,21 @@ export const latestCharges = keyedStatement<OwnedKey, TransactionRow>(
   ownedColumns,
 );
 
+/** The most recent charge for each gift, for its giver. */
+export const giftCharges = keyedStatement<OwnedKey, TransactionRow>(
+  'gift_charges',
+  `select k.o::int as o, t.*
+   from ${KEYS}
+   cross join lateral (
+     select ${COLUMNS}
+     from invoice i
+     join transaction t on t.bucket = i.bucket and t.invoice_id = i.id
+     where i.bucket = k.bucket and i.gift_id = k.id and t.user_id = k.user_id and t.kind = 'charge'
+     order by t.id desc
+     limit 1) t`,
+  ownedColumns,
+);
+
 /** The charges tried for each invoice, newest first. */
 export const chargesOfInvoices = keyedStatement<OwnedKey, TransactionRow>(
   'charges_of_invoices',

@@ -10,7 +10,7 @@ import { splitAfterPartialRefund, unearnedOn } from '../domain/ledger/revenue.js
 import { entitledUntilFor, hasEnded, type SubscriptionStatus } from '../domain/subscription/subscription.js';
 import { isoDay } from '../domain/time/periods.js';
 import type { DisputeFact, ProviderRecordFact } from '../ports/provider.js';
-import { listSchedules, openSchedule, stopSchedule } from '../store/invoices.store.js';
+import { listSchedules, openSchedule, requireInvoice, stopSchedule } from '../store/invoices.store.js';
 import { postJournal } from '../store/ledger.store.js';
 import { setMethodStatus } from '../store/payment-methods.store.js';
 import {
@@ -28,6 +28,7 @@ import type { UnitOfWork } from '../store/unit-of-work.js';
 import { bookRecord } from './book-record.js';
 import { newId, type Cashier } from './cashier.js';
 import { endSubscription } from './end-subscription.js';
+import { cancelGift, readGiftOf } from './gift-value.js';
 import { scheduleOf } from './revenue.js';
 
 /** Applies how a dispute stands to the charge it is about; older news does nothing. */
@@ -178,6 +179,8 @@ async function followUp(
   if (status === 'lost') {
     if (charge.paymentMethodId !== null) await setMethodStatus(uow, charge.paymentMethodId, 'failed');
     if (subscription) await endSubscription(uow, cashier, subscription.id, 'dispute', 'provider_event');
+    const gift = charge.invoiceId === null ? null : await readGiftOf(uow, await requireInvoice(uow, charge.invoiceId));
+    if (gift !== null) await cancelGift(uow, gift);
     return;
   }
   // Column check: one of these words.

@@ -38,6 +38,7 @@ import { changeSubscription, loadSubscription, setPurchaseStatus } from '../stor
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import { bookRecord } from './book-record.js';
 import { findingId, type Cashier } from './cashier.js';
+import { dropGift } from './deliver-gift.js';
 import { deliver } from './deliver.js';
 import { giveBackChange } from './give-back-change.js';
 import { requestRefund } from './request-refund.js';
@@ -302,6 +303,8 @@ async function finishFirstPayment(
     }
   } else if (invoice.purchaseId !== null) {
     await setPurchaseStatus(uow, invoice.purchaseId, end.purchase);
+  } else if (invoice.giftId !== null) {
+    await dropGift(uow, invoice.giftId);
   }
 }
 

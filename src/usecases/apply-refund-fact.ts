@@ -37,6 +37,7 @@ import type { UnitOfWork } from '../store/unit-of-work.js';
 import { bookRecord } from './book-record.js';
 import { findingId, type Cashier } from './cashier.js';
 import { endSubscription } from './end-subscription.js';
+import { lookAtGift } from './gift-value.js';
 import { requestRefund } from './request-refund.js';
 import { scheduleOf } from './revenue.js';
 
@@ -165,6 +166,11 @@ async function endWhatWasPaidBack(
   cause: TransactionCause,
 ): Promise<void> {
   const refunds = await listRefunds(uow, charge.id);
+  const giftId = charge.invoiceId === null ? null : (await requireInvoice(uow, charge.invoiceId)).giftId;
+  if (giftId !== null) {
+    await lookAtGift(uow, giftId);
+    return;
+  }
   const subscription = charge.subscriptionId === null ? null : await loadSubscription(uow, charge.subscriptionId);
   const invoice = charge.invoiceId === null ? null : await requireInvoice(uow, charge.invoiceId);
   const isCurrentPeriod =
@@ -213,6 +219,8 @@ export async function cancelRefund(
 ): Promise<boolean> {
   const done = await changeRefund(uow, refund, { status: 'canceled', leaseUntil: null, nextActionAt: watchAt });
   if (!done) return false;
+  // Nobody asked for it, so nobody would notice that it was not given.
+  if (refund.requestedBy === 'system') await finding(uow, cashier, refund, 'refund_not_made', 0n, 2);
   const charge = await requireTransaction(uow, refund.paymentAttemptId);
   const requested = await listJournal(uow, refund.id, 'refund_requested');
   await postJournal(uow, {

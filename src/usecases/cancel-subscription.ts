@@ -1,4 +1,4 @@
-import type { SubscriptionId } from '../domain/ids.js';
+import type { SubscriptionId, TransactionId } from '../domain/ids.js';
 import { decideCancel, type SubscriptionFacts, type SubscriptionStatus } from '../domain/subscription/subscription.js';
 import { lockCustomer } from '../store/customers.store.js';
 import { changeIntent, loadFirstCharge } from '../store/payments.store.js';
@@ -9,15 +9,17 @@ import { endNeverSent } from './apply-payment-fact.js';
 import { own, refusal, type Cashier } from './cashier.js';
 import type { Actor, CancelSubscriptionCommand, Refusal, SubscriptionAnswer } from './contract.js';
 import { giveUpChange } from './drop-renewal.js';
-import { endSubscription } from './end-subscription.js';
+import { endSubscription, NO_PLANS } from './end-subscription.js';
 import { settleOpenChange } from './open-change.js';
 import { resolvePayment } from './resolve-payment.js';
 import { runCommand } from './run-command.js';
 import { readPayment } from './send-payment.js';
+import { sendRefund } from './send-refund.js';
+import { giveBackWithdrawn } from './withdraw.js';
 
 /**
  * Ends a subscription: at the end of the paid period, or at once; one whose first payment is still open is given up, which the provider
- * confirms first. Refusals: NOT_FOUND, STALE_VERSION, INVALID_STATE.
+ * confirms first. At once in the first days, a consumer who may withdraw gets the unused share back (rules V8). Refusals: NOT_FOUND, STALE_VERSION, INVALID_STATE.
  */
 export const cancelSubscription =
   (cashier: Cashier) =>
@@ -25,6 +27,7 @@ export const cancelSubscription =
     const { idempotencyKey, ...input } = command;
     const { userId } = actor;
     const { subscriptionId } = command;
+    let refunds: TransactionId[] = [];
     const end = await runCommand<SubscriptionId>(cashier, {
       scope: own(userId),
       operation: 'cancelSubscription',
@@ -33,7 +36,8 @@ export const cancelSubscription =
       resultType: 'subscription',
       resultId: subscriptionId,
       work: async (uow) => {
-        await lockCustomer(uow, userId);
+        refunds = [];
+        const customer = await lockCustomer(uow, userId);
         const subscription = await loadSubscription(uow, subscriptionId);
         if (subscription?.userId !== userId) return [notFound()];
         const decision = decideCancel(factsOf(subscription), {
@@ -53,6 +57,8 @@ export const cancelSubscription =
               cause: 'user',
               set: {
                 cancelAtPeriodEnd: true,
+                // Cancel wins over what was planned (rules S, V6).
+                ...NO_PLANS,
                 canceledAt: uow.now,
                 entitledUntil: decision.entitledUntil,
                 nextActionAt: decision.endsAt,
@@ -63,6 +69,7 @@ export const cancelSubscription =
             await giveUpChange(uow, cashier, subscriptionId);
             return [];
           case 'now':
+            refunds = await giveBackWithdrawn(uow, cashier, customer.country, subscription);
             await endSubscription(uow, cashier, subscriptionId, 'customer', 'user', data);
             return [];
           case 'give_up':
@@ -76,6 +83,7 @@ export const cancelSubscription =
       await giveUpOpenPayment(cashier, userId, resultId);
       await settleGivenUpChange(cashier, userId, resultId);
     }
+    for (const id of refunds) await sendRefund(cashier, { id, userId });
     return { subscriptionId: refusals.length > 0 ? null : resultId, refusals, isReplay };
   };
 
@@ -105,8 +113,8 @@ async function settleGivenUpChange(cashier: Cashier, userId: string, id: Subscri
   if (waits) await settleOpenChange(cashier, { id, userId });
 }
 
-/** A subscription's row as the facts that cancelling and resuming look at. */
-export function factsOf(row: SubscriptionRow): SubscriptionFacts {
+/** A subscription's row as the facts that cancelling looks at. */
+function factsOf(row: SubscriptionRow): SubscriptionFacts {
   return {
     // Column check: one of these words.
     status: row.status as SubscriptionStatus,

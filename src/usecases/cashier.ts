@@ -29,6 +29,8 @@ export interface Cashier {
   monotonicMs(): number;
   /** Resolves after so many milliseconds of real time. */
   pause(ms: number): Promise<void>;
+  /** The secret in the code of a gift: the same at each call, and nobody guesses it. */
+  giftSecret(giftId: string): string;
   /** Where a user comes back to after a redirect when the client names no page. */
   defaultReturnUrl: string;
   /** Whether a client's return address is on the allow-list. */

@@ -42,7 +42,9 @@ export const removePaymentMethod =
       if (method?.userId !== userId) return notFound();
       if (method.status === 'removed') return 'gone';
       const usable = (await listMethods(uow, userId)).filter((one) => one.status === 'active');
-      const renewing = (await listLiveSubscriptions(uow, userId)).filter((one) => !one.cancelAtPeriodEnd);
+      const renewing = (await listLiveSubscriptions(uow, userId)).filter(
+        (one) => !one.cancelAtPeriodEnd && (one.giftId === null || one.renewsAfterGift),
+      );
       const isLast = usable.length === 1 && usable[0]?.id === paymentMethodId;
       if (isLast && renewing.length > 0) {
         return refusal(

@@ -2,7 +2,7 @@
  * What a use case takes and gives. A use case answers with ids and refusals; objects are read afresh by whoever presents them,
  * so that a repeat of a request and its first answer are built alike.
  */
-import type { PaymentMethodId, PriceId, PurchaseId, SetupId, SubscriptionId, TransactionId } from '../domain/ids.js';
+import type { GiftId, PaymentMethodId, PriceId, PurchaseId, SetupId, SubscriptionId, TransactionId } from '../domain/ids.js';
 import type { InvoiceSums } from '../domain/invoice/invoice.js';
 import type { InvoiceLine } from '../domain/invoice/line.js';
 import type { Money } from '../domain/money/money.js';
@@ -128,7 +128,47 @@ export interface ResumeSubscriptionCommand {
   expectedVersion: number | null;
   idempotencyKey: string;
 }
+export interface PauseSubscriptionCommand {
+  subscriptionId: SubscriptionId;
+  /** null: until further notice. */
+  resumesAt: Date | null;
+  idempotencyKey: string;
+}
 export interface SubscriptionAnswer extends Answered {
+  subscriptionId: SubscriptionId | null;
+}
+
+export interface ResumeSubscriptionAnswer extends SubscriptionAnswer {
+  /** The charge of the period that ends a pause; null where nothing was charged. */
+  transactionId: TransactionId | null;
+}
+
+export interface GiftSubscriptionCommand {
+  priceId: PriceId;
+  /** 1 to 12. */
+  periods: number;
+  /** null: whoever has the code. */
+  recipientId: string | null;
+  /** The recipient is not told who gave. */
+  isAnonymous: boolean;
+  /** null: the user's default method. */
+  paymentMethodId: PaymentMethodId | null;
+  idempotencyKey: string;
+}
+export interface GiftSubscriptionAnswer extends Answered {
+  giftId: GiftId | null;
+  transactionId: TransactionId | null;
+  /** To be handed over; null for a gift by name, and where nothing was given. */
+  claimCode: string | null;
+}
+export interface ClaimGiftCommand {
+  giftId: GiftId;
+  /** From the code; null: it was given to the caller by name. */
+  secret: string | null;
+}
+export interface ClaimGiftAnswer extends Answered {
+  giftId: GiftId | null;
+  /** What it began or prolonged; null where its value went to the balance. */
   subscriptionId: SubscriptionId | null;
 }
 
@@ -219,12 +259,31 @@ export interface SearchMade {
   shownUserIds: readonly string[];
 }
 
+export interface GrantEntitlementCommand {
+  /** Who. */
+  userId: string;
+  /** Machine name of the feature. */
+  feature: string;
+  expiresAt: Date;
+  /** Why. */
+  note: string;
+  idempotencyKey: string;
+}
+export interface GrantEntitlementAnswer extends Answered {
+  /** Row of the right given. */
+  grantId: string | null;
+}
+
 /** Every verb of the graph; each call is one use case. `scope` checks have been made by the resolver and are made again here where money moves. */
 export interface Commands {
   subscribe(actor: Actor, command: SubscribeCommand): Promise<SubscribeAnswer>;
   purchase(actor: Actor, command: PurchaseCommand): Promise<PurchaseAnswer>;
   cancelSubscription(actor: Actor, command: CancelSubscriptionCommand): Promise<SubscriptionAnswer>;
-  resumeSubscription(actor: Actor, command: ResumeSubscriptionCommand): Promise<SubscriptionAnswer>;
+  pauseSubscription(actor: Actor, command: PauseSubscriptionCommand): Promise<SubscriptionAnswer>;
+  resumeSubscription(actor: Actor, command: ResumeSubscriptionCommand): Promise<ResumeSubscriptionAnswer>;
+  giftSubscription(actor: Actor, command: GiftSubscriptionCommand): Promise<GiftSubscriptionAnswer>;
+  /** Takes no key: a gift is claimed once, and whoever has it is answered alike. */
+  claimGift(actor: Actor, command: ClaimGiftCommand): Promise<ClaimGiftAnswer>;
   changeTier(actor: Actor, command: ChangeTierCommand): Promise<ChangeTierAnswer>;
   cancelPendingTierChange(actor: Actor, command: { subscriptionId: SubscriptionId }): Promise<ChangeTierAnswer>;
   /** What a change would cost now; null when there is no such subscription of the caller, or it would be refused. Stores nothing. */
@@ -236,6 +295,7 @@ export interface Commands {
   removePaymentMethod(actor: Actor, command: { paymentMethodId: PaymentMethodId }): Promise<MethodAnswer>;
   /** @throws Forbidden when the amount is above the agent's limit. */
   refund(actor: Actor, command: RefundCommand): Promise<RefundAnswer>;
+  grantEntitlement(actor: Actor, command: GrantEntitlementCommand): Promise<GrantEntitlementAnswer>;
   applyCoupon(actor: Actor, command: ApplyCouponCommand): Promise<SubscriptionAnswer>;
   /** What a code would give the caller on a price; null when it does not apply. Stores nothing. */
   couponPreview(actor: Actor, command: CouponPreviewCommand): Promise<PreviewedInvoice | null>;

@@ -12,6 +12,7 @@ import { changeSubscription, loadSubscription, loadTierPrice, type SubscriptionR
 import { creditLine, listLines } from '../store/tier-changes.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import type { Cashier } from './cashier.js';
+import { deliverGift } from './deliver-gift.js';
 import { deliverPurchase } from './deliver-purchase.js';
 import { openPeriod } from './open-period.js';
 import { readLines } from './period-lines.js';
@@ -30,6 +31,9 @@ export async function deliver(uow: UnitOfWork, cashier: Cashier, invoice: Invoic
       invariant(invoice.purchaseId !== null, 'an invoice of a purchase has it', { id: invoice.id });
       await deliverPurchase(uow, cashier, { id: invoice.purchaseId, userId: invoice.userId });
       return true;
+    case 'gift':
+      invariant(invoice.giftId !== null, 'an invoice of a gift has it', { id: invoice.id });
+      return deliverGift(uow, invoice.giftId);
     default:
       invariant(false, 'there is something that an invoice is for', { id: invoice.id, kind: invoice.kind });
   }

@@ -30,7 +30,6 @@ import type { PeriodUnit } from '../domain/time/periods.js';
 import { isoDay } from '../domain/time/periods.js';
 import { couponOf } from '../store/catalogue.store.js';
 import { listTaxRates } from '../store/tax.store.js';
-import { usePrepaidPeriod } from '../store/gifts.store.js';
 import { listNotices, planNotices } from '../store/notices.store.js';
 import { recordFinding } from '../store/provider.store.js';
 import {
@@ -220,8 +219,10 @@ async function beginPause(uow: UnitOfWork, row: DueRow): Promise<void> {
 async function enterPrepaid(uow: UnitOfWork, row: DueRow, prepaidPeriods: number): Promise<void> {
   const period = followingPeriod({ epoch: row.epoch, n: row.periodNumber, end: row.periodEnd }, ruleOf(row), uow.now);
   await reportSkipped(uow, row, period);
-  await change(uow, row, { kind: 'renewed', set: { ...renewed(period), prepaidPeriods }, data: { prepaid: true } });
-  if (row.giftId !== null) await usePrepaidPeriod(uow, row.giftId);
+  const isLast = prepaidPeriods === 0 && !row.renewsAfterGift && row.giftId !== null;
+  const entitledUntil = entitledUntilFor({ status: 'active', periodEnd: period.end, endsAtPeriodEnd: isLast });
+  const set = { ...renewed(period), prepaidPeriods, entitledUntil };
+  await change(uow, row, { kind: 'renewed', set, data: { prepaid: true } });
 }
 
 /** The end of a trial: charged, ended or, where nobody was told of it, put off (rules V3, C2). */

@@ -1,5 +1,5 @@
 import { listOpenInvoices, type InvoiceRow } from '../store/invoices.store.js';
-import { changeIntent, hastenUnsent, loadLiveIntent } from '../store/payments.store.js';
+import { changeIntent, hastenLook, loadLiveIntent } from '../store/payments.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import type { Cashier } from './cashier.js';
 import { voidInvoice } from './void-invoice.js';
@@ -22,7 +22,7 @@ async function giveUpInvoice(uow: UnitOfWork, cashier: Cashier, invoice: Invoice
   const intent = await loadLiveIntent(uow, invoice.id);
   if (intent !== null && intent.status !== 'retry_wait') {
     if (intent.cancelRequestedAt === null) await changeIntent(uow, intent, { cancelRequestedAt: uow.now });
-    await hastenUnsent(uow, intent);
+    await hastenLook(uow, intent);
     return;
   }
   if (intent !== null) await changeIntent(uow, intent, { status: 'canceled' });

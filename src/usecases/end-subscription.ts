@@ -6,6 +6,9 @@ import { dropRenewal } from './drop-renewal.js';
 /** Why a subscription ended, as kept on its row. */
 export type EndReason = 'customer' | 'period_end' | 'trial_over' | 'gift_over' | 'pause_over' | 'refunded' | 'dispute';
 
+/** What was planned for the end of the period loses its meaning when the subscription is to end. */
+export const NO_PLANS = { pauseAtPeriodEnd: false, resumesAt: null, pendingPriceId: null } as const;
+
 const ENDED = new Set(['canceled', 'unpaid', 'incomplete_expired']);
 
 /** Ends a subscription now: no access from here on, nothing more is charged. Does nothing to one that has ended. */
@@ -30,8 +33,7 @@ export async function endSubscription(
       entitledUntil: subscription.entitledUntil < uow.now ? subscription.entitledUntil : uow.now,
       endReason: reason,
       cancelAtPeriodEnd: false,
-      pauseAtPeriodEnd: false,
-      pendingPriceId: null,
+      ...NO_PLANS,
       // A hold keeps from access that is paid for; there is none any more.
       hold: 'none',
       nextActionAt: null,

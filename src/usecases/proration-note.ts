@@ -30,7 +30,7 @@ import { scheduleOf } from './revenue.js';
 export interface NewNote {
   /** The invoice of the change that it is given for: an invoice has one note of a reason. */
   forInvoiceId: string;
-  reason: 'tier_change' | 'change_not_made';
+  reason: 'tier_change' | 'change_not_made' | 'withdrawal';
   userId: string;
   currency: string;
   line: { invoiceId: string; position: number };

@@ -10,6 +10,8 @@ import type { AttemptStatus } from '../domain/payment/attempt.js';
 import { SAFETY_NET_MS } from '../domain/payment/schedule.js';
 import type { DisputeStatus } from '../domain/dispute/dispute.js';
 import { decideRefund, type RefundStatus } from '../domain/refund/refund.js';
+import { refundedAmount } from '../domain/refund/refundable.js';
+import { refundEndsGift } from '../domain/subscription/gift.js';
 import { isoDay } from '../domain/time/periods.js';
 import { insertCreditNotes, listInvoicedLines } from '../store/credit-notes.store.js';
 import { listSchedules, openSchedule, requireInvoice, stopSchedule } from '../store/invoices.store.js';
@@ -27,6 +29,7 @@ import type { UnitOfWork } from '../store/unit-of-work.js';
 import { newId, refusal, type Cashier } from './cashier.js';
 import type { Refusal } from './contract.js';
 import { endSubscription } from './end-subscription.js';
+import { cancelGift, giftRefundable, readGiftOf, type ReadGift } from './gift-value.js';
 import { scheduleOf } from './revenue.js';
 
 /** A refund that somebody asks for. The customer's lock is held. */
@@ -65,7 +68,13 @@ export async function requestRefund(uow: UnitOfWork, cashier: Cashier, ask: Refu
     asked: ask.amount,
   });
   if (decision.kind === 'refused') return { refused: refusal(decision.code, decision.message, decision.field) };
-  const { amount } = decision;
+  const gift = charge.invoiceId === null ? null : await readGiftOf(uow, await requireInvoice(uow, charge.invoiceId));
+  const refundedMinor = refundedAmount(refunds.map((row) => ({ status: row.status as RefundStatus, amountMinor: row.amount })));
+  const amount = gift === null ? decision.amount : ofGift(gift, decision.amount, ask, refundedMinor);
+  if (amount === null) {
+    const message = 'Of a gift only periods that have not begun are given back.';
+    return { refused: refusal('REFUND_EXCEEDS_CHARGE', message, ['input', 'amount']) };
+  }
   const refundId = ask.id ?? newId(cashier, 'txn', bucketOf(charge.id));
   await insertRefund(uow, {
     id: refundId,
@@ -79,9 +88,22 @@ export async function requestRefund(uow: UnitOfWork, cashier: Cashier, ask: Refu
     cause: ask.cause,
   });
   await bookRequest(uow, cashier, { refundId, charge, amount, reason: ask.reason });
+  // What is given back before it is claimed is never claimed; a part of what was claimed is taken back once the provider has accepted.
+  if (gift?.facts.status === 'claimable' && refundEndsGift(gift.facts, refundedMinor + amount.minor)) await cancelGift(uow, gift);
   if (ask.endSubscription && charge.subscriptionId !== null)
     await endSubscription(uow, cashier, charge.subscriptionId, 'refunded', ask.cause);
   return { refundId, amount };
+}
+
+/**
+ * How much of a gift is given back: what has not begun, or a part of it (rules V11); null for more than that. What the provider says it has given
+ * back is not ours to refuse.
+ */
+function ofGift(gift: ReadGift, amount: Money, ask: RefundAsk, refundedMinor: bigint): Money | null {
+  if (ask.requestedBy === 'provider') return amount;
+  const left = giftRefundable(gift, refundedMinor);
+  if (left === 0n || (ask.amount !== null && amount.minor > left)) return null;
+  return amount.minor > left ? { ...amount, minor: left } : amount;
 }
 
 /** A refund as decided. */

@@ -3,7 +3,7 @@
  * same unit of work as the result itself: so a key never waits for a settler, and a repeat never decides again.
  */
 import { canonicalJson, sha256 } from '../platform/json.js';
-import { claimKey, keepRefusals, type KeyClaim } from '../store/idempotency.store.js';
+import { claimKey, keepRefusals, keepResult, type KeyClaim, type ResultType } from '../store/idempotency.store.js';
 import { beginInTx, type Scope, type UnitOfWork } from '../store/unit-of-work.js';
 import type { Cashier } from './cashier.js';
 import { refusal } from './cashier.js';
@@ -18,6 +18,8 @@ const NOT_KEPT: ReadonlySet<RefusalCode> = new Set(['INVALID_INPUT', 'RATE_LIMIT
 /** How a command ended: its refusals, or the id of its result. */
 export interface CommandEnd<ResultId extends string> {
   resultId: ResultId | null;
+  /** What the result is; null with refusals. */
+  resultType: ResultType | null;
   refusals: Refusal[];
   isReplay: boolean;
 }
@@ -33,8 +35,11 @@ export interface KeyedCommand<ResultId extends string> {
   resultType: KeyClaim['resultType'];
   /** Id of the row this command makes, or acts on. */
   resultId: ResultId;
-  /** Decides and writes; refusals undo what they must by coming before any write. */
-  work(uow: UnitOfWork): Promise<Refusal[]>;
+  /**
+   * Decides and writes; refusals undo what they must by coming before any write. Answers with the result where it is not the one that the
+   * command names: what it led to shows only when it is decided.
+   */
+  work(uow: UnitOfWork): Promise<Refusal[] | { type: ResultType; id: ResultId }>;
 }
 
 /** Runs a command once for its key, whatever races or repeats. */
@@ -60,17 +65,26 @@ export async function runCommand<ResultId extends string>(
           'input',
           'idempotencyKey',
         ]);
-        return { resultId: null, refusals: [reused], isReplay: false };
+        return { resultId: null, resultType: null, refusals: [reused], isReplay: false };
       }
       // What was stored was made from these types by keepRefusals.
-      return { resultId: kept.resultId as ResultId | null, refusals: (kept.refusals ?? []) as Refusal[], isReplay: true };
+      return {
+        resultId: kept.resultId as ResultId | null,
+        resultType: kept.resultType as ResultType | null,
+        refusals: (kept.refusals ?? []) as Refusal[],
+        isReplay: true,
+      };
     }
-    const refusals = await command.work(uow);
-    if (refusals.length > 0) {
-      if (refusals.some((one) => NOT_KEPT.has(one.code))) uow.abandon();
-      else await keepRefusals(uow, claim, refusals);
-      return { resultId: null, refusals, isReplay: false };
+    const end = await command.work(uow);
+    if (!Array.isArray(end)) {
+      await keepResult(uow, claim, end.type, end.id);
+      return { resultId: end.id, resultType: end.type, refusals: [], isReplay: false };
     }
-    return { resultId: command.resultId, refusals: [], isReplay: false };
+    if (end.length > 0) {
+      if (end.some((one) => NOT_KEPT.has(one.code))) uow.abandon();
+      else await keepRefusals(uow, claim, end);
+      return { resultId: null, resultType: null, refusals: end, isReplay: false };
+    }
+    return { resultId: command.resultId, resultType: command.resultType, refusals: [], isReplay: false };
   });
 }

@@ -12,6 +12,7 @@ import { admitRenewals, type AdmissionOptions } from '../usecases/admit-renewals
 import { doDue, isAnythingDue, type RenewalOptions } from '../usecases/do-due.js';
 import { isAnyToSend, makeCollector } from '../usecases/renew.js';
 import { sendNotices } from '../usecases/send-notices.js';
+import { settleDueGifts } from '../usecases/settle-gifts.js';
 import { resolveDuePayments, resolveDueRefunds } from '../usecases/resolve-due.js';
 
 /** A piece of work that comes again and again. */
@@ -120,6 +121,7 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
         return claimed > 0;
       },
     },
+    { name: 'gifts', everyMs: 2_000, run: () => settleDueGifts(cashier, BUCKETS, ROWS_A_TURN) },
     { name: 'documents', everyMs: 2_000, run: () => numberDocuments(cashier, NUMBERED_A_TURN) },
     {
       name: 'listing',

@@ -69,6 +69,24 @@ export class AccountRows {
     return this.#own('purchase', 'pur', userId, { price_id: priceId, quantity: 1, status: 'completed', ...row });
   }
 
+  /** A gift that waits to be claimed by whoever has its code. */
+  gift(userId: string, priceId: string, row: Row = {}): Promise<Id<'gift'>> {
+    return this.#own('gift', 'gift', userId, {
+      is_anonymous: false,
+      price_id: priceId,
+      periods: 3,
+      status: 'claimable',
+      claim_secret_hash: Buffer.alloc(32),
+      claim_by: '2027-03-01T09:10:00Z',
+      ...row,
+    });
+  }
+
+  /** The recipient's side of a gift. */
+  async received(userId: string, giftId: string, row: Row = {}): Promise<void> {
+    await this.#own('gift_received', 'gift', userId, { gift_id: giftId, periods: 3, ...row });
+  }
+
   grant(userId: string, featureKey: string, row: Row = {}): Promise<Id<'aud'>> {
     return this.#own('entitlement_grant', 'aud', userId, { feature_key: featureKey, granted_by: 'sue', ...row });
   }
@@ -114,7 +132,7 @@ export class AccountRows {
   /** A charge with all that is behind it: invoice, intent, attempt, transaction and its first event. */
   async charge(
     userId: string,
-    subject: { subscriptionId: string } | { purchaseId: string },
+    subject: { subscriptionId: string } | { purchaseId: string } | { giftId: string },
     options: { status?: string; amount?: number; attempt?: Row; transaction?: Row } = {},
   ): Promise<Id<'txn'>> {
     const amount = options.amount ?? 800;
@@ -125,14 +143,16 @@ export class AccountRows {
       status: 'open',
       ...(isPurchase
         ? { kind: 'purchase', purchase_id: subject.purchaseId }
-        : {
-            kind: 'period',
-            subscription_id: subject.subscriptionId,
-            epoch: 0,
-            period_number: this.#seconds,
-            period_start: '2026-03-01T09:10:00Z',
-            period_end: '2026-04-01T09:10:00Z',
-          }),
+        : 'giftId' in subject
+          ? { kind: 'gift', gift_id: subject.giftId }
+          : {
+              kind: 'period',
+              subscription_id: subject.subscriptionId,
+              epoch: 0,
+              period_number: this.#seconds,
+              period_start: '2026-03-01T09:10:00Z',
+              period_end: '2026-04-01T09:10:00Z',
+            }),
     });
     const intentId = await this.#own('payment_intent', 'pin', userId, {
       invoice_id: invoiceId,
@@ -169,7 +189,7 @@ export class AccountRows {
       amount,
       currency: 'USD',
       provider_account_id: 1,
-      subscription_id: isPurchase ? null : subject.subscriptionId,
+      subscription_id: 'subscriptionId' in subject ? subject.subscriptionId : null,
       purchase_id: isPurchase ? subject.purchaseId : null,
       invoice_id: invoiceId,
       ...options.transaction,

@@ -4,6 +4,7 @@
  */
 import { expect } from '@jest/globals';
 import type { PriceId, PurchaseId, SetupId, SubscriptionId, TransactionId } from '../../src/domain/ids.js';
+import { parseGiftCode } from '../../src/domain/subscription/gift-code.js';
 import { applyWebhooks, fetchMissedEvents } from '../../src/usecases/apply-webhooks.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
 import { makeCommands } from '../../src/usecases/commands.js';
@@ -13,8 +14,10 @@ import { settleOpenChange } from '../../src/usecases/open-change.js';
 import { relayChanges } from '../../src/usecases/relay-changes.js';
 import { doDue } from '../../src/usecases/do-due.js';
 import { makeCollector } from '../../src/usecases/renew.js';
+import { settleDueGifts } from '../../src/usecases/settle-gifts.js';
 import { resolveDuePayments, resolveDueRefunds } from '../../src/usecases/resolve-due.js';
 import { giveCredit, somePerson, wishFor } from '../support/buying.js';
+import { gift } from '../support/gifts.js';
 import { Killed, mortal } from '../support/mortal.js';
 import {
   ALL_BUCKETS,
@@ -55,6 +58,7 @@ const turn = {
   payments: (cashier: Cashier) => resolveDuePayments(cashier, ALL_BUCKETS, LIMIT, oneByOne),
   refunds: (cashier: Cashier) => resolveDueRefunds(cashier, ALL_BUCKETS, LIMIT, oneByOne),
   orphans: (cashier: Cashier) => giveBackOrphans(cashier, ALL_BUCKETS, LIMIT, oneByOne),
+  gifts: (cashier: Cashier) => settleDueGifts(cashier, ALL_BUCKETS, LIMIT),
   webhooks: async (cashier: Cashier): Promise<number> => {
     const { claimed, failures } = await applyWebhooks(cashier, ALL_BUCKETS, LIMIT, oneByOne);
     if (failures.length > 0) throw new AggregateError(failures);
@@ -141,6 +145,32 @@ export function makeLives(world: World, prices: Prices): Life[] {
   const cancelling = (actor: Actor, subscriptionId: SubscriptionId, immediately: boolean) => {
     const command = { subscriptionId, immediately, reason: null, comment: null, expectedVersion: null, idempotencyKey: newKey() };
     return (commands: Commands) => commands.cancelSubscription(actor, command);
+  };
+  const pausing = (actor: Actor, subscriptionId: SubscriptionId) => {
+    const command = { subscriptionId, resumesAt: null, idempotencyKey: newKey() };
+    return (commands: Commands) => commands.pauseSubscription(actor, command);
+  };
+  const resuming = (actor: Actor, subscriptionId: SubscriptionId) => {
+    const command = { subscriptionId, expectedVersion: null, idempotencyKey: newKey() };
+    return (commands: Commands) => commands.resumeSubscription(actor, command);
+  };
+  const paused = async () => {
+    const begun = await subscribed();
+    await pausing(begun.actor, begun.subscriptionId)(world.commands);
+    await world.advance(32 * 24 * HOUR);
+    await world.work('due');
+    return begun;
+  };
+  const giving = (actor: Actor, price = prices.premium) => {
+    const command = gift(price);
+    return (commands: Commands) => commands.giftSubscription(actor, command);
+  };
+  const given = async (price = prices.premium) => {
+    const actor = await withCard(world, someUser());
+    const { claimCode, transactionId } = await giving(actor, price)(world.commands);
+    const code = parseGiftCode(claimCode ?? '');
+    if (code === null || transactionId === null) throw new Error('no gift was given');
+    return { actor, code, transactionId };
   };
   const changing = (actor: Actor, subscriptionId: SubscriptionId, newPriceId: PriceId, timing: 'now' | null = null) => {
     const command = { subscriptionId, newPriceId, timing, quoteId: null, expectedVersion: null, idempotencyKey: newKey() };
@@ -359,11 +389,120 @@ export function makeLives(world: World, prices: Prices): Life[] {
       },
     },
     {
+      title: 'withdrawing in the first days',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed();
+        await world.query("update customer set country = 'DE' where user_id = $1", [actor.userId]);
+        return requested(actor, cancelling(actor, subscriptionId, true));
+      },
+    },
+    {
       title: 'giving up a payment that waits for its step',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed('pm_card_threeDSecure2Required');
         return requested(actor, cancelling(actor, subscriptionId, true));
+      },
+    },
+    {
+      title: 'pausing',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await subscribed();
+        return requested(actor, pausing(actor, subscriptionId));
+      },
+    },
+    {
+      title: 'going on after a pause',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await paused();
+        return requested(actor, resuming(actor, subscriptionId));
+      },
+    },
+    {
+      title: 'going on after a pause with a card that is declined',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, subscriptionId } = await paused();
+        await withCard(world, actor, 'pm_card_chargeCustomerFail');
+        return requested(actor, resuming(actor, subscriptionId));
+      },
+    },
+    {
+      title: 'giving a membership',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await withCard(world, someUser());
+        return requested(actor, giving(actor));
+      },
+    },
+    {
+      title: 'giving a membership with a card that is declined',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = await withCard(world, someUser(), 'pm_card_chargeCustomerFail');
+        return requested(actor, giving(actor));
+      },
+    },
+    {
+      title: 'claiming a gift',
+      process: 'gateway',
+      prepare: async () => {
+        const { code } = await given();
+        const actor = someUser();
+        return requested(actor, (commands) => commands.claimGift(actor, code));
+      },
+    },
+    {
+      title: 'refunding a gift in use',
+      process: 'gateway',
+      prepare: async () => {
+        const { actor, code, transactionId } = await given();
+        await world.commands.claimGift(someUser(), code);
+        await world.work('gifts');
+        return requested(actor, refunding(transactionId, null));
+      },
+    },
+    {
+      title: 'the worker settling a gift that was claimed',
+      process: 'worker',
+      prepare: async () => {
+        const { code } = await given();
+        const actor = someUser();
+        await world.commands.claimGift(actor, code);
+        return { actor, run: turn.gifts };
+      },
+    },
+    {
+      title: 'the worker giving the value of a gift to who has another tier',
+      process: 'worker',
+      prepare: async () => {
+        const { code } = await given(prices.lower);
+        const { actor } = await subscribed();
+        await world.commands.claimGift(actor, code);
+        return { actor, run: turn.gifts };
+      },
+    },
+    {
+      title: 'the worker giving back a gift that nobody claimed',
+      process: 'worker',
+      prepare: async () => {
+        const { actor } = await given();
+        await world.advance(367 * 24 * HOUR);
+        return { actor, run: turn.gifts };
+      },
+    },
+    {
+      title: 'granting a right',
+      process: 'gateway',
+      prepare: async () => {
+        const actor = someUser();
+        const expiresAt = new Date(world.clock.now().getTime() + 24 * HOUR);
+        const command = { userId: actor.userId, feature: 'no_ads', expiresAt, note: 'sorry', idempotencyKey: newKey() };
+        const sue = someStaff('support');
+        return requested(actor, (commands) => commands.grantEntitlement(sue, command));
       },
     },
     {

@@ -32,7 +32,7 @@ async function someProduct(): Promise<string> {
 async function recover(): Promise<void> {
   for (let minutes = 0; minutes < 4; minutes += 2) {
     await world.advance(2 * 60_000);
-    await world.work('payments', 'refunds', 'orphans', 'webhooks', 'due', 'renewals 1', 'relay');
+    await world.work('payments', 'refunds', 'orphans', 'webhooks', 'due', 'renewals 1', 'gifts', 'relay');
   }
 }
 
@@ -62,6 +62,8 @@ async function standing({ actor }: Stage) {
     balances: await rows('select currency, balance from customer_credit where user_id = $1 order by currency'),
     purchases: await rows('select status from purchase where user_id = $1 order by id'),
     grants: await rows('select feature_key, revoked_at is null as is_live from entitlement_grant where user_id = $1 order by id'),
+    gifts: await rows('select status, periods_used from gift where $1 in (user_id, recipient_id) order by id'),
+    received: await rows('select periods, revoked, claimed_at is not null as is_claimed from gift_received where user_id = $1'),
     methods: await rows('select status, brand from payment_method where user_id = $1 order by id'),
     setups: await rows('select status from payment_method_setup where user_id = $1 order by id'),
     attempts: await rows('select status from payment_attempt where user_id = $1 order by id'),

@@ -15,13 +15,14 @@ import {
 import { decideRefundFact, mayMoveRefund, REFUND_MOVES, type RefundStatus } from '../../src/domain/refund/refund.js';
 import {
   decideCancel,
-  decideResume,
   entitledUntilFor,
   hasEnded,
   mayMoveSubscription,
   SLACK_MS,
   type SubscriptionStatus,
 } from '../../src/domain/subscription/subscription.js';
+import { decideResumption } from '../../src/domain/subscription/pause.js';
+import { aPauseable } from '../builders/lifecycle-facts.js';
 
 const RUNS = 2_000;
 
@@ -323,9 +324,9 @@ test('no steps lead a subscription out of its table, what has ended gives no acc
           if (decided.kind === 'now') end('canceled');
           if (decided.kind === 'at_period_end') [cancelAtPeriodEnd, entitledUntil] = [true, decided.entitledUntil];
         } else if (step === 'resume') {
-          const decided = decideResume(facts, { expectedVersion: null, now });
+          const decided = decideResumption(aPauseable(facts), { expectedVersion: null, now });
           if (hasEnded(status)) expect(decided.kind).toBe('refused');
-          if (decided.kind === 'resumed') [cancelAtPeriodEnd, entitledUntil] = [false, decided.entitledUntil];
+          if (decided.kind === 'flag_cleared') [cancelAtPeriodEnd, entitledUntil] = [false, decided.entitledUntil];
         } else if (
           step === 'refunded' ||
           step === 'disputed' ||

@@ -47,6 +47,16 @@ test('past due keeps access as grace while it lasts', async () => {
   expect(await rightsOf('ben')).toMatchObject([{ source: 'GRACE' }, { source: 'GRACE' }]);
 });
 
+test('a subscription that began as a gift says so; one that its user pays for and a gift prolongs is a subscription', async () => {
+  await graph.rows.customer('bea');
+  const giftId = await graph.rows.gift('ana', CATALOGUE.prices.basicMonth);
+  await graph.rows.subscription('bea', BASIC, { gift_id: giftId });
+  expect(await rightsOf('bea')).toMatchObject([{ source: 'GIFT' }, { source: 'GIFT' }]);
+  await graph.rows.customer('bob');
+  await graph.rows.subscription('bob', BASIC, { gift_id: giftId, renews_after_gift: true });
+  expect(await rightsOf('bob')).toMatchObject([{ source: 'SUBSCRIPTION' }, { source: 'SUBSCRIPTION' }]);
+});
+
 test.each([
   ['whose access has ended this instant', { entitled_until: inSeconds(0) }],
   ['on hold because of a dispute', { hold: 'dispute' }],
@@ -138,6 +148,26 @@ test('a thousand questions are two statements, and one more is refused', async (
   expect(refused.errors?.[0]?.extensions).toMatchObject({ code: 'OPERATION_TOO_COMPLEX', actual: 1_001, maximum: 1_000 });
 });
 
+test('the features of a thousand users, however they are asked for, are two statements', async () => {
+  const refs = Array.from({ length: 1_000 }, (_, i) => ({ __typename: 'User', id: `user${i}` }));
+  const query = `query ($refs: [_Any!]!) { _entities(representations: $refs) { ... on User {
+    hasFeature(feature: "no_ads") featureKeys entitlements { source } } } }`;
+  const reader = new ToldReader({
+    connection: pgConfig(graph.database.options),
+    maxConnections: 2,
+    statementTimeoutMs: 10_000,
+    usesNamedStatements: false,
+  });
+  const context = {
+    ...graph.contextFor(SERVICE),
+    reads: makeReads(reader, graph.catalogue, new Cursors('secret'), { now: () => NOW }),
+  };
+  const answer = await graphql({ schema: graph.schema, source: query, variableValues: { refs }, contextValue: context });
+  await reader.close();
+  expect(at(answer, '_entities')).toHaveLength(1_000);
+  expect(reader.names).toEqual(['entitled_subscriptions', 'grants_in_force']);
+});
+
 test('a user id that no user can have has no rights and no tier, and reaches no statement', async () => {
   const query =
     'query ($refs: [_Any!]!) { _entities(representations: $refs) { ... on User { displayTier { key } featureKeys } } }';
@@ -209,6 +239,7 @@ test('the union has each feature once, never weaker than any of its sources, wha
         id: `s${i}`,
         tierId: 't',
         status: 'active',
+        isGift: false,
         entitledUntil: NOW,
       }));
       const featuresOf = (): { featureKey: string; limit: bigint | null }[] => [{ featureKey: 'a', limit: 3n }];
@@ -225,4 +256,34 @@ test('the union has each feature once, never weaker than any of its sources, wha
       expect(strength(backwards)).toEqual(strength(union));
     }),
   );
+});
+
+test('a right that support gives is answered as it is, and opens no account', async () => {
+  await graph.rows.customer('gil');
+  const grantId = await graph.rows.grant('gil', 'badge', { expires_at: '2026-06-01T00:00:00Z' });
+  const answer = await graph.ask(
+    { userId: 'sue', scopes: ['support'] },
+    `mutation ($input: GrantEntitlementInput!) { grantEntitlement(input: $input) {
+      entitlement { feature { key } limit source expiresAt subscription { id } } userErrors { code } } }`,
+    {
+      input: {
+        userId: 'gil',
+        feature: 'badge',
+        expiresAt: '2026-06-01T00:00:00Z',
+        note: 'sorry',
+        idempotencyKey: '0123456789abcdef',
+      },
+    },
+    { grantEntitlement: async () => ({ grantId, refusals: [], isReplay: false }) },
+  );
+  expect(at(answer, 'grantEntitlement')).toEqual({
+    entitlement: {
+      feature: { key: 'badge' },
+      limit: null,
+      source: 'GRANT',
+      expiresAt: '2026-06-01T00:00:00.000Z',
+      subscription: null,
+    },
+    userErrors: [],
+  });
 });

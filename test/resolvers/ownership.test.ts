@@ -28,6 +28,7 @@ const POLICIES: Record<string, Policy> = {
   'Query.monetizationNode': 'owner',
   'Query.entitlementChecks': 'entitlement service',
   'Query.couponPreview': 'signed in',
+  'Query.previewTierChange': 'signed in',
   'Query.customerAccount': 'staff',
   'Query.searchTransactions': 'staff',
   'Mutation.subscribe': 'signed in',
@@ -40,7 +41,13 @@ const POLICIES: Record<string, Policy> = {
   'Mutation.setDefaultPaymentMethod': 'signed in',
   'Mutation.removePaymentMethod': 'signed in',
   'Mutation.applyCoupon': 'signed in',
+  'Mutation.changeTier': 'signed in',
+  'Mutation.cancelPendingTierChange': 'signed in',
   'Mutation.refund': 'staff',
+  'Mutation.grantEntitlement': 'support',
+  'Mutation.pauseSubscription': 'signed in',
+  'Mutation.giftSubscription': 'signed in',
+  'Mutation.claimGift': 'signed in',
   'Subscription.paymentStatusChanged': 'signed in',
   'Subscription.monetizationUpdates': 'signed in',
   'User.id': 'anybody',
@@ -50,6 +57,7 @@ const POLICIES: Record<string, Policy> = {
   'User.paymentMethods': 'open account',
   'User.transactions': 'open account',
   'User.purchases': 'open account',
+  'User.gifts': 'open account',
   'User.invoices': 'open account',
   'User.hasFeature': 'open account, or entitlement service',
   'User.featureKeys': 'open account, or entitlement service',
@@ -66,6 +74,9 @@ const WITH_ITS_OBJECT = [
   'InvoicePreview',
   'InvoiceLine',
   'ApplyCouponPayload',
+  'PendingTierChange',
+  'TierChangePreview',
+  'ChangeTierPayload',
   'Transaction',
   'TransactionConnection',
   'TransactionEdge',
@@ -92,6 +103,14 @@ const WITH_ITS_OBJECT = [
   'SetDefaultPaymentMethodPayload',
   'RemovePaymentMethodPayload',
   'RefundPayload',
+  'GrantEntitlementPayload',
+  'PauseSubscriptionPayload',
+  'SubscriptionPause',
+  'Gift',
+  'GiftConnection',
+  'GiftEdge',
+  'GiftSubscriptionPayload',
+  'ClaimGiftPayload',
   'InvalidInputError',
   'StateConflictError',
   'PaymentDeclinedError',
@@ -110,6 +129,7 @@ type Policy =
   | 'signed in'
   | 'owner'
   | 'staff'
+  | 'support'
   | 'entitlement service'
   | 'open account'
   | 'open account, or entitlement service';
@@ -134,6 +154,7 @@ const GOLDEN: Record<Policy, Record<Role, Outcome>> = {
   'open account': { ...all('null'), owner: 'value', anonymous: 'UNAUTHENTICATED' },
   'open account, or entitlement service': { ...all('null'), owner: 'value', service: 'value', anonymous: 'UNAUTHENTICATED' },
   staff: { ...all('FORBIDDEN'), support: 'value', finance: 'value', anonymous: 'UNAUTHENTICATED' },
+  support: { ...all('FORBIDDEN'), support: 'value', anonymous: 'UNAUTHENTICATED' },
   'entitlement service': { ...all('FORBIDDEN'), service: 'value', anonymous: 'UNAUTHENTICATED' },
 };
 
@@ -181,7 +202,7 @@ function valueFor(type: GraphQLInputType): unknown {
   const inner = getNullableType(type);
   if (isListType(inner)) return [];
   if (isEnumType(inner)) return inner.getValues()[0]?.name;
-  if (!isInputObjectType(inner)) return 'x';
+  if (!isInputObjectType(inner)) return inner.name === 'DateTime' ? '2026-01-01T00:00:00Z' : 'x';
   const required = Object.values(inner.getFields()).filter((field) => isNonNullType(field.type));
   return Object.fromEntries(required.map((field) => [field.name, valueFor(field.type)]));
 }
@@ -209,7 +230,11 @@ test('the directives that tell a router are on exactly the fields that are enfor
     const owner = graph.schema.getType(type);
     const names = isObjectType(owner) ? (owner.getFields()[field]?.astNode?.directives ?? []).map((one) => one.name.value) : [];
     const wanted =
-      policy === 'anybody' ? [] : policy === 'staff' || policy === 'entitlement service' ? ['requiresScopes'] : ['authenticated'];
+      policy === 'anybody'
+        ? []
+        : policy === 'staff' || policy === 'support' || policy === 'entitlement service'
+          ? ['requiresScopes']
+          : ['authenticated'];
     expect({ path, names: names.filter((name) => name === 'authenticated' || name === 'requiresScopes') }).toEqual({
       path,
       names: wanted,

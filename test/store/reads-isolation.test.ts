@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as catalogueReads from '../../src/store/catalogue.reads.js';
 import * as customerReads from '../../src/store/customers.reads.js';
 import * as entitlementReads from '../../src/store/entitlements.reads.js';
+import * as giftReads from '../../src/store/gifts.reads.js';
 import * as invoiceReads from '../../src/store/invoices.reads.js';
 import * as paymentMethodReads from '../../src/store/payment-methods.reads.js';
 import * as purchaseReads from '../../src/store/purchases.reads.js';
@@ -20,6 +21,7 @@ interface Account {
   method: string;
   purchase: string;
   charge: string;
+  gift: string;
   invoice: string;
 }
 
@@ -42,7 +44,9 @@ async function account(user: User): Promise<Account> {
   await rows.refund(user, charge, 100);
   await rows.dispute(user, charge, 100);
   await rows.grant(user, 'badge');
-  return { subscription, method: await rows.method(user), purchase, charge, invoice };
+  const gift = await rows.gift(user, CATALOGUE.prices.plusMonth);
+  await rows.charge(user, { giftId: gift });
+  return { gift, invoice, subscription, method: await rows.method(user), purchase, charge };
 }
 
 /** Statements for objects by id: each is asked for ana's and ben's object, by ana and by ben. */
@@ -57,6 +61,8 @@ const BY_ID: Record<string, keyof Account> = {
   attemptsById: 'charge',
   paymentMethodsById: 'method',
   purchasesById: 'purchase',
+  giftsById: 'gift',
+  giftCharges: 'gift',
   invoicesById: 'invoice',
   invoiceLines: 'invoice',
   chargesOfInvoices: 'invoice',
@@ -83,6 +89,7 @@ const BY_USER: Record<string, (userId: string) => unknown> = {
   transactionsDown: stretch,
   transactionsUp: stretch,
   purchasesDown: stretch,
+  giftsDown: stretch,
   invoicesDown: stretch,
   entitledSubscriptions: (userId) => ({ userId, at: NOW }),
   grantsInForce: (userId) => ({ userId, at: NOW }),
@@ -90,7 +97,7 @@ const BY_USER: Record<string, (userId: string) => unknown> = {
 };
 
 /** Statements that give anybody's rows, after an audit entry. */
-const FOR_STAFF = ['transactionsForStaff'];
+const FOR_STAFF = ['transactionsForStaff', 'grantsForStaff'];
 
 type AnyKeyed = KeyedStatement<unknown, { o: number }>;
 
@@ -99,6 +106,7 @@ for (const module of [
   catalogueReads,
   customerReads,
   entitlementReads,
+  giftReads,
   invoiceReads,
   paymentMethodReads,
   purchaseReads,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { pgConfig } from '../../src/platform/database-options.js';
+import { give } from '../support/gifts.js';
 import { startWorld, someUser, withCard, priceId, newKey, someStaff, type World } from '../support/world.js';
 import type { PriceId } from '../../src/domain/ids.js';
 import type { Actor } from '../../src/usecases/contract.js';
@@ -191,6 +192,36 @@ test('a user inserts no row in the name of another', async () => {
 test('with nothing set there is not one row', async () => {
   await as('pay_app', null, async (client) => {
     for (const table of owned) expect([table, await count(client, table)]).toEqual([table, 0]);
+  });
+});
+
+test('a gift is seen by its giver and by whom it is for; by code by whoever knows its secret, who may only take it', async () => {
+  const [toBen, byCode] = [someUser('ben'), ana];
+  await withCard(world, ana);
+  const price = (await priceId(world, { tier: 'premium' })) as PriceId;
+  const byName = await give(world, byCode, price, { recipientId: toBen.userId });
+  const { giftId } = await give(world, byCode, price);
+  const [secret] = await world.query<{ hash: string }>(
+    `select encode(claim_secret_hash, 'hex') as hash from gift where id = $1`,
+    [giftId],
+  );
+  const seen = async (userId: string, hash: string) =>
+    as('pay_app', userId, async (client) => {
+      await client.query("select set_config('app.gift_secret_hash', $1, true)", [hash]);
+      return (await client.query<{ id: string }>('select id from gift order by id')).rows.map(({ id }) => id);
+    });
+  const both = [byName.giftId, giftId].sort();
+  expect(await seen(ana.userId, '')).toEqual(both);
+  expect(await seen(toBen.userId, '')).toEqual([byName.giftId]);
+  expect(await seen(toBen.userId, secret?.hash ?? '')).toEqual(both);
+  expect(await seen(ben.userId, '')).toEqual([]);
+  expect(await seen(ben.userId, secret?.hash.replace(/^./, (digit) => (digit === '0' ? '1' : '0')) ?? '')).toEqual([]);
+  await as('pay_app', ben.userId, async (client) => {
+    await client.query("select set_config('app.gift_secret_hash', $1, true)", [secret?.hash]);
+    const take = (set: string, params: unknown[]) => attempt(client, `update gift set ${set} where id = $1`, [giftId, ...params]);
+    expect(await take("status = 'claimed', recipient_id = $2", [ben.userId])).toBe('done');
+    expect(await take("status = 'claimed', recipient_id = $2", [toBen.userId])).toBe(REFUSED);
+    expect(await take("status = 'canceled'", [])).toBe(REFUSED);
   });
 });
 

@@ -22,7 +22,7 @@ export function subscription(price: PriceId): SubscribeCommand {
 export async function letSleep(world: World): Promise<void> {
   await world.query(
     `update subscription set next_action_at = null, entitled_until = least(entitled_until, period_end)
-     where status in ('active', 'past_due') and not cancel_at_period_end`,
+     where status in ('active', 'past_due', 'paused') and not cancel_at_period_end`,
   );
 }
 

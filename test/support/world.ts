@@ -6,12 +6,13 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import Stripe from 'stripe';
+import { giftSecretText } from '../../src/domain/subscription/gift-code.js';
 import { pgConfig } from '../../src/platform/database-options.js';
 import { SystemRandom } from '../../src/platform/random.js';
 import { eachAtMost, type ForEach } from '../../src/platform/repeat.js';
 import { stripeProvider } from '../../src/providers/stripe/adapter.js';
 import { startStripeStandIn, type StripeStandIn } from '../../src/sandbox/stripe/server.js';
-import { sandboxMailbox } from '../../src/sandbox/mailbox.js';
+import { sandboxMailbox } from '../../src/providers/mailbox/mailbox.js';
 import { openDatabase } from '../../src/store/database.js';
 import type { Wake } from '../../src/store/outbox.store.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
@@ -141,6 +142,7 @@ export async function startWorld({ callTimeoutMs = CALL_TIMEOUT_MS } = {}): Prom
     env: 'test',
     monotonicMs: () => performance.now(),
     pause: (ms) => pause(ms),
+    giftSecret: (giftId) => giftSecretText(createHmac('sha256', 'a secret of gifts').update(giftId).digest()),
     defaultReturnUrl: 'http://127.0.0.1:4000/',
     isReturnUrlAllowed: (url) => url.startsWith('http://127.0.0.1:'),
     events,

@@ -188,8 +188,7 @@ test.each([
 test('all of the period given back ends the subscription, and the change that waits with it', async () => {
   const ana = await waiting();
   await refundPart(world, ana.charge, 1000n);
-  await world.advance(20 * 60_000);
-  await settle();
+  await world.work('payments');
   expect(await rowOf(world, ana.id)).toMatchObject({ status: 'canceled', price_id: month.basic });
   expect(await invoicesOf(world, ana)).toEqual(['period paid: 1000(1000 back)', 'change void: -500, 1250']);
   await expectSoundBooks(world);
@@ -221,16 +220,38 @@ test('a change that waits at the end of its period is settled first, and then th
   const { period_end: end } = await rowOf(world, ana.id);
   await world.advance(end.getTime() - world.clock.now().getTime() - 20 * HOUR);
   await changed(world, ana, month.top);
+  await withCard(world, ana.actor);
   await world.advance(21 * HOUR);
+  // The worker finds the change in the way of the period, and has it given up before it bills.
+  await world.work('due');
+  await world.work('payments');
+  expect(await rowOf(world, ana.id)).toMatchObject({ status: 'active', price_id: month.basic, period_end: end });
+  expect((await invoicesOf(world, ana)).map((text) => text.split(':')[0])).toEqual(['period paid', 'change void']);
+  await world.advance(2 * 60_000);
+  await world.work('due', 'renewals 1');
+  expect(await rowOf(world, ana.id)).toMatchObject({ price_id: month.basic, period_number: 1, period_start: end });
+  expect(await takenFrom(world, ana)).toEqual(['1000', '1000']);
+  await expectSoundBooks(world);
+});
+
+test('settling a change before its period is renewed is safe to repeat', async () => {
+  const ana = await waiting();
   const ref = { id: ana.id, userId: ana.actor.userId };
   expect(await settleOpenChange(world.worker, ref)).toBe(true);
   expect(await settleOpenChange(world.worker, ref)).toBe(true);
   expect(await rowOf(world, ana.id)).toMatchObject({ status: 'active', price_id: month.basic });
-  expect((await invoicesOf(world, ana)).map((text) => text.split(':')[0])).toEqual(['period paid', 'change void']);
-  await withCard(world, ana.actor);
-  await world.query('update subscription set next_action_at = period_end where id = $1', [ana.id]);
+  expect(await invoicesOf(world, ana)).toEqual(['period paid: 1000', 'change void: -500, 1250']);
+  await expectSoundBooks(world);
+});
+
+test('a change that waits for the end of the period is what the next one is charged at, as its preview said', async () => {
+  const ana = await halfway(undefined, month.premium);
+  await changed(world, ana, month.basic);
+  const { period_end: end } = await rowOf(world, ana.id);
+  await world.advance(end.getTime() - world.clock.now().getTime() + 1_000);
   await world.work('due', 'renewals 1');
-  expect(await rowOf(world, ana.id)).toMatchObject({ price_id: month.basic, period_number: 1, period_start: end });
+  expect(await rowOf(world, ana.id)).toMatchObject({ price_id: month.basic, pending_price_id: null, period_number: 1 });
+  expect(await takenFrom(world, ana)).toEqual(['2500', '1000']);
   await expectSoundBooks(world);
 });
 

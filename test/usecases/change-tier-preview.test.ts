@@ -230,6 +230,7 @@ test(`of ${CHANGES} drawn changes each takes what its preview said, from the car
   );
   for (const turn of lives) {
     await world.advance(DAY + 5_003_000);
+    await world.work('revenue');
     for (const { of, menu, draw } of turn) {
       if (draw === undefined) continue;
       await world.query('update customer set country = $2 where user_id = $1', [of.actor.userId, draw.country]);

@@ -156,6 +156,15 @@ test('a renewal that is written with others and one that goes alone leave the sa
     history: await world.query('select kind, status, amount, currency from transaction where user_id = $1 order by id', [
       actor.userId,
     ]),
+    // That its answer was lost is told of the one that goes alone, and of no other.
+    feed: await world.query(
+      `select change, status from feed_entry where user_id = $1 and status is distinct from 'unknown' order by seq`,
+      [actor.userId],
+    ),
+    outbox: await world.query(
+      `select type, data ->> 'status' as status from outbox_event where user_id = $1 and data ->> 'status' is distinct from 'unknown' order by seq`,
+      [actor.userId],
+    ),
   });
   const together = await rowsOf(ben);
   const alone = (await rowsOf(cem)) as { history: unknown[] };

@@ -94,6 +94,10 @@ export const ALLOWED_MOVEMENTS = {
     ['tax_payable', 'customer_credit'],
   ],
   goodwill_credit: [['refunds', 'customer_credit']],
+  gift_credited: [
+    ['deferred_revenue', 'customer_credit'],
+    ['tax_payable', 'customer_credit'],
+  ],
   orphan_receipt: [['provider_clearing', 'suspense']],
   orphan_refunded: [['suspense', 'provider_clearing']],
   orphan_assigned: [['suspense', 'customer_receivable']],
@@ -296,6 +300,17 @@ export function prorationCredit(
   return journal('proration_credit', currency, [
     ['unearned', 'deferred_revenue', 'customer_credit', unearned],
     ['earned', 'refunds', 'customer_credit', netMinor - unearned],
+    ['tax', 'tax_payable', 'customer_credit', taxMinor],
+  ]);
+}
+
+/**
+ * The value of a gift went to its recipient's balance (rules V11): nothing of it was earned, and its tax is owed when it is spent.
+ * Source: the recipient's row of the gift.
+ */
+export function giftCredited({ netMinor, taxMinor }: { netMinor: bigint; taxMinor: bigint }, currency: string): Movement[] {
+  return journal('gift_credited', currency, [
+    ['net', 'deferred_revenue', 'customer_credit', netMinor],
     ['tax', 'tax_payable', 'customer_credit', taxMinor],
   ]);
 }

@@ -98,6 +98,21 @@ export function reopenAfterCanceledRefund(
   return { stopped, next: nextSchedule(last, today, stopped.reversedMinor + unearnedMinor) };
 }
 
+/**
+ * What a running schedule has still to earn is earned over another time: of a gift, which earns nothing before it is claimed, and then
+ * over the periods that it pays for. No day before today earns, as those may be posted already.
+ */
+export function moveSchedule(
+  schedule: RevenueSchedule,
+  today: string,
+  days: { startsOn: string; endsOn: string },
+): { stopped: { stoppedOn: string; reversedMinor: bigint }; next: RevenueSchedule | null } {
+  const stopped = stopSchedule(schedule, today);
+  const { startsOn, endsOn } = days;
+  const next = nextSchedule({ ...schedule, startsOn, endsOn }, today, stopped.reversedMinor);
+  return { stopped, next: stopped.reversedMinor === 0n ? null : next };
+}
+
 function nextSchedule(last: RevenueSchedule, today: string, netMinor: bigint): RevenueSchedule {
   const startsOn = today < last.startsOn ? last.startsOn : today;
   const endsOn = last.endsOn > startsOn ? last.endsOn : dayAfter(startsOn);

@@ -2,6 +2,7 @@
 import { NO_SUCH_PRICE, refuseMethod, refuseUnsold, type MethodFacts } from '../catalogue/price.js';
 import { STRIPE_MAXIMUM } from '../money/currency.js';
 import { taxOf, type Taxed } from '../tax/tax.js';
+import { boundary, type PeriodRule } from '../time/periods.js';
 import type { TargetPrice } from './change-tier.js';
 import type { SubscriptionStatus } from './subscription.js';
 
@@ -81,8 +82,8 @@ export function decideGift(
   return { kind: 'approved', perPeriod, totalMinor, claimBy };
 }
 
-/** A gift as claiming, using and giving it back look at it. Amounts in minor units. */
-export interface BoughtGift {
+/** A gift as claiming looks at it. */
+export interface ClaimedGift {
   status: GiftStatus;
   giverId: string;
   recipientId: string | null;
@@ -90,9 +91,13 @@ export interface BoughtGift {
   tierId: string;
   priceId: string;
   periods: number;
-  /** Periods that have begun. */
+}
+
+/** A gift as using it and giving it back look at it. */
+export interface BoughtGift extends Pick<ClaimedGift, 'status' | 'claimBy' | 'periods'> {
+  /** Periods that have begun, or whose value went to the recipient's balance. */
   usedPeriods: number;
-  /** What was paid for each period, tax included. */
+  /** What was paid for each period, tax included, minor units. */
   perPeriodMinor: bigint;
 }
 
@@ -106,18 +111,18 @@ export interface LiveSubscription {
 
 /**
  * - `begins`: a subscription of the recipient, its first period paid by the gift.
- * - `extends`: that many periods more are paid before anything is charged.
+ * - `extends`: that many periods more are paid before anything is charged; one that its user pays for goes on afterwards as it did.
  * - `to_balance`: the recipient has another tier, the same at other terms, or one that does not go on: the value is theirs to spend.
  */
 export type ClaimDecision =
   | { kind: 'begins'; prepaidPeriods: number }
   | { kind: 'extends'; addedPeriods: number }
-  | { kind: 'to_balance'; amountMinor: bigint }
+  | { kind: 'to_balance' }
   | GiftRefused;
 
 /** Decides a claim (rules V11). Refuses NOT_FOUND for a gift to somebody else, INVALID_STATE, INVALID_INPUT for the giver. */
 export function decideClaim(
-  gift: BoughtGift | null,
+  gift: ClaimedGift | null,
   claimantId: string,
   live: LiveSubscription | null,
   now: Date,
@@ -136,19 +141,54 @@ export function decideClaim(
   const goesOn = (live.status === 'active' || live.status === 'trialing') && !live.cancelAtPeriodEnd;
   if (goesOn && live.tierId === gift.tierId && live.priceId === gift.priceId)
     return { kind: 'extends', addedPeriods: gift.periods };
-  return { kind: 'to_balance', amountMinor: gift.perPeriodMinor * BigInt(gift.periods) };
+  return { kind: 'to_balance' };
 }
 
-/** What a gift that nobody claimed does: at `claimBy` it goes back to its buyer (rules V11). */
-export function decideUnclaimed(gift: BoughtGift, now: Date): { kind: 'not_due' } | { kind: 'expire'; refundMinor: bigint } {
-  const isDue = gift.status === 'claimable' && now >= gift.claimBy;
-  return isDue ? { kind: 'expire', refundMinor: unusedValueOf(gift) } : { kind: 'not_due' };
+/** Whether a gift that nobody claimed has lapsed: from `claimBy` on it goes back to its buyer (rules V11). */
+export function hasLapsed(gift: Pick<BoughtGift, 'status' | 'claimBy'>, now: Date): boolean {
+  return gift.status === 'claimable' && now >= gift.claimBy;
 }
 
-/** What of a gift may still be given back to its buyer: the periods that have not begun, minor units (rules V11). */
+/** What of a gift goes back to its buyer, if it does: the periods that have not begun, minor units (rules V11). */
 export function unusedValueOf(gift: BoughtGift): bigint {
-  const isGone = gift.status === 'expired' || gift.status === 'canceled' || gift.status === 'pending_payment';
-  return isGone ? 0n : gift.perPeriodMinor * BigInt(gift.periods - gift.usedPeriods);
+  return gift.status === 'pending_payment' ? 0n : gift.perPeriodMinor * BigInt(gift.periods - gift.usedPeriods);
+}
+
+/**
+ * Whether what was given back of a gift takes back all of it that has not begun: then it can not be claimed or used any more. A smaller
+ * part is a favour and takes no period (rules V11).
+ * @param refundedMinor all that was given back of it
+ */
+export function refundEndsGift(gift: BoughtGift, refundedMinor: bigint): boolean {
+  if (gift.status !== 'claimable' && gift.status !== 'claimed') return false;
+  const unused = unusedValueOf(gift);
+  return refundedMinor > 0n && unused > 0n && refundedMinor >= unused;
+}
+
+/** Where the periods of a gift lie in the subscription that it pays for. */
+export interface GiftPlace {
+  rule: PeriodRule;
+  /** Number of the period that runs. */
+  periodNumber: number;
+  /** Periods to come that gifts have paid for, this one's among them. */
+  prepaidPeriods: number;
+  /** Of these, those of gifts that were claimed after this one: they are used after it. */
+  laterPeriods: number;
+  /** Of this gift. */
+  periods: number;
+}
+
+/** How many periods of a claimed gift have not begun: gifts are used in the order in which they were claimed. */
+export function unusedPeriodsOf(place: Omit<GiftPlace, 'rule' | 'periodNumber'>): number {
+  const ahead = place.prepaidPeriods - place.laterPeriods;
+  return Math.min(Math.max(ahead, 0), place.periods);
+}
+
+/** The time that a gift's periods cover: [start, end). Its value is earned over it. */
+export function spanOfGift(place: GiftPlace): { start: Date; end: Date } {
+  const last = place.periodNumber + Math.max(place.prepaidPeriods - place.laterPeriods, 0);
+  const at = (n: number) => boundary({ ...place.rule, n });
+  return { start: at(last + 1 - place.periods), end: at(last + 1) };
 }
 
 /** Who pays the next period of a subscription. */

@@ -73,6 +73,24 @@ function obstacleOf(subscription: PauseFacts, now: Date): string | null {
   return now >= subscription.periodEnd ? 'The period is over and being renewed: ask again when it is.' : null;
 }
 
+/** A change of a subscription's status, as its events tell it. */
+export interface StatusEvent {
+  status: SubscriptionStatus;
+  at: Date;
+}
+
+/** The pauses that a subscription has had, from its events in their order (rules V9 counts them). */
+export function pausesOf(events: readonly StatusEvent[]): { startedAt: Date; endedAt: Date | null }[] {
+  const pauses: { startedAt: Date; endedAt: Date | null }[] = [];
+  for (const { status, at } of events) {
+    const last = pauses.at(-1);
+    const isPaused = last?.endedAt === null;
+    if (status === 'paused' && !isPaused) pauses.push({ startedAt: at, endedAt: null });
+    else if (status !== 'paused' && isPaused) last.endedAt = at;
+  }
+  return pauses;
+}
+
 /** Pauses that began in the 365 days before an instant, and how long of these days was paused. */
 function recentPauses(pauses: PauseFacts['pauses'], before: Date): { count: number; usedMs: number } {
   const from = before.getTime() - PAUSE_LIMITS.withinDays * DAY_MS;

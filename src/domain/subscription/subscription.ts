@@ -82,7 +82,7 @@ export function isEntitled(row: { entitledUntil: Date; hold: 'none' | 'dispute' 
   return now < row.entitledUntil && row.hold === 'none';
 }
 
-/** What cancelling and resuming look at. */
+/** What cancelling looks at. */
 export interface SubscriptionFacts {
   status: SubscriptionStatus;
   version: number;
@@ -141,23 +141,6 @@ export function decideCancel(
         field: ['input', 'subscriptionId'],
       };
   }
-}
-
-export type ResumeDecision = { kind: 'resumed'; entitledUntil: Date } | SubscriptionRefused;
-
-/** Decides taking back a cancellation that has not taken effect. Refuses STALE_VERSION, and INVALID_STATE when there is none. */
-export function decideResume(
-  subscription: SubscriptionFacts,
-  asked: { expectedVersion: number | null; now: Date },
-): ResumeDecision {
-  const stale = refuseStale(subscription, asked.expectedVersion);
-  if (stale !== null) return stale;
-  const { status, cancelAtPeriodEnd, periodEnd } = subscription;
-  if (status !== 'active' || !cancelAtPeriodEnd || asked.now >= periodEnd) {
-    const message = hasEnded(status) ? 'The subscription has ended.' : 'The subscription has no cancellation to take back.';
-    return { kind: 'refused', code: 'INVALID_STATE', message, field: ['input', 'subscriptionId'] };
-  }
-  return { kind: 'resumed', entitledUntil: entitledUntilFor({ status: 'active', periodEnd, endsAtPeriodEnd: false }) };
 }
 
 function refuseStale(subscription: SubscriptionFacts, expectedVersion: number | null): SubscriptionRefused | null {

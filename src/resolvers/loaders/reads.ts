@@ -5,7 +5,15 @@ import type { Clock } from '../../ports/clock.js';
 import type { Catalogue } from '../../store/catalogue.reads.js';
 import { discountsOf, type DiscountRow } from '../../store/coupons.reads.js';
 import { displayTiers, highestTier } from '../../store/customers.reads.js';
-import { entitledSubscriptions, grantsInForce, unionOfRights, type EntitlementRight } from '../../store/entitlements.reads.js';
+import {
+  entitledSubscriptions,
+  grantsForStaff,
+  grantsInForce,
+  rightOfGrant,
+  unionOfRights,
+  type EntitlementRight,
+} from '../../store/entitlements.reads.js';
+import { giftsById, giftsDown, type GiftRow } from '../../store/gifts.reads.js';
 import {
   invoiceLines,
   invoicesById,
@@ -29,6 +37,7 @@ import {
 } from '../../store/subscriptions.reads.js';
 import {
   attemptsById,
+  giftCharges,
   chargesOfInvoices,
   latestCharges,
   reversalFacts,
@@ -102,6 +111,8 @@ export class Reads {
   #paymentMethods: DataLoader<OwnedKey, PaymentMethodRow | null, string> | undefined;
   #paymentMethodsOnFile: DataLoader<string, PaymentMethodRow[]> | undefined;
   #purchases: DataLoader<OwnedKey, PurchaseRow | null, string> | undefined;
+  #gifts: DataLoader<OwnedKey, GiftRow | null, string> | undefined;
+  #giftCharges: DataLoader<OwnedKey, TransactionRow | null, string> | undefined;
   #displayTiers: DataLoader<string, string | null> | undefined;
   #rights: DataLoader<string, EntitlementRight[]> | undefined;
 
@@ -277,6 +288,24 @@ export class Reads {
     return pageOf(request, rows);
   }
 
+  /** The gift, where this user gave it or it is for this user. */
+  giftOf(userId: string, id: string): Promise<GiftRow | null> {
+    this.#gifts ??= this.#oneEach(giftsById, keyOf);
+    return this.#gifts.load({ id, userId });
+  }
+
+  /** The payment of a gift of the user. */
+  giftChargeOf(userId: string, giftId: string): Promise<TransactionRow | null> {
+    this.#giftCharges ??= this.#oneEach(giftCharges, keyOf);
+    return this.#giftCharges.load({ id: giftId, userId });
+  }
+
+  /** A page of what the user gave and was given, newest first. */
+  async giftPage(userId: string, request: PageRequest): Promise<Page<GiftRow>> {
+    const [rows = []] = await this.reader.rowsOf(giftsDown, [stretchOf(userId, request)]);
+    return pageOf(request, rows);
+  }
+
   /** The tier on the user's profile: its id, or null. Public. */
   async displayTier(userId: string): Promise<string | null> {
     if (!USER_ID_FORM.test(userId)) return null;
@@ -289,6 +318,12 @@ export class Reads {
     if (!USER_ID_FORM.test(userId)) return [];
     this.#rights ??= this.#loader((users) => this.#rightsOf(users), itself);
     return this.#rights.load(userId);
+  }
+
+  /** A right that staff gave: for the agent whose audit entry of it has been written. */
+  async grantForStaff(id: string): Promise<{ userId: string; right: EntitlementRight } | null> {
+    const [[row] = []] = await this.reader.rowsOf(grantsForStaff, [id]);
+    return row ? { userId: row.userId, right: rightOfGrant(row) } : null;
   }
 
   /** Looks something up that a row refers to; where it is not there the row may be newer than the catalogue, which is then read again. */

@@ -6,6 +6,7 @@ import {
   lastClosedDay,
   reopenAfterCanceledRefund,
   splitAfterPartialRefund,
+  moveSchedule,
   stopSchedule,
   unearnedOn,
   type RevenueSchedule,
@@ -115,4 +116,17 @@ test('what is written late earns from the day it is written, so that no closed d
 test('a day is closed ten minutes after its end', () => {
   expect(lastClosedDay(new Date('2026-04-02T00:09:59Z'))).toBe('2026-03-31');
   expect(lastClosedDay(new Date('2026-04-02T00:10:00Z'))).toBe('2026-04-01');
+});
+
+test('what a gift has to earn moves to the periods that it pays for, and no day before today earns', () => {
+  const waiting = { ...month, startsOn: '2027-04-01', endsOn: '2027-04-02' };
+  const to = { startsOn: '2026-04-10', endsOn: '2026-07-10' };
+  const moved = moveSchedule(waiting, '2026-04-10', to);
+  expect(moved).toEqual({
+    stopped: { stoppedOn: '2026-04-10', reversedMinor: month.netMinor },
+    next: { seq: month.seq + 1, netMinor: month.netMinor, ...to, stoppedOn: null, reversedMinor: 0n },
+  });
+  expect(moveSchedule(waiting, '2026-04-12', to).next).toMatchObject({ startsOn: '2026-04-12', endsOn: '2026-07-10' });
+  expect(moveSchedule(waiting, '2026-08-01', to).next).toMatchObject({ startsOn: '2026-08-01', endsOn: '2026-08-02' });
+  expect(moveSchedule(month, '2026-06-01', to).next).toBeNull();
 });

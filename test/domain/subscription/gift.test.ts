@@ -3,11 +3,15 @@ import {
   decideClaim,
   decideGift,
   decidePrepaid,
-  decideUnclaimed,
   GIFT_MOVES,
+  hasLapsed,
   mayMoveGift,
+  refundEndsGift,
+  spanOfGift,
+  unusedPeriodsOf,
   unusedValueOf,
   type BoughtGift,
+  type ClaimedGift,
   type GiftFacts,
   type LiveSubscription,
 } from '../../../src/domain/subscription/gift.js';
@@ -24,7 +28,7 @@ const wish: GiftFacts = {
   isMethodAsked: false,
   now,
 };
-const gift: BoughtGift = {
+const gift: BoughtGift & ClaimedGift = {
   status: 'claimable',
   giverId: 'ana',
   recipientId: null,
@@ -68,11 +72,11 @@ test('a claim begins a subscription, extends the same one, or goes to the balanc
     { status: 'past_due' as const },
     { cancelAtPeriodEnd: true },
   ]) {
-    expect(decideClaim(gift, 'ben', { ...same, ...other }, now)).toEqual({ kind: 'to_balance', amountMinor: 35_70n });
+    expect(decideClaim(gift, 'ben', { ...same, ...other }, now)).toEqual({ kind: 'to_balance' });
   }
 });
 
-test.each<[string, BoughtGift | null, string, string]>([
+test.each<[string, ClaimedGift | null, string, string]>([
   ['that is not there', null, 'ben', 'NOT_FOUND'],
   ['for somebody else', { ...gift, recipientId: 'cleo' }, 'ben', 'NOT_FOUND'],
   ['by its giver', gift, 'ana', 'INVALID_INPUT'],
@@ -82,15 +86,43 @@ test.each<[string, BoughtGift | null, string, string]>([
   expect(decideClaim(bought, claimant, null, now)).toMatchObject({ kind: 'refused', code });
 });
 
-test('a gift that nobody claimed goes back to its buyer when its time is over (V11)', () => {
-  expect(decideUnclaimed(gift, new Date(gift.claimBy.getTime() - 1))).toEqual({ kind: 'not_due' });
-  expect(decideUnclaimed(gift, gift.claimBy)).toEqual({ kind: 'expire', refundMinor: 35_70n });
-  expect(decideUnclaimed({ ...gift, status: 'claimed' }, gift.claimBy)).toEqual({ kind: 'not_due' });
+test('a gift that nobody claimed lapses when its time is over (V11)', () => {
+  expect(hasLapsed(gift, new Date(gift.claimBy.getTime() - 1))).toBe(false);
+  expect(hasLapsed(gift, gift.claimBy)).toBe(true);
+  expect(hasLapsed({ ...gift, status: 'claimed' }, gift.claimBy)).toBe(false);
+});
+
+test('giving back all that has not begun takes the gift back, and a smaller part does not (V11)', () => {
+  const used = { ...gift, status: 'claimed' as const, usedPeriods: 1 };
+  expect(refundEndsGift(used, 23_79n)).toBe(false);
+  expect(refundEndsGift(used, 23_80n)).toBe(true);
+  expect(refundEndsGift({ ...used, usedPeriods: 3 }, 35_70n)).toBe(false);
+  expect(refundEndsGift({ ...gift, status: 'expired' }, 35_70n)).toBe(false);
+});
+
+const month = { anchorLocal: '2026-01-31T09:00:00', zone: 'UTC', unit: 'month' as const, count: 1 };
+
+test('gifts are used one after the other, and each covers its own periods (V11)', () => {
+  // The first period runs; it and two more are of a gift of three, and two more of a second one.
+  const place = { rule: month, periodNumber: 0, prepaidPeriods: 4 };
+  const [first, second] = [
+    { ...place, laterPeriods: 2, periods: 3 },
+    { ...place, laterPeriods: 0, periods: 2 },
+  ];
+  expect([unusedPeriodsOf(first), unusedPeriodsOf(second)]).toEqual([2, 2]);
+  expect(spanOfGift(first)).toEqual({ start: new Date('2026-01-31T09:00:00Z'), end: new Date('2026-04-30T09:00:00Z') });
+  expect(spanOfGift(second)).toEqual({ start: new Date('2026-04-30T09:00:00Z'), end: new Date('2026-06-30T09:00:00Z') });
+  // Three periods later the first gift is used up, and the second one's first period runs.
+  const later = { rule: month, periodNumber: 3, prepaidPeriods: 1 };
+  expect(unusedPeriodsOf({ ...later, laterPeriods: 2, periods: 3 })).toBe(0);
+  expect(unusedPeriodsOf({ ...later, laterPeriods: 0, periods: 2 })).toBe(1);
+  expect(spanOfGift({ ...later, laterPeriods: 0, periods: 2 })).toEqual(spanOfGift(second));
 });
 
 test('only periods that have not begun are given back (V11)', () => {
   expect(unusedValueOf({ ...gift, status: 'claimed', usedPeriods: 1 })).toBe(23_80n);
-  expect(unusedValueOf({ ...gift, status: 'expired' })).toBe(0n);
+  expect(unusedValueOf({ ...gift, status: 'expired' })).toBe(35_70n);
+  expect(unusedValueOf({ ...gift, status: 'pending_payment' })).toBe(0n);
 });
 
 test('prepaid periods are used before anything is charged, and then only who opted in is charged (V11)', () => {

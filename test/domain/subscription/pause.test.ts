@@ -1,5 +1,11 @@
 import { expect, test } from '@jest/globals';
-import { decidePause, decideResumption, nextResumeTry, type PauseFacts } from '../../../src/domain/subscription/pause.js';
+import {
+  decidePause,
+  decideResumption,
+  nextResumeTry,
+  pausesOf,
+  type PauseFacts,
+} from '../../../src/domain/subscription/pause.js';
 import { aPauseable } from '../../builders/lifecycle-facts.js';
 
 const now = new Date('2026-02-10T00:00:00Z');
@@ -96,4 +102,13 @@ test('the charge that ends a pause is tried again after one and three days, and 
     new Date('2026-03-04T00:00:00Z'),
     null,
   ]);
+});
+
+test('pauses are told by the events of a subscription: each lasts until another status follows, and the last one may still last', () => {
+  const on = (status: PauseFacts['status'], day: string) => ({ status, at: new Date(day) });
+  expect(pausesOf([])).toEqual([]);
+  expect(pausesOf([on('incomplete', '2026-01-01'), on('active', '2026-01-01')])).toEqual([]);
+  const events = [on('active', '2026-01-01'), on('paused', '2026-02-01'), on('paused', '2026-02-02'), on('active', '2026-03-01')];
+  expect(pausesOf(events)).toEqual([past('2026-02-01', '2026-03-01')]);
+  expect(pausesOf([...events, on('paused', '2026-04-01')])).toEqual([past('2026-02-01', '2026-03-01'), past('2026-04-01', null)]);
 });

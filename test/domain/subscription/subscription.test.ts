@@ -1,7 +1,6 @@
 import { expect, test } from '@jest/globals';
 import {
   decideCancel,
-  decideResume,
   entitledUntilFor,
   hasEnded,
   isEntitled,
@@ -91,14 +90,4 @@ test.each<{ status: SubscriptionStatus; kind: string }>`
 test('acting on an old version is refused before anything else', () => {
   expect(cancel({ status: 'canceled' }, { expectedVersion: 2 })).toMatchObject({ kind: 'refused', code: 'STALE_VERSION' });
   expect(cancel({}, { expectedVersion: 3 })).toMatchObject({ kind: 'at_period_end' });
-  expect(decideResume(aSubscription(), { expectedVersion: 2, now })).toMatchObject({ kind: 'refused', code: 'STALE_VERSION' });
-});
-
-test('a cancellation can be taken back until it takes effect', () => {
-  const resume = (more: Partial<SubscriptionFacts>, at = now) =>
-    decideResume(aSubscription(more), { expectedVersion: null, now: at });
-  expect(resume({ cancelAtPeriodEnd: true })).toEqual({ kind: 'resumed', entitledUntil: slackEnd });
-  expect(resume({ cancelAtPeriodEnd: true }, periodEnd)).toMatchObject({ code: 'INVALID_STATE' });
-  expect(resume({})).toMatchObject({ code: 'INVALID_STATE' });
-  expect(resume({ status: 'canceled', cancelAtPeriodEnd: true })).toMatchObject({ code: 'INVALID_STATE' });
 });

@@ -1,7 +1,7 @@
 /** The mail of the sandbox: every notice is a line of a file, for a person to read. Nobody outside this machine is told anything. */
 import { appendFile, mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import type { Messenger } from '../ports/messenger.js';
+import type { Messenger } from '../../ports/messenger.js';
 
 /** The file under the data directory. */
 export const MAILBOX_FILE = 'mailbox.jsonl';
