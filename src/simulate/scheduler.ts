@@ -37,6 +37,7 @@ const LOOKS_AT: Readonly<Record<string, WaitingWork | 'daily'>> = {
   'renewals 2': 'renewals',
   'lost renewals': 'payments',
   notices: 'notices',
+  gifts: 'gifts',
   documents: 'daily',
   revenue: 'daily',
   house: 'daily',

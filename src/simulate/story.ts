@@ -155,6 +155,37 @@ export const STORY_VERBS: readonly StoryVerb[] = [
     },
   },
   {
+    form: 'changes to: premium_plus by the month in USD',
+    pattern: /^changes to: (\w+) by the (week|month|year) in ([A-Z]{3})$/,
+    act: async ({ world, actor, shelf, situation, key, parts: [tier, interval, currency] }) => {
+      const offer = shelf.find((one) => one.key === tier && one.interval === interval && one.currency === currency);
+      if (!offer) throw new OneLineError(`Nothing is for sale as "${tier} by the ${interval} in ${currency}".`);
+      if (situation.subscription === null) return 'there is nothing to change';
+      const answer = await world.commands.changeTier(actor, {
+        subscriptionId: situation.subscription.id,
+        newPriceId: offer.id as PriceId,
+        timing: null,
+        quoteId: null,
+        expectedVersion: null,
+        idempotencyKey: key,
+      });
+      return refusalOf(answer);
+    },
+  },
+  {
+    form: 'pauses',
+    pattern: /^pauses(?: until (\d{4}-\d\d-\d\d))?$/,
+    act: async ({ world, actor, situation, key, parts: [until] }) => {
+      if (situation.subscription === null) return 'there is nothing to pause';
+      const answer = await world.commands.pauseSubscription(actor, {
+        subscriptionId: situation.subscription.id,
+        resumesAt: until === undefined ? null : new Date(`${until}T00:00:00Z`),
+        idempotencyKey: key,
+      });
+      return refusalOf(answer);
+    },
+  },
+  {
     form: 'cancels',
     pattern: /^cancels( at once)?$/,
     act: async ({ world, actor, situation, key, parts: [atOnce] }) => {
@@ -236,18 +267,15 @@ export async function liveStory(story: Story, database: DatabaseOptions): Promis
       lines.push(...diary.take(null));
       const actor: Actor = { userId: person.toLowerCase(), scopes: new Set(), requestId: 'story' };
       const { verb, parts } = doings[nth] ?? verbOf(doing);
-      const heard: { answer: string | null } = { answer: null };
+      const answers: string[] = [];
       const run = async (): Promise<void> => {
         const situation = await lookAt(world, actor.userId);
-        heard.answer = await verb.act({ world, actor, shelf, situation, key: `story-${nth}-${person}-key`, parts });
+        const answer = await verb.act({ world, actor, shelf, situation, key: `story-${nth}-${person}-key`, parts });
+        if (answer !== null) answers.push(`    ${answer}`);
       };
       scheduler.act(at, { of: nth, run });
       await scheduler.runUntil(at);
-      lines.push(
-        `${dayText(at)}  ${person} ${doing}`,
-        ...(heard.answer === null ? [] : [`    ${heard.answer}`]),
-        ...diary.take(at),
-      );
+      lines.push(`${dayText(at)}  ${person} ${doing}`, ...answers, ...diary.take(at));
     }
     await scheduler.runUntil(story.endsAt);
     lines.push(...diary.take(null), `${dayText(story.endsAt)}  ${END}`, '');

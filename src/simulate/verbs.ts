@@ -133,8 +133,23 @@ export const VERBS: readonly Verb[] = [
     },
   },
   {
+    name: 'pauses',
+    weight: ({ subscription }) => (subscription?.status === 'active' && !subscription.cancelAtPeriodEnd ? 1 : 0),
+    act: async ({ world, life, situation, chance, key }) => {
+      if (situation.subscription === null) return 'nothing to pause';
+      const days = chance.chance(0.6) ? chance.int(40, 120) : null;
+      const now = world.clock.now().getTime();
+      const answer = await world.commands.pauseSubscription(life.actor, {
+        subscriptionId: situation.subscription.id,
+        resumesAt: days === null ? null : new Date(now + days * 86_400_000),
+        idempotencyKey: key('pause'),
+      });
+      return `${days === null ? 'until further notice' : `for ${days} days`}: ${outcomeOf(answer)}`;
+    },
+  },
+  {
     name: 'resumes',
-    weight: ({ subscription }) => (subscription?.cancelAtPeriodEnd === true ? 8 : 0),
+    weight: ({ subscription }) => (subscription?.cancelAtPeriodEnd === true || subscription?.status === 'paused' ? 8 : 0),
     act: async ({ world, life, situation, key }) => {
       if (situation.subscription === null) return 'nothing to resume';
       const answer = await world.commands.resumeSubscription(life.actor, {

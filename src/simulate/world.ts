@@ -7,6 +7,7 @@ import { giftSecretText } from '../domain/subscription/gift-code.js';
 import pg from 'pg';
 import type { DataSource } from 'typeorm';
 import { Seeded } from '../chaos/seeded.js';
+import { giftSecretText } from '../domain/subscription/gift-code.js';
 import { SystemClock } from '../platform/clock.js';
 import { pgConfig, type DatabaseOptions } from '../platform/database-options.js';
 import { sha256 } from '../platform/json.js';
@@ -88,6 +89,7 @@ export async function openWorld(options: WorldOptions): Promise<SimulatedWorld> 
     pause: () => Promise.resolve(),
     defaultReturnUrl: 'https://app.simulated/',
     isReturnUrlAllowed: () => true,
+    giftSecret: (giftId) => giftSecretText(sha256(`a gift of a simulation ${giftId}`)),
     quotes: new Quotes('signs the quotes of a simulation'),
     giftSecret: (giftId) => giftSecretText(createHmac('sha256', 'makes the secrets of a simulation').update(giftId).digest()),
     events: {
@@ -164,6 +166,7 @@ export async function openWorld(options: WorldOptions): Promise<SimulatedWorld> 
 const LOOKOUTS = `
   create index if not exists simulated_subscription_due on subscription (next_action_at) where next_action_at is not null;
   create index if not exists simulated_notice_due on notice (next_action_at) where next_action_at is not null;
+  create index if not exists simulated_gift_due on gift (next_action_at) where next_action_at is not null;
   create index if not exists simulated_attempt_due on payment_attempt (next_action_at) where next_action_at is not null;
   create index if not exists simulated_refund_due on refund (next_action_at) where next_action_at is not null;
   create index if not exists simulated_inbox_due on webhook_inbox (next_action_at) where next_action_at is not null`;

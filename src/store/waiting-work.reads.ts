@@ -3,7 +3,16 @@ import { statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
 /** Rows that wait. `relay`: changes not yet carried to the gateways; `renewals`: attempts that were billed and not sent. */
-export type WaitingWork = 'payments' | 'renewals' | 'refunds' | 'orphans' | 'webhooks' | 'subscriptions' | 'notices' | 'relay';
+export type WaitingWork =
+  | 'payments'
+  | 'renewals'
+  | 'refunds'
+  | 'orphans'
+  | 'webhooks'
+  | 'subscriptions'
+  | 'notices'
+  | 'gifts'
+  | 'relay';
 
 const WAITING_WORK = statement<[Date], { what: WaitingWork; at: Date | null }>(
   'waiting_work',
@@ -16,6 +25,7 @@ const WAITING_WORK = statement<[Date], { what: WaitingWork; at: Date | null }>(
    union all select 'webhooks', min(greatest(next_action_at, lease_until)) from webhook_inbox where next_action_at is not null
    union all select 'subscriptions', min(next_action_at) from subscription where next_action_at is not null
    union all select 'notices', min(next_action_at) from notice where next_action_at is not null
+   union all select 'gifts', min(next_action_at) from gift where next_action_at is not null
    union all select 'relay', case when exists (select from outbox_event where published_at is null) then $1::timestamptz end`,
 );
 
