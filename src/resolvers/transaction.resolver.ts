@@ -84,6 +84,7 @@ export class TransactionResolver {
       amountMinor: row.amount,
       refunds: against.filter((fact) => fact.source === 'refund'),
       disputes: against.filter((fact) => fact.source === 'dispute'),
+      notedMinor: against.find((fact) => fact.source === 'note')?.amountMinor ?? 0n,
     });
     return presentMoney(left, row.currency);
   }

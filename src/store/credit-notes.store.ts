@@ -60,6 +60,20 @@ export async function listInvoicedLines(uow: UnitOfWork, invoiceId: string): Pro
   }));
 }
 
+const LOAD_NOTED = statement<[number, string], { noted: bigint }>(
+  'load_noted',
+  `select greatest(coalesce(sum(n.net + n.tax), 0) - max(i.credit_applied + i.carried), 0)::bigint as noted
+   from invoice i left join credit_note n on n.bucket = i.bucket and n.invoice_id = i.id and n.refund_id is null and n.canceled_at is null
+     and n.voided_at is null
+   where i.bucket = $1 and i.id = $2`,
+);
+
+/** Of what a charge paid of an invoice, given to the customer's balance by notes that stand, minor units: what the balance had paid goes back to it first. */
+export async function loadNoted(uow: UnitOfWork, invoiceId: string | null): Promise<bigint> {
+  if (invoiceId === null) return 0n;
+  return (await uow.run(LOAD_NOTED, [bucketOf(invoiceId), invoiceId]))[0]?.noted ?? 0n;
+}
+
 /** A note to be written. */
 export interface NewCreditNote extends Pick<CreditNote, 'netMinor' | 'taxMinor'> {
   id: string;

@@ -224,12 +224,14 @@ export const transactionEvents = keyedStatement<OwnedKey, TransactionEventRow>(
   ownedColumns,
 );
 
-/** A refund of a charge, or a dispute about it, as far as what is left to refund goes. Amounts in minor units. */
+/** A refund of a charge, a dispute about it, or notes for its invoice, as far as what is left to refund goes. Amounts in minor units. */
 export type ReversalFactsRow =
   | { o: number; source: 'refund'; status: RefundStatus; amountMinor: bigint; isWithdrawn: false }
-  | { o: number; source: 'dispute'; status: DisputeStatus; amountMinor: bigint; isWithdrawn: boolean };
+  | { o: number; source: 'dispute'; status: DisputeStatus; amountMinor: bigint; isWithdrawn: boolean }
+  /** What notes gave to the balance beyond what the balance had paid, as `loadNoted` counts it. */
+  | { o: number; source: 'note'; status: null; amountMinor: bigint; isWithdrawn: false };
 
-/** Every refund and dispute of each charge. */
+/** Every refund and dispute of each charge, and what went to the balance of it. */
 export const reversalFacts = keyedStatement<OwnedKey, ReversalFactsRow>(
   'reversal_facts',
   `select k.o::int as o, 'refund' as source, r.status, r.amount as "amountMinor", false as "isWithdrawn"
@@ -240,7 +242,15 @@ export const reversalFacts = keyedStatement<OwnedKey, ReversalFactsRow>(
    select k.o::int, 'dispute', d.status, d.amount, d.is_withdrawn
    from ${KEYS}
    join dispute d on d.bucket = k.bucket and d.payment_attempt_id = k.id
-   where d.user_id = k.user_id`,
+   where d.user_id = k.user_id
+   union all
+   select k.o::int, 'note', null, greatest(sum(n.net + n.tax) - max(i.credit_applied + i.carried), 0)::bigint, false
+   from ${KEYS}
+   join transaction t on t.bucket = k.bucket and t.id = k.id
+   join invoice i on i.bucket = t.bucket and i.id = t.invoice_id
+   join credit_note n on n.bucket = i.bucket and n.invoice_id = i.id and n.refund_id is null and n.canceled_at is null and n.voided_at is null
+   where t.user_id = k.user_id
+   group by k.o`,
   ownedColumns,
 );
 

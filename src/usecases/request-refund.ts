@@ -13,7 +13,7 @@ import { decideRefund, type RefundStatus } from '../domain/refund/refund.js';
 import { refundedAmount } from '../domain/refund/refundable.js';
 import { refundEndsGift } from '../domain/subscription/gift.js';
 import { isoDay } from '../domain/time/periods.js';
-import { insertCreditNotes, listInvoicedLines } from '../store/credit-notes.store.js';
+import { insertCreditNotes, listInvoicedLines, loadNoted } from '../store/credit-notes.store.js';
 import { listSchedules, openSchedule, requireInvoice, stopSchedule } from '../store/invoices.store.js';
 import { postJournal } from '../store/ledger.store.js';
 import {
@@ -65,6 +65,7 @@ export async function requestRefund(uow: UnitOfWork, cashier: Cashier, ask: Refu
       amountMinor: row.amount,
       isWithdrawn: row.isWithdrawn,
     })),
+    notedMinor: await loadNoted(uow, charge.invoiceId),
     asked: ask.amount,
   });
   if (decision.kind === 'refused') return { refused: refusal(decision.code, decision.message, decision.field) };

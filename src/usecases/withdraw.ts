@@ -4,6 +4,7 @@ import { invariant } from '../domain/invariant.js';
 import { partOf } from '../domain/invoice/line.js';
 import type { DisputeStatus } from '../domain/dispute/dispute.js';
 import type { RefundStatus } from '../domain/refund/refund.js';
+import { loadNoted } from '../store/credit-notes.store.js';
 import { refundableAmount } from '../domain/refund/refundable.js';
 import { spreadRefund } from '../domain/refund/spread.js';
 import { decideWithdrawal } from '../domain/subscription/cancel.js';
@@ -108,5 +109,6 @@ async function refundableOf(uow: UnitOfWork, charge: TransactionRow): Promise<bi
       amountMinor: amount,
       isWithdrawn,
     })),
+    notedMinor: await loadNoted(uow, charge.invoiceId),
   });
 }

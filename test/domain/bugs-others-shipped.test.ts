@@ -124,7 +124,7 @@ test('bug 13: what is too small for a card is carried to the next invoice, and n
 test('bug 14: 500 yen are 500, and a refund of a hundred times as much is refused (M3, F1)', () => {
   expect(decimalText({ minor: 500n, currency: 'JPY' })).toBe('500');
   expect(isMultipleOfStep({ minor: 501n, currency: 'JPY' })).toBe(true);
-  const charge = { status: 'succeeded' as const, amountMinor: 500n, refunds: [], disputes: [], currency: 'JPY' };
+  const charge = { status: 'succeeded' as const, amountMinor: 500n, refunds: [], disputes: [], notedMinor: 0n, currency: 'JPY' };
   expect(decideRefund({ ...charge, asked: { minor: 50_000n, currency: 'JPY' } })).toMatchObject({
     code: 'REFUND_EXCEEDS_CHARGE',
   });
@@ -179,7 +179,15 @@ test('bug 22: older news does not set a paid subscription back (N9)', () => {
 
 test('bug 23: two refunds of 60 of a charge of 100 do not both pass, nor a refund beside a chargeback (F1, F4)', () => {
   const asked = { minor: 60n, currency: 'USD' };
-  const charge = { status: 'succeeded' as const, amountMinor: 100n, refunds: [], disputes: [], currency: 'USD', asked };
+  const charge = {
+    status: 'succeeded' as const,
+    amountMinor: 100n,
+    refunds: [],
+    disputes: [],
+    notedMinor: 0n,
+    currency: 'USD',
+    asked,
+  };
   expect(decideRefund(charge)).toMatchObject({ kind: 'approved' });
   const second = { ...charge, refunds: [{ status: 'created' as const, amountMinor: 60n }] };
   expect(decideRefund(second)).toMatchObject({ code: 'REFUND_EXCEEDS_CHARGE' });

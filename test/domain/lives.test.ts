@@ -177,6 +177,7 @@ class Life {
       currency: USD,
       refunds: this.refunds,
       disputes: this.disputes.flatMap(({ booked, amountMinor }) => (booked ? [{ ...booked, amountMinor }] : [])),
+      notedMinor: 0n,
       asked,
     });
     if (decision.kind === 'refused') return;

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import type { PriceId } from '../../src/domain/ids.js';
+import type { PriceId, TransactionId } from '../../src/domain/ids.js';
 import { expectBooksOfProvider, expectSoundBooks } from '../support/book-checks.js';
-import { letSleep, stepUrl } from '../support/lives.js';
+import { letSleep, refundPart, stepUrl } from '../support/lives.js';
 import {
   balanceOf,
   change,
@@ -157,6 +157,11 @@ test('a downgrade at once costs nothing, and what it leaves goes to the balance 
     { net: 500n, tax: 0n, reason: 'tier_change' },
   ]);
   expect(await takenFrom(world, ana)).toEqual(['1000']);
+  // What the note gave is not given back by a refund too.
+  const [charge] = await world.query<{ id: TransactionId }>('select id from transaction where user_id = $1', [ana.actor.userId]);
+  if (!charge) throw new Error('no charge');
+  await expect(refundPart(world, charge.id, 501n)).rejects.toThrow(/REFUND_EXCEEDS_CHARGE/);
+  await refundPart(world, charge.id, 100n);
   await expectSoundBooks(world);
 });
 

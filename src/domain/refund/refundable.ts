@@ -8,16 +8,18 @@ export interface ChargeFacts {
   amountMinor: bigint;
   refunds: readonly { status: RefundStatus; amountMinor: bigint }[];
   disputes: readonly { status: DisputeStatus; amountMinor: bigint; isWithdrawn: boolean }[];
+  /** Of what it paid, given to the customer's balance by credit notes (rules P6): what is left of an old tier at a change. */
+  notedMinor: bigint;
 }
 
 /**
- * What is left to refund, minor units, never negative: captured less refunds that are not canceled, less what disputes have withdrawn
- * and not given back (rules F1). 0 for a charge that did not succeed.
+ * What is left to refund, minor units, never negative: captured less refunds that are not canceled, less what went to the balance by
+ * notes, less what disputes have withdrawn and not given back (rules F1, P6). 0 for a charge that did not succeed.
  */
 export function refundableAmount(charge: ChargeFacts): bigint {
   if (charge.status !== 'succeeded') return 0n;
   const disputed = charge.disputes.filter((d) => d.isWithdrawn && d.status !== 'won').reduce((sum, d) => sum + d.amountMinor, 0n);
-  const left = charge.amountMinor - refundedAmount(charge.refunds) - disputed;
+  const left = charge.amountMinor - refundedAmount(charge.refunds) - charge.notedMinor - disputed;
   return left > 0n ? left : 0n;
 }
 

@@ -22,6 +22,7 @@ const charge = (more: Partial<RefundAsked> = {}): RefundAsked => ({
   currency: 'USD',
   refunds: [],
   disputes: [],
+  notedMinor: 0n,
   asked: null,
   ...more,
 });
@@ -31,6 +32,7 @@ test.each<[string, Partial<RefundAsked>, bigint]>([
   ['all of it by default', {}, 100n],
   ['the amount asked', { asked: usd(60n) }, 60n],
   ['the rest by default', { refunds: [given(60n)] }, 40n],
+  ['what went to the balance by notes is not given back again', { notedMinor: 30n }, 70n],
   ['a canceled refund does not count', { refunds: [given(70n, 'canceled')], asked: usd(100n) }, 100n],
   ['a refund that failed counts, since the customer was given credit for it', { refunds: [given(60n, 'failed')] }, 40n],
   ['a won dispute does not count', { disputes: [{ status: 'won', amountMinor: 100n, isWithdrawn: true }] }, 100n],
@@ -62,6 +64,7 @@ test.each<[string, Partial<RefundAsked>, string]>([
   ],
   ['more than the charge', { asked: usd(101n) }, 'REFUND_EXCEEDS_CHARGE'],
   ['more than is left', { asked: usd(60n), refunds: [given(60n, 'created')] }, 'REFUND_EXCEEDS_CHARGE'],
+  ['what notes have given to the balance', { notedMinor: 50n, asked: usd(51n) }, 'REFUND_EXCEEDS_CHARGE'],
   ['the rest of nothing', { refunds: [given(100n)] }, 'REFUND_EXCEEDS_CHARGE'],
   [
     'again what became credit when its refund failed',
