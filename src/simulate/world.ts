@@ -2,8 +2,6 @@
  * The product in one process, on a database of its own: a cashier as in a gateway, another as in a worker with all its chores, and between them and
  * the money a provider in memory. The clock stands until the scheduler moves it; nothing waits.
  */
-import { createHmac } from 'node:crypto';
-import { giftSecretText } from '../domain/subscription/gift-code.js';
 import pg from 'pg';
 import type { DataSource } from 'typeorm';
 import { Seeded } from '../chaos/seeded.js';
@@ -91,7 +89,6 @@ export async function openWorld(options: WorldOptions): Promise<SimulatedWorld> 
     isReturnUrlAllowed: () => true,
     giftSecret: (giftId) => giftSecretText(sha256(`a gift of a simulation ${giftId}`)),
     quotes: new Quotes('signs the quotes of a simulation'),
-    giftSecret: (giftId) => giftSecretText(createHmac('sha256', 'makes the secrets of a simulation').update(giftId).digest()),
     events: {
       providerCalled: () => undefined,
       findingOpened: () => undefined,
