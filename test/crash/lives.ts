@@ -45,6 +45,8 @@ export interface Stage {
 /** A life, and which of the two kinds of process runs what is cut. */
 export interface Life {
   title: string;
+  /** Which of its points are cut unless SWEEP=whole: left out, all of them. */
+  cutsInSuite?: 'each third';
   process: 'gateway' | 'worker';
   prepare(): Promise<Stage>;
 }
@@ -261,6 +263,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'subscribing with a limited coupon and what the balance pays of it',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const actor = await somePerson(world);
@@ -271,6 +274,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'subscribing with a limited coupon and a card that is declined',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const actor = await somePerson(world, 'pm_card_chargeCustomerFail');
@@ -281,6 +285,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'subscribing where nothing is due',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const actor = someUser();
@@ -290,6 +295,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'beginning a trial',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const actor = await somePerson(world);
@@ -299,6 +305,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'putting a coupon on a running subscription',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const actor = await somePerson(world);
@@ -309,6 +316,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'buying what the balance pays',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const actor = someUser();
@@ -390,6 +398,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'withdrawing in the first days',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -407,6 +416,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'pausing',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -415,6 +425,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'going on after a pause',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await paused();
@@ -423,6 +434,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'going on after a pause with a card that is declined',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await paused();
@@ -432,6 +444,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'giving a membership',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const actor = await withCard(world, someUser());
@@ -440,6 +453,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'giving a membership with a card that is declined',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const actor = await withCard(world, someUser(), 'pm_card_chargeCustomerFail');
@@ -448,6 +462,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'claiming a gift',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const { code } = await given();
@@ -457,6 +472,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'refunding a gift in use',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const { actor, code, transactionId } = await given();
@@ -467,6 +483,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'the worker settling a gift that was claimed',
+      cutsInSuite: 'each third',
       process: 'worker',
       prepare: async () => {
         const { code } = await given();
@@ -477,6 +494,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'the worker giving the value of a gift to who has another tier',
+      cutsInSuite: 'each third',
       process: 'worker',
       prepare: async () => {
         const { code } = await given(prices.lower);
@@ -487,6 +505,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'the worker giving back a gift that nobody claimed',
+      cutsInSuite: 'each third',
       process: 'worker',
       prepare: async () => {
         const { actor } = await given();
@@ -496,6 +515,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'granting a right',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const actor = someUser();
@@ -507,6 +527,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'changing to a higher tier',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -515,6 +536,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'changing to a higher tier with a card that is declined',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -524,6 +546,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'changing to a higher tier with a card that asks for 3-D Secure',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -533,6 +556,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'changing to a lower tier at once, with a note of what is left',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -541,6 +565,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'changing to a lower tier at the end of the period',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -549,6 +574,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'dropping a change that waits for its step',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await waiting();
@@ -561,6 +587,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'cancelling while a change waits for its step',
+      cutsInSuite: 'each third',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await waiting();
@@ -569,6 +596,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'the worker settling a change that waits for its step before its period is renewed',
+      cutsInSuite: 'each third',
       process: 'worker',
       prepare: async () => {
         const { actor, subscriptionId } = await waiting();
@@ -582,6 +610,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'the worker finding a change of tier in the listing',
+      cutsInSuite: 'each third',
       process: 'worker',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
