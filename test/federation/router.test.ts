@@ -38,7 +38,7 @@ let url: string;
 const routers: ReturnType<typeof makeRouter>[] = [];
 const clock = { now: () => new Date() };
 /** What only the newer of two releases has. */
-const NEW_TYPES = ['Subscription', 'PaymentStatusUpdate', 'StreamItemType'];
+const NEW_TYPES = ['Subscription', 'PaymentStatusUpdate', 'MonetizationUpdate', 'MonetizationChangeType', 'StreamItemType'];
 const withoutNew = ({ name }: { name: NameNode }): null | undefined => (NEW_TYPES.includes(name.value) ? null : undefined);
 /** The contract of a release before this one, which had no live updates yet. */
 const PREVIOUS_SDL = print(
