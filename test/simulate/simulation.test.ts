@@ -86,8 +86,8 @@ class Forgetful extends SimulatedProvider {
 test('a provider that charges twice is found out, and the story shrinks to one person and a few acts', async () => {
   const story: Story = {
     seed: '1',
-    lives: PEOPLE,
-    months: 2,
+    lives: Array.from({ length: 25 }, (_, number) => number),
+    months: 3,
     startsAt: STARTS_AT,
     faults: 'many',
     provider: (options) => new Forgetful(options),
