@@ -46,7 +46,7 @@ export interface Stage {
 export interface Life {
   title: string;
   /** Which of its points are cut unless SWEEP=whole: left out, all of them. */
-  cutsInSuite?: 'each third';
+  cutsInSuite?: 'each fifth';
   process: 'gateway' | 'worker';
   prepare(): Promise<Stage>;
 }
@@ -263,7 +263,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'subscribing with a limited coupon and what the balance pays of it',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const actor = await somePerson(world);
@@ -274,7 +274,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'subscribing with a limited coupon and a card that is declined',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const actor = await somePerson(world, 'pm_card_chargeCustomerFail');
@@ -285,7 +285,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'subscribing where nothing is due',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const actor = someUser();
@@ -295,7 +295,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'beginning a trial',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const actor = await somePerson(world);
@@ -305,7 +305,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'putting a coupon on a running subscription',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const actor = await somePerson(world);
@@ -316,7 +316,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'buying what the balance pays',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const actor = someUser();
@@ -398,7 +398,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'withdrawing in the first days',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -416,7 +416,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'pausing',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -425,7 +425,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'going on after a pause',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await paused();
@@ -434,7 +434,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'going on after a pause with a card that is declined',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await paused();
@@ -444,7 +444,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'giving a membership',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const actor = await withCard(world, someUser());
@@ -453,7 +453,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'giving a membership with a card that is declined',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const actor = await withCard(world, someUser(), 'pm_card_chargeCustomerFail');
@@ -462,7 +462,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'claiming a gift',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const { code } = await given();
@@ -472,7 +472,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'refunding a gift in use',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const { actor, code, transactionId } = await given();
@@ -483,7 +483,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'the worker settling a gift that was claimed',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'worker',
       prepare: async () => {
         const { code } = await given();
@@ -494,7 +494,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'the worker giving the value of a gift to who has another tier',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'worker',
       prepare: async () => {
         const { code } = await given(prices.lower);
@@ -505,7 +505,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'the worker giving back a gift that nobody claimed',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'worker',
       prepare: async () => {
         const { actor } = await given();
@@ -515,7 +515,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'granting a right',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const actor = someUser();
@@ -527,7 +527,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'changing to a higher tier',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -536,7 +536,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'changing to a higher tier with a card that is declined',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -546,7 +546,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'changing to a higher tier with a card that asks for 3-D Secure',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -556,7 +556,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'changing to a lower tier at once, with a note of what is left',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -565,7 +565,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'changing to a lower tier at the end of the period',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -574,7 +574,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'dropping a change that waits for its step',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await waiting();
@@ -587,7 +587,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'cancelling while a change waits for its step',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await waiting();
@@ -596,7 +596,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'the worker settling a change that waits for its step before its period is renewed',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'worker',
       prepare: async () => {
         const { actor, subscriptionId } = await waiting();
@@ -610,7 +610,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'the worker finding a change of tier in the listing',
-      cutsInSuite: 'each third',
+      cutsInSuite: 'each fifth',
       process: 'worker',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();

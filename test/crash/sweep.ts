@@ -123,9 +123,9 @@ export function sweep(kind: Life['process']): void {
       const expected = await standing(first);
       expect(whole.points.length).toBeGreaterThan(1);
 
-      // Another third for each life, so that every kind of point is cut in some.
+      // Another fifth for each life, so that every kind of point is cut in some.
       const isCut = (n: number): boolean =>
-        life.cutsInSuite === undefined || isWholeSweep || n > whole.points.length || n % 3 === titles.indexOf(title) % 3;
+        life.cutsInSuite === undefined || isWholeSweep || n > whole.points.length || n % 5 === titles.indexOf(title) % 5;
       for (let n = 1; n <= MOST_POINTS; n++) {
         if (!isCut(n)) continue;
         await letSleep(world);
