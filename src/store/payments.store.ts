@@ -362,7 +362,7 @@ const DUE_ATTEMPTS = statement<[number[], Date, number], { id: TransactionId; us
   'due_attempts',
   `select id, user_id from payment_attempt
    where bucket = any($1) and next_action_at <= $2 and (lease_until is null or lease_until < $2)
-     and not (cause = 'renewal' and (status = 'created' or status = 'sent' and probes = 0 and coalesce(lease_until, '-infinity') > $2::timestamptz - interval '10 s'))
+     and not (cause = 'renewal' and (status = 'created' or status = 'sent' and probes < 4 and coalesce(lease_until, '-infinity') > $2::timestamptz - interval '10 s'))
    order by next_action_at limit $3`,
 );
 const DUE_REFUNDS = statement<[number[], Date, number], { id: TransactionId; user_id: string }>(

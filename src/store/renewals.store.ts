@@ -391,7 +391,7 @@ const LOCK_LOST = statement<[number[], Date, number], { bucket: number; id: Tran
   'lock_lost_renewals',
   `with due as materialized (
      select bucket, id, user_id from payment_attempt
-     where bucket = any($1) and next_action_at <= $2 and status = 'sent' and cause = 'renewal' and probes = 0 and lease_until < $2
+     where bucket = any($1) and next_action_at <= $2 and status = 'sent' and cause = 'renewal' and probes < 4 and lease_until < $2
      limit $3 for update skip locked)
    select d.bucket, d.id, d.user_id from due d join customer c on c.bucket = d.bucket and c.user_id = d.user_id
    for update of c skip locked`,

@@ -32,8 +32,8 @@ const BUCKETS = Array.from({ length: 4096 }, (_, bucket) => bucket);
 
 /** Subscriptions done by one unit of work: a batch is cheaper by the row, and holds its customers' locks longer. */
 const DONE_A_TURN = 500;
-/** Renewals claimed at once: as many as a worker sends well within the send guard of the claim. */
-const SENT_A_TURN = 128;
+/** Renewals claimed at once: as many as fly at once, so that little waits for the end of a lease when a worker is killed. */
+const SENT_A_TURN = 48;
 /** Renewals in flight at once in each of the two lanes. */
 const RENEWALS_AT_ONCE = 48;
 /** Documents of a kind numbered by one unit of work. */

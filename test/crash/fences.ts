@@ -884,8 +884,8 @@ export const FENCES: readonly Fence[] = [
     'a sent renewal that is asked about while its worker still calls',
     RACED,
     'src/store/renewals.store.ts',
-    "and cause = 'renewal' and probes = 0 and lease_until < $2\n",
-    "and cause = 'renewal' and probes = 0\n",
+    "and cause = 'renewal' and probes < 4 and lease_until < $2\n",
+    "and cause = 'renewal' and probes < 4\n",
   ),
   fence(
     'renewal.plan',
