@@ -16,8 +16,8 @@ import type { Refusal } from './contract.js';
 import { describedLine, issueInvoice } from './issue-invoice.js';
 import { loadTerms } from './load-terms.js';
 import { openPeriod } from './open-period.js';
-import { chargedMethod, pauseFacts } from './pause-facts.js';
-import { unusable } from './subscribe.js';
+import { pauseFacts } from './pause-facts.js';
+import { chargedMethod, unusable } from './subscribe.js';
 
 /** What was begun: the charge on which the subscription waits; null when nothing was due, and it is active already. */
 export type ResumeBegun = { transactionId: TransactionId | null } | { refused: Refusal };

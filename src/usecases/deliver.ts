@@ -4,6 +4,7 @@ import { invariant } from '../domain/invariant.js';
 import { isService, type LineCredit } from '../domain/invoice/line.js';
 import { decidePaidChange } from '../domain/subscription/change-tier.js';
 import { coveringLine } from '../domain/subscription/proration.js';
+import { renewed } from '../domain/subscription/renewal.js';
 import { entitledUntilFor, type SubscriptionStatus } from '../domain/subscription/subscription.js';
 import { anchorLocalOf, type OpenedPeriod } from '../domain/time/periods.js';
 import { useCouponPeriod } from '../store/coupons.store.js';
@@ -92,7 +93,7 @@ async function deliverChange(uow: UnitOfWork, invoice: InvoiceRow, cause: string
       tierId: target.tier.id as TierId,
       priceId: target.price.id as PriceId,
       pendingPriceId: null,
-      ...(decision.opensPeriod ? openedBy(subscription, { epoch, periodStart, periodEnd }) : {}),
+      ...(decision.opensPeriod ? openedBy(subscription, { epoch, n: 0, start: periodStart, end: periodEnd }) : {}),
     },
     data: { fromPriceId: subscription.priceId, toPriceId: target.price.id, invoiceId: invoice.id },
   });
@@ -104,22 +105,15 @@ async function deliverChange(uow: UnitOfWork, invoice: InvoiceRow, cause: string
 const NOTHING: LineCredit = { netMinor: 0n, taxMinor: 0n };
 
 /** The first period after a change of interval: a new anchor at its start (rules B5). */
-function openedBy(
-  subscription: SubscriptionRow,
-  period: { epoch: number; periodStart: Date; periodEnd: Date },
-): Partial<SubscriptionRow> {
+function openedBy(subscription: SubscriptionRow, period: OpenedPeriod): Partial<SubscriptionRow> {
   return {
-    epoch: period.epoch,
-    periodNumber: 0,
-    periodStart: period.periodStart,
-    periodEnd: period.periodEnd,
-    anchorLocal: anchorLocalOf(period.periodStart, subscription.zone),
+    ...renewed(period),
+    anchorLocal: anchorLocalOf(period.start, subscription.zone),
     entitledUntil: entitledUntilFor({
       status: 'active',
-      periodEnd: period.periodEnd,
+      periodEnd: period.end,
       endsAtPeriodEnd: subscription.cancelAtPeriodEnd,
     }),
-    nextActionAt: period.periodEnd,
   };
 }
 

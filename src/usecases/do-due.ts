@@ -25,7 +25,7 @@ import {
 } from '../domain/subscription/renewal.js';
 import { entitledUntilFor, type SubscriptionStatus } from '../domain/subscription/subscription.js';
 import { decideTrialEnd, TRIAL_WITHOUT_METHOD } from '../domain/subscription/trial.js';
-import { DIGITAL, rateAt, type TaxRate } from '../domain/tax/tax.js';
+import { customerRateAt, type TaxRate } from '../domain/tax/tax.js';
 import type { PeriodUnit } from '../domain/time/periods.js';
 import { isoDay } from '../domain/time/periods.js';
 import { couponOf } from '../store/catalogue.store.js';
@@ -324,7 +324,6 @@ async function soldNext(batch: Batch, row: DueRow): Promise<{ sold: Sold; interv
 /** Bills a period: with the others of the batch where something is to be charged, at once where nothing is. */
 async function bill(batch: Batch, row: DueRow, sold: Sold, period: DuePeriod): Promise<void> {
   const { uow } = batch;
-  const country = row.country ?? '';
   const quote = quoteRenewal({
     price: sold.price,
     period,
@@ -332,7 +331,7 @@ async function bill(batch: Batch, row: DueRow, sold: Sold, period: DuePeriod): P
       coupon: couponOf({ ...row.coupon, redeemBy: row.coupon.redeemBy === null ? null : new Date(row.coupon.redeemBy) }),
       periodsLeft: row.couponPeriodsLeft,
     },
-    ratePpm: rateAt(batch.rates, { country, region: null, taxCode: DIGITAL }, period.start),
+    ratePpm: customerRateAt(batch.rates, row.country, period.start),
     balanceMinor: row.balance,
   });
   if (quote.sums.settlement !== 'charge') return enterUncharged(batch, row, sold, period, quote);

@@ -1,7 +1,7 @@
 /** What an amount depends on beside its price: tax, the customer's balance, and a coupon with the person who claims it. */
 import { parseCouponCode, type CouponFacts } from '../domain/catalogue/coupon.js';
 import { identitiesOf, type PersonFacts } from '../domain/subscription/trial.js';
-import { DIGITAL, rateAt } from '../domain/tax/tax.js';
+import { customerRateAt } from '../domain/tax/tax.js';
 import { isCouponUsed, loadCoupon } from '../store/coupons.store.js';
 import { loadCredit } from '../store/credit.store.js';
 import type { PaymentMethodRow } from '../store/payment-methods.store.js';
@@ -30,7 +30,7 @@ export async function loadTerms(
   const { userId, country } = customer;
   const rates = country === null ? [] : await listTaxRates(uow, [country]);
   return {
-    ratePpm: country === null ? 0 : rateAt(rates, { country, region: null, taxCode: DIGITAL }, at),
+    ratePpm: customerRateAt(rates, country, at),
     balanceMinor: await loadCredit(uow, userId, currency),
   };
 }

@@ -1,21 +1,7 @@
 import { pausesOf, type PauseFacts } from '../domain/subscription/pause.js';
 import type { SubscriptionStatus } from '../domain/subscription/subscription.js';
-import { loadMethod, type PaymentMethodRow } from '../store/payment-methods.store.js';
 import { listStatuses, type PriceRow, type SubscriptionRow } from '../store/subscriptions.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
-
-/** What a subscription's charges are made with: its own method where it can be used, else the user's default. */
-export async function chargedMethod(
-  uow: UnitOfWork,
-  subscription: Pick<SubscriptionRow, 'userId' | 'paymentMethodId'>,
-  defaultMethodId: string | null,
-): Promise<PaymentMethodRow | null> {
-  for (const id of [subscription.paymentMethodId, defaultMethodId]) {
-    const method = id === null ? null : await loadMethod(uow, id);
-    if (method?.userId === subscription.userId && method.status === 'active') return method;
-  }
-  return null;
-}
 
 /** A subscription's row as the facts that pausing and going on look at. @param price the one that its next period is charged at */
 export async function pauseFacts(

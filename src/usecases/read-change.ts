@@ -1,10 +1,10 @@
 /** The facts of a change of tier, read under the customer's lock: for its preview as for itself, so that the two cannot differ. */
-import type { PaymentMethodId, PriceId } from '../domain/ids.js';
+import type { PriceId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { isService } from '../domain/invoice/line.js';
 import type { ChangeFacts } from '../domain/subscription/change-tier.js';
 import type { SubscriptionStatus } from '../domain/subscription/subscription.js';
-import { DIGITAL, rateAt, type TaxRate } from '../domain/tax/tax.js';
+import { customerRateAt, type TaxRate } from '../domain/tax/tax.js';
 import { loadCouponById, loadRunningCoupon } from '../store/coupons.store.js';
 import { loadCredit } from '../store/credit.store.js';
 import type { CustomerRow } from '../store/customers.store.js';
@@ -14,8 +14,8 @@ import { listTaxRates } from '../store/tax.store.js';
 import { loadOpenChange } from '../store/tier-changes.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import { rankedPrice, targetPrice } from './billed-price.js';
+import { chargedMethod } from './subscribe.js';
 import { couponOfPeriod, readLines, type StandingLine } from './period-lines.js';
-import { methodFor } from './subscribe.js';
 
 /** What is known of a change: the facts of its decision, and the rows behind them that are written by. */
 export interface ChangeRead {
@@ -43,7 +43,7 @@ export async function readChange(
   const lines = await readLines(uow, subscription);
   const couponId = couponOfPeriod(lines);
   const taxRates = customer.country === null ? [] : await listTaxRates(uow, [customer.country]);
-  const method = await usableMethod(uow, customer, subscription);
+  const method = await chargedMethod(uow, subscription, customer.defaultPaymentMethodId);
   const facts: ChangeFacts = {
     subscription: {
       // Column checks: one of these words.
@@ -63,7 +63,7 @@ export async function readChange(
     lines,
     periodCoupon: couponId === null ? null : await loadCouponById(uow, couponId),
     running: await loadRunningCoupon(uow, subscription.id),
-    ratePpm: rateOf(customer, taxRates, uow.now),
+    ratePpm: customerRateAt(taxRates, customer.country, uow.now),
     balanceMinor: await loadCredit(uow, subscription.userId, currency),
     hasOpenChange: (await loadOpenChange(uow, subscription.id)) !== null,
     paidChangesCount: lines.filter((line) => line.kind === 'change' && line.isPaid && line.isProration && isService(line)).length,
@@ -71,21 +71,4 @@ export async function readChange(
     isMethodAsked: false,
   };
   return { facts, lines, target, method, taxRates };
-}
-
-/** The rate that rules for a customer at an instant, parts per million; 0 where no country is known, or no rate of it. */
-function rateOf(customer: Pick<CustomerRow, 'country'>, rates: readonly TaxRate[], at: Date): number {
-  return customer.country === null ? 0 : rateAt(rates, { country: customer.country, region: null, taxCode: DIGITAL }, at);
-}
-
-/** What is charged for a subscription: its own method while that can be charged, else the customer's default (rules N5). */
-async function usableMethod(
-  uow: UnitOfWork,
-  customer: CustomerRow,
-  subscription: SubscriptionRow,
-): Promise<PaymentMethodRow | null> {
-  const { paymentMethodId } = subscription;
-  // Ids of rows are ids of their kind.
-  const own = paymentMethodId === null ? null : await methodFor(uow, customer, paymentMethodId as PaymentMethodId);
-  return own?.status === 'active' ? own : methodFor(uow, customer, null);
 }

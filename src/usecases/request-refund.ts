@@ -10,7 +10,7 @@ import type { AttemptStatus } from '../domain/payment/attempt.js';
 import { SAFETY_NET_MS } from '../domain/payment/schedule.js';
 import type { DisputeStatus } from '../domain/dispute/dispute.js';
 import { decideRefund, type RefundStatus } from '../domain/refund/refund.js';
-import { refundedAmount } from '../domain/refund/refundable.js';
+import { refundedAmount, type ChargeFacts } from '../domain/refund/refundable.js';
 import { refundEndsGift } from '../domain/subscription/gift.js';
 import { isoDay } from '../domain/time/periods.js';
 import { insertCreditNotes, listInvoicedLines, loadNoted } from '../store/credit-notes.store.js';
@@ -54,23 +54,11 @@ export type RefundAsked = { refundId: TransactionId; amount: Money } | { refused
 /** Decides and writes a refund: row, pending transaction, posting, and what remains to be earned. */
 export async function requestRefund(uow: UnitOfWork, cashier: Cashier, ask: RefundAsk): Promise<RefundAsked> {
   const { charge } = ask;
-  const [refunds, disputes] = [await listRefunds(uow, charge.id), await listDisputes(uow, charge.id)];
-  const decision = decideRefund({
-    status: ask.attempt.status as AttemptStatus,
-    amountMinor: charge.amount,
-    currency: charge.currency,
-    refunds: refunds.map((row) => ({ status: row.status as RefundStatus, amountMinor: row.amount })),
-    disputes: disputes.map((row) => ({
-      status: row.status as DisputeStatus,
-      amountMinor: row.amount,
-      isWithdrawn: row.isWithdrawn,
-    })),
-    notedMinor: await loadNoted(uow, charge.invoiceId),
-    asked: ask.amount,
-  });
+  const facts = await readCharge(uow, charge, ask.attempt.status);
+  const decision = decideRefund({ ...facts, currency: charge.currency, asked: ask.amount });
   if (decision.kind === 'refused') return { refused: refusal(decision.code, decision.message, decision.field) };
   const gift = charge.invoiceId === null ? null : await readGiftOf(uow, await requireInvoice(uow, charge.invoiceId));
-  const refundedMinor = refundedAmount(refunds.map((row) => ({ status: row.status as RefundStatus, amountMinor: row.amount })));
+  const refundedMinor = refundedAmount(facts.refunds);
   const amount = gift === null ? decision.amount : ofGift(gift, decision.amount, ask, refundedMinor);
   if (amount === null) {
     const message = 'Of a gift only periods that have not begun are given back.';
@@ -94,6 +82,22 @@ export async function requestRefund(uow: UnitOfWork, cashier: Cashier, ask: Refu
   if (ask.endSubscription && charge.subscriptionId !== null)
     await endSubscription(uow, cashier, charge.subscriptionId, 'refunded', ask.cause);
   return { refundId, amount };
+}
+
+/** A charge with everything that was given back of it. @param status of its attempt */
+export async function readCharge(uow: UnitOfWork, charge: TransactionRow, status: string): Promise<ChargeFacts> {
+  return {
+    // Column checks: words of their kinds.
+    status: status as AttemptStatus,
+    amountMinor: charge.amount,
+    refunds: (await listRefunds(uow, charge.id)).map((row) => ({ status: row.status as RefundStatus, amountMinor: row.amount })),
+    disputes: (await listDisputes(uow, charge.id)).map((row) => ({
+      status: row.status as DisputeStatus,
+      amountMinor: row.amount,
+      isWithdrawn: row.isWithdrawn,
+    })),
+    notedMinor: await loadNoted(uow, charge.invoiceId),
+  };
 }
 
 /**

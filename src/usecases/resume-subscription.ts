@@ -8,7 +8,8 @@ import { beginResume } from './begin-resume.js';
 import { notFound } from './cancel-subscription.js';
 import { newId, own, refusal, type Cashier } from './cashier.js';
 import type { Actor, ResumeSubscriptionAnswer, ResumeSubscriptionCommand } from './contract.js';
-import { chargedMethod, pauseFacts } from './pause-facts.js';
+import { pauseFacts } from './pause-facts.js';
+import { chargedMethod } from './subscribe.js';
 import { runCommand } from './run-command.js';
 
 /**

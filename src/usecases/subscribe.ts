@@ -15,6 +15,7 @@ import {
   loadLiveSubscription,
   loadTierPrice,
   type PriceRow,
+  type SubscriptionRow,
   type TierRow,
 } from '../store/subscriptions.store.js';
 import { planNotices } from '../store/notices.store.js';
@@ -210,6 +211,19 @@ export async function methodFor(
   const id = asked ?? customer.defaultPaymentMethodId;
   const method = id === null ? null : await loadMethod(uow, id);
   return method?.userId === customer.userId ? method : null;
+}
+
+/** What a subscription's charges are made with: its own method where it can be used, else the user's default (rules N5). */
+export async function chargedMethod(
+  uow: UnitOfWork,
+  subscription: Pick<SubscriptionRow, 'userId' | 'paymentMethodId'>,
+  defaultMethodId: string | null,
+): Promise<PaymentMethodRow | null> {
+  for (const id of [subscription.paymentMethodId, defaultMethodId]) {
+    const method = id === null ? null : await loadMethod(uow, id);
+    if (method?.userId === subscription.userId && method.status === 'active') return method;
+  }
+  return null;
 }
 
 /** The refusal of a method that the provider does not know. */

@@ -2,20 +2,17 @@
 import { idTimeMs, type TransactionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { partOf } from '../domain/invoice/line.js';
-import type { DisputeStatus } from '../domain/dispute/dispute.js';
-import type { RefundStatus } from '../domain/refund/refund.js';
-import { loadNoted } from '../store/credit-notes.store.js';
 import { refundableAmount } from '../domain/refund/refundable.js';
 import { spreadRefund } from '../domain/refund/spread.js';
 import { decideWithdrawal } from '../domain/subscription/cancel.js';
 import type { SubscriptionStatus } from '../domain/subscription/subscription.js';
-import { listPaidCharges, listDisputes, listRefunds, type TransactionRow } from '../store/payments.store.js';
+import { listPaidCharges } from '../store/payments.store.js';
 import { requirePrice, type SubscriptionRow } from '../store/subscriptions.store.js';
 import type { UnitOfWork } from '../store/unit-of-work.js';
 import type { Cashier } from './cashier.js';
 import { readLines } from './period-lines.js';
 import { giveNote } from './proration-note.js';
-import { requestRefund } from './request-refund.js';
+import { readCharge, requestRefund } from './request-refund.js';
 
 /**
  * Gives back the unused share of the period to who may withdraw, spread over the charges that paid for it; what the balance had paid goes to the
@@ -45,7 +42,7 @@ export async function giveBackWithdrawn(
   const backMinor = decision.refunds.reduce((all, { netMinor, taxMinor }) => all + netMinor + taxMinor, 0n);
   const charges = await listPaidCharges(uow, [...new Set(lines.map(({ invoiceId }) => invoiceId))]);
   const refundable: bigint[] = [];
-  for (const charge of charges) refundable.push(await refundableOf(uow, charge));
+  for (const charge of charges) refundable.push(refundableAmount(await readCharge(uow, charge, 'succeeded')));
   const { perChargeMinor, toBalanceMinor } = spreadRefund(
     backMinor,
     refundable.map((refundableMinor) => ({ refundableMinor })),
@@ -93,22 +90,5 @@ async function giveToBalance(
     credit: partOf({ ...line, taxBehavior: 'inclusive' }, amountMinor, currency),
     invoiceIds: [line.invoiceId],
     providerAccountId: cashier.provider.accountId,
-  });
-}
-
-/** What of a charge may still go back, minor units. */
-async function refundableOf(uow: UnitOfWork, charge: TransactionRow): Promise<bigint> {
-  const [refunds, disputes] = [await listRefunds(uow, charge.id), await listDisputes(uow, charge.id)];
-  return refundableAmount({
-    status: 'succeeded',
-    amountMinor: charge.amount,
-    // Column checks: words of their kinds.
-    refunds: refunds.map(({ status, amount }) => ({ status: status as RefundStatus, amountMinor: amount })),
-    disputes: disputes.map(({ status, amount, isWithdrawn }) => ({
-      status: status as DisputeStatus,
-      amountMinor: amount,
-      isWithdrawn,
-    })),
-    notedMinor: await loadNoted(uow, charge.invoiceId),
   });
 }

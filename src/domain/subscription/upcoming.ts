@@ -2,7 +2,7 @@
 import { afterInvoicedPeriod, couponForNextPeriod, type RunningCoupon } from '../catalogue/coupon.js';
 import { composeInvoice, type InvoiceSums } from '../invoice/invoice.js';
 import type { InvoiceLine } from '../invoice/line.js';
-import { DIGITAL, rateAt, type TaxRate } from '../tax/tax.js';
+import { customerRateAt, type TaxRate } from '../tax/tax.js';
 import { nextPeriod, reanchored, type OpenedPeriod } from '../time/periods.js';
 import { decidePendingChange, type ChangeQuote, type ChangeRefused, type RankedPrice, type TargetPrice } from './change-tier.js';
 import { periodLine } from './proration.js';
@@ -68,8 +68,7 @@ export function upcomingInvoiceTaxed(
 ): UpcomingInvoice | null {
   const untaxed = upcomingInvoice({ ...facts, ratePpm: 0 });
   if (untaxed === null || country === null) return untaxed;
-  const ratePpm = rateAt(rates, { country, region: null, taxCode: DIGITAL }, untaxed.chargeAt);
-  return upcomingInvoice({ ...facts, ratePpm });
+  return upcomingInvoice({ ...facts, ratePpm: customerRateAt(rates, country, untaxed.chargeAt) });
 }
 
 /**

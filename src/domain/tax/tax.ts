@@ -38,6 +38,14 @@ export function rateAt(rates: readonly TaxRate[], key: TaxKey, at: Date): number
   return found?.ratePpm ?? 0;
 }
 
+/**
+ * The rate of what is sold here for a customer, parts per million; 0 where no country is known.
+ * @param at as of `rateAt`
+ */
+export function customerRateAt(rates: readonly TaxRate[], country: string | null, at: Date): number {
+  return country === null ? 0 : rateAt(rates, { country, region: null, taxCode: DIGITAL }, at);
+}
+
 /** An amount with its tax, minor units; `net` + `tax` = `total`. */
 export interface Taxed {
   netMinor: bigint;
