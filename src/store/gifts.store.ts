@@ -1,5 +1,6 @@
 /** Gifts. A gift is a row of its giver's; what it gave is a row of its recipient's. Locks: customers, in the order of their keys, then the gift. */
 import { bucketOf, type GiftId, type SubscriptionId, type TransactionId } from '../domain/ids.js';
+import type { Slot } from '../platform/slots.js';
 import { invariant } from '../domain/invariant.js';
 import { GiftReceivedRow, GiftRow } from '../entities/gift.entity.js';
 import { SubscriptionEventRow, SubscriptionRow } from '../entities/subscription.entity.js';
@@ -70,13 +71,13 @@ export async function changeGift(
 }
 
 /** Due gifts: to be told to their recipient, to be settled after a claim, or not claimed in time. */
-const DUE_GIFTS = statement<[number[], Date, number], { id: GiftId; user_id: string }>(
+const DUE_GIFTS = statement<[Slot, Date, number], { id: GiftId; user_id: string }>(
   'due_gifts',
-  'select id, user_id from gift where bucket = any($1) and next_action_at <= $2 order by next_action_at limit $3',
+  'select id, user_id from gift where bucket between ($1::smallint[])[1] and ($1::smallint[])[2] and next_action_at <= $2 order by next_action_at limit $3',
 );
 
 /** Up to `limit` gifts of these buckets that are due. They are looked at again under their locks. */
-export async function listDueGifts(uow: UnitOfWork, buckets: number[], limit: number): Promise<{ id: GiftId; userId: string }[]> {
+export async function listDueGifts(uow: UnitOfWork, buckets: Slot, limit: number): Promise<{ id: GiftId; userId: string }[]> {
   const rows = await uow.run(DUE_GIFTS, [buckets, uow.now, limit]);
   return rows.map((row) => ({ id: row.id, userId: row.user_id }));
 }

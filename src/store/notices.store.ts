@@ -1,6 +1,7 @@
 /** What customers are to be told, and what they were: rows decide whether a charge may follow (rules C2). */
 import type { KeptNotice, PlannedNotice } from '../domain/consent/notices.js';
 import { bucketOf, makeId } from '../domain/ids.js';
+import type { Slot } from '../platform/slots.js';
 import type { Notice } from '../ports/messenger.js';
 import type { Random } from '../ports/random.js';
 import { statement } from './statement.js';
@@ -16,11 +17,11 @@ const LOAD = statement<[number, string], { kind: string; dueAt: Date; sentAt: Da
   'load_notices',
   `select kind, due_at as "dueAt", sent_at as "sentAt", message_id as "messageId" from notice where bucket = $1 and subscription_id = $2`,
 );
-const CLAIM = statement<[number[], Date, number, Date], Notice & { bucket: number; isWanted: boolean }>(
+const CLAIM = statement<[Slot, Date, number, Date], Notice & { bucket: number; isWanted: boolean }>(
   'claim_notices',
   `update notice n set next_action_at = $4
    from (select k.bucket, k.id, s.status from notice k left join subscription s on s.bucket = k.bucket and s.id = k.subscription_id
-         where k.bucket = any($1) and k.next_action_at <= $2 limit $3 for update of k skip locked) d
+         where k.bucket between ($1::smallint[])[1] and ($1::smallint[])[2] and k.next_action_at <= $2 limit $3 for update of k skip locked) d
    where n.bucket = d.bucket and n.id = d.id
    returning n.bucket, n.id, n.user_id as "userId", n.subscription_id as "subscriptionId", n.kind, n.due_at as "dueAt",
      coalesce(d.status, 'active') not in ('canceled', 'unpaid', 'incomplete_expired') as "isWanted"`,
@@ -52,7 +53,7 @@ export async function listNotices(uow: UnitOfWork, subscriptionId: string): Prom
 /** Takes up to `limit` notices whose time has come; one that is not kept by `until` is taken again. */
 export async function claimNotices(
   uow: UnitOfWork,
-  buckets: number[],
+  buckets: Slot,
   limit: number,
   until: Date,
 ): Promise<(Notice & { bucket: number; isWanted: boolean })[]> {

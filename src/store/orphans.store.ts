@@ -1,5 +1,6 @@
 /** Charges at the provider that nothing of ours explains. The finding is the row, and the job of giving the money back. */
 import { bucketOf } from '../domain/ids.js';
+import type { Slot } from '../platform/slots.js';
 import { ReconFindingRow } from '../entities/provider.entity.js';
 import type { OrphanRefund } from '../domain/payment/orphan.js';
 import { statement } from './statement.js';
@@ -9,15 +10,15 @@ export const ORPHAN = 'missing_here_orphan';
 
 export type { ReconFindingRow };
 
-const DUE_ORPHANS = statement<[number[], Date, number], { id: string }>(
+const DUE_ORPHANS = statement<[Slot, Date, number], { id: string }>(
   'due_orphans',
   `select id from recon_finding
-   where bucket = any($1) and next_action_at <= $2 and (lease_until is null or lease_until < $2)
+   where bucket between ($1::smallint[])[1] and ($1::smallint[])[2] and next_action_at <= $2 and (lease_until is null or lease_until < $2)
    order by next_action_at limit $3`,
 );
 
 /** Up to `limit` orphans of these buckets that are to be given back now; each is claimed before anything is done. */
-export async function listDueOrphans(uow: UnitOfWork, buckets: number[], limit: number): Promise<string[]> {
+export async function listDueOrphans(uow: UnitOfWork, buckets: Slot, limit: number): Promise<string[]> {
   return (await uow.run(DUE_ORPHANS, [buckets, uow.now, limit])).map(({ id }) => id);
 }
 

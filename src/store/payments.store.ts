@@ -9,6 +9,7 @@ import {
   type SubscriptionId,
   type TransactionId,
 } from '../domain/ids.js';
+import type { Slot } from '../platform/slots.js';
 import { invariant } from '../domain/invariant.js';
 import { DisputeRow, PaymentAttemptRow, PaymentIntentRow, RefundRow, TransactionRow } from '../entities/payment.entity.js';
 import { entityStatement, statement } from './statement.js';
@@ -358,17 +359,17 @@ export async function changeIntent(
 }
 
 /** Rows that wait for the worker, by slot: claimed ones are skipped, so two workers share the load and never a row. */
-const DUE_ATTEMPTS = statement<[number[], Date, number], { id: TransactionId; user_id: string }>(
+const DUE_ATTEMPTS = statement<[Slot, Date, number], { id: TransactionId; user_id: string }>(
   'due_attempts',
   `select id, user_id from payment_attempt
-   where bucket = any($1) and next_action_at <= $2 and (lease_until is null or lease_until < $2)
+   where bucket between ($1::smallint[])[1] and ($1::smallint[])[2] and next_action_at <= $2 and (lease_until is null or lease_until < $2)
      and not (cause = 'renewal' and (status = 'created' or status = 'sent' and probes < 4 and coalesce(lease_until, '-infinity') > $2::timestamptz - interval '10 s'))
    order by next_action_at limit $3`,
 );
-const DUE_REFUNDS = statement<[number[], Date, number], { id: TransactionId; user_id: string }>(
+const DUE_REFUNDS = statement<[Slot, Date, number], { id: TransactionId; user_id: string }>(
   'due_refunds',
   `select id, user_id from refund
-   where bucket = any($1) and next_action_at <= $2 and (lease_until is null or lease_until < $2)
+   where bucket between ($1::smallint[])[1] and ($1::smallint[])[2] and next_action_at <= $2 and (lease_until is null or lease_until < $2)
    order by next_action_at limit $3`,
 );
 
@@ -378,7 +379,7 @@ const DUE_REFUNDS = statement<[number[], Date, number], { id: TransactionId; use
  */
 export async function listDueAttempts(
   uow: UnitOfWork,
-  buckets: number[],
+  buckets: Slot,
   limit: number,
 ): Promise<{ id: TransactionId; userId: string }[]> {
   const rows = await uow.run(DUE_ATTEMPTS, [buckets, uow.now, limit]);
@@ -388,7 +389,7 @@ export async function listDueAttempts(
 /** The same for refunds. */
 export async function listDueRefunds(
   uow: UnitOfWork,
-  buckets: number[],
+  buckets: Slot,
   limit: number,
 ): Promise<{ id: TransactionId; userId: string }[]> {
   const rows = await uow.run(DUE_REFUNDS, [buckets, uow.now, limit]);

@@ -1,5 +1,6 @@
 /** What providers told: directory of their ids, lines of their books, webhooks, and what did not fit. */
 import { bucketOf, type WebhookEventId } from '../domain/ids.js';
+import type { Slot } from '../platform/slots.js';
 import { ReconFindingRow } from '../entities/provider.entity.js';
 import { keyBucket, sha256 } from '../platform/json.js';
 import type { ProviderEvent, ProviderRecordFact } from '../ports/provider.js';
@@ -208,7 +209,7 @@ export interface ClaimedWebhook {
 }
 
 const CLAIM_WEBHOOKS = statement<
-  [number[], Date, number, Date],
+  [Slot, Date, number, Date],
   {
     bucket: number;
     id: WebhookEventId;
@@ -222,23 +223,18 @@ const CLAIM_WEBHOOKS = statement<
   'claim_webhooks',
   `with due as materialized (
      select bucket, event_id, provider_account_id from webhook_inbox
-     where bucket = any($1) and next_action_at <= $2 and (lease_until is null or lease_until < $2)
+     where bucket between ($1::smallint[])[1] and ($1::smallint[])[2] and next_action_at <= $2 and (lease_until is null or lease_until < $2)
      order by next_action_at limit $3 for update skip locked)
    , claimed as (
      update webhook_inbox w set lease_until = $4, attempts = w.attempts + 1 from due
-     where w.bucket = any($1) and w.bucket = due.bucket and w.event_id = due.event_id and w.provider_account_id = due.provider_account_id
+     where w.bucket = due.bucket and w.event_id = due.event_id and w.provider_account_id = due.provider_account_id
        and w.next_action_at <= $2 and (w.lease_until is null or w.lease_until < $2)
      returning w.bucket, w.id, w.event_id, w.type, w.object_id, w.provider_account_id, w.attempts)
    select * from claimed`,
 );
 
 /** Takes up to `limit` stored events until `leaseUntil`; others skip them. */
-export async function claimWebhooks(
-  uow: UnitOfWork,
-  buckets: number[],
-  limit: number,
-  leaseUntil: Date,
-): Promise<ClaimedWebhook[]> {
+export async function claimWebhooks(uow: UnitOfWork, buckets: Slot, limit: number, leaseUntil: Date): Promise<ClaimedWebhook[]> {
   const rows = await uow.run(CLAIM_WEBHOOKS, [buckets, uow.now, limit, leaseUntil]);
   return rows.map((row) => ({
     bucket: row.bucket,

@@ -2,7 +2,8 @@
  * What falls due by itself, and renewals above all, many at a time: each step is a few statements over a whole batch. Locks: due rows and their customers are taken with `skip locked`
  * and never waited for, so any number of workers share the work and none can wait for another in a circle.
  */
-import { type InvoiceId, type PaymentIntentId, type PriceId, type SubscriptionId, type TransactionId } from '../domain/ids.js';
+import type { InvoiceId, PaymentIntentId, PriceId, SubscriptionId, TransactionId } from '../domain/ids.js';
+import type { Slot } from '../platform/slots.js';
 import type { Movement } from '../domain/ledger/journals.js';
 import { invariant } from '../domain/invariant.js';
 import type { CouponColumns } from './catalogue.store.js';
@@ -16,31 +17,31 @@ export interface SubscriptionRef {
   userId: string;
 }
 
-const LOCK_DUE = statement<[number[], Date, number], { bucket: number; id: SubscriptionId; user_id: string }>(
+const LOCK_DUE = statement<[Slot, Date, number], { bucket: number; id: SubscriptionId; user_id: string }>(
   'lock_due_subscriptions',
   `with due as materialized (
      select bucket, id, user_id from subscription
-     where bucket = any($1) and next_action_at <= $2 and status in ('trialing', 'active', 'paused')
+     where bucket between ($1::smallint[])[1] and ($1::smallint[])[2] and next_action_at <= $2 and status in ('trialing', 'active', 'paused')
      limit $3 for update skip locked)
    select d.bucket, d.id, d.user_id from due d join customer c on c.bucket = d.bucket and c.user_id = d.user_id
    for update of c skip locked`,
 );
 
 /** Locks up to `limit` subscriptions of which something is due by itself, and their customers. One of each customer at a time. */
-export async function lockDueSubscriptions(uow: UnitOfWork, buckets: number[], limit: number): Promise<SubscriptionRef[]> {
+export async function lockDueSubscriptions(uow: UnitOfWork, buckets: Slot, limit: number): Promise<SubscriptionRef[]> {
   const rows = await uow.run(LOCK_DUE, [buckets, uow.now, limit]);
   const firstOfUser = new Map(rows.map((row) => [row.user_id, row]));
   return [...firstOfUser.values()].map(({ bucket, id, user_id }) => ({ bucket, id, userId: user_id }));
 }
 
-const ANY_DUE = statement<[number[], Date], { isAny: boolean }>(
+const ANY_DUE = statement<[Slot, Date], { isAny: boolean }>(
   'any_due_subscription',
-  `select exists (select from subscription where bucket = any($1) and next_action_at <= $2
+  `select exists (select from subscription where bucket between ($1::smallint[])[1] and ($1::smallint[])[2] and next_action_at <= $2
      and status in ('trialing', 'active', 'paused')) as "isAny"`,
 );
 
 /** Whether anything is due of any subscription of these buckets. */
-export async function isAnySubscriptionDue(uow: UnitOfWork, buckets: number[]): Promise<boolean> {
+export async function isAnySubscriptionDue(uow: UnitOfWork, buckets: Slot): Promise<boolean> {
   return (await uow.run(ANY_DUE, [buckets, uow.now]))[0]?.isAny ?? false;
 }
 
@@ -294,29 +295,29 @@ export interface RenewalAttemptRef {
   userId: string;
 }
 
-const COUNT_DUE = statement<[number[], Date, number], { due: number }>(
+const COUNT_DUE = statement<[Slot, Date, number], { due: number }>(
   'count_due_renewal_attempts',
   `select count(*)::int as due from (
-     select from payment_attempt where bucket = any($1) and next_action_at <= $2 and status = 'created' and cause = 'renewal' limit $3) d`,
+     select from payment_attempt where bucket between ($1::smallint[])[1] and ($1::smallint[])[2] and next_action_at <= $2 and status = 'created' and cause = 'renewal' limit $3) d`,
 );
 
 /** How many renewals wait to go out in these buckets, counted no further than `most`. */
-export async function countDueAttempts(uow: UnitOfWork, buckets: number[], most: number): Promise<number> {
+export async function countDueAttempts(uow: UnitOfWork, buckets: Slot, most: number): Promise<number> {
   return (await uow.run(COUNT_DUE, [buckets, uow.now, most]))[0]?.due ?? 0;
 }
 
-const LOCK_ATTEMPTS = statement<[number[], Date, number], { bucket: number; id: TransactionId; user_id: string }>(
+const LOCK_ATTEMPTS = statement<[Slot, Date, number], { bucket: number; id: TransactionId; user_id: string }>(
   'lock_renewal_attempts',
   `with due as materialized (
      select bucket, id, user_id from payment_attempt
-     where bucket = any($1) and next_action_at <= $2 and status = 'created' and cause = 'renewal'
+     where bucket between ($1::smallint[])[1] and ($1::smallint[])[2] and next_action_at <= $2 and status = 'created' and cause = 'renewal'
      limit $3 for update skip locked)
    select d.bucket, d.id, d.user_id from due d join customer c on c.bucket = d.bucket and c.user_id = d.user_id
    for update of c skip locked`,
 );
 
 /** Locks up to `limit` renewals whose attempt is to go out, and their customers. */
-export async function lockRenewalAttempts(uow: UnitOfWork, buckets: number[], limit: number): Promise<RenewalAttemptRef[]> {
+export async function lockRenewalAttempts(uow: UnitOfWork, buckets: Slot, limit: number): Promise<RenewalAttemptRef[]> {
   const rows = await uow.run(LOCK_ATTEMPTS, [buckets, uow.now, limit]);
   return rows.map(({ bucket, id, user_id }) => ({ bucket, id, userId: user_id }));
 }
@@ -387,18 +388,18 @@ export async function sendRenewals(uow: UnitOfWork, refs: RenewalAttemptRef[], c
   ]);
 }
 
-const LOCK_LOST = statement<[number[], Date, number], { bucket: number; id: TransactionId; user_id: string }>(
+const LOCK_LOST = statement<[Slot, Date, number], { bucket: number; id: TransactionId; user_id: string }>(
   'lock_lost_renewals',
   `with due as materialized (
      select bucket, id, user_id from payment_attempt
-     where bucket = any($1) and next_action_at <= $2 and status = 'sent' and cause = 'renewal' and probes < 4 and lease_until < $2
+     where bucket between ($1::smallint[])[1] and ($1::smallint[])[2] and next_action_at <= $2 and status = 'sent' and cause = 'renewal' and probes < 4 and lease_until < $2
      limit $3 for update skip locked)
    select d.bucket, d.id, d.user_id from due d join customer c on c.bucket = d.bucket and c.user_id = d.user_id
    for update of c skip locked`,
 );
 
 /** Locks up to `limit` sent renewals whose worker is gone, and their customers. */
-export async function lockLostRenewals(uow: UnitOfWork, buckets: number[], limit: number): Promise<RenewalAttemptRef[]> {
+export async function lockLostRenewals(uow: UnitOfWork, buckets: Slot, limit: number): Promise<RenewalAttemptRef[]> {
   const rows = await uow.run(LOCK_LOST, [buckets, uow.now, limit]);
   return rows.map(({ bucket, id, user_id }) => ({ bucket, id, userId: user_id }));
 }

@@ -3,6 +3,7 @@
  * Many events about one object are one fetch. Nothing is believed of the event but its name.
  */
 import { idTimeMs, parsePublicId, type TransactionId } from '../domain/ids.js';
+import type { Slot } from '../platform/slots.js';
 import { invariant } from '../domain/invariant.js';
 import { CALL_TIMEOUT_MS, LEASE_MS } from '../domain/payment/schedule.js';
 import type { Called, DisputeFact, PaymentFact, ProviderEvent, RefundFact, SetupFact } from '../ports/provider.js';
@@ -71,7 +72,7 @@ export interface WebhookTurn {
  * Claims and applies up to `limit` stored events. Each object is worked on by itself: what fails about one is that one's alone.
  * @throws what kept the queue itself from being read or written
  */
-export async function applyWebhooks(cashier: Cashier, buckets: number[], limit: number, forEach: ForEach): Promise<WebhookTurn> {
+export async function applyWebhooks(cashier: Cashier, buckets: Slot, limit: number, forEach: ForEach): Promise<WebhookTurn> {
   // Read before the claim is written: by this clock the lease never seems to last longer than it does.
   const claimedAtMs = cashier.monotonicMs();
   const claimed = await inTx(cashier.tx, SYSTEM, (uow) =>

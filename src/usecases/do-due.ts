@@ -5,6 +5,7 @@
  */
 import { areProvenSent, trialNotices } from '../domain/consent/notices.js';
 import { makeId } from '../domain/ids.js';
+import type { Slot } from '../platform/slots.js';
 import { invariant } from '../domain/invariant.js';
 import { balanceUsed, invoiceFinalized, type Movement } from '../domain/ledger/journals.js';
 import { daysOf } from '../domain/ledger/revenue.js';
@@ -73,7 +74,7 @@ export interface RenewalOptions {
 }
 
 /** Whether anything is due in these buckets: one look, so that an idle worker asks for little. */
-export async function isAnythingDue(cashier: Cashier, buckets: number[]): Promise<boolean> {
+export async function isAnythingDue(cashier: Cashier, buckets: Slot): Promise<boolean> {
   return inTx(cashier.tx, SYSTEM, (uow) => isAnySubscriptionDue(uow, buckets));
 }
 
@@ -86,7 +87,7 @@ export interface DueTurn {
 }
 
 /** Does what is due of up to `limit` subscriptions; none waits for another's trouble. */
-export async function doDue(cashier: Cashier, options: RenewalOptions, buckets: number[], limit: number): Promise<DueTurn> {
+export async function doDue(cashier: Cashier, options: RenewalOptions, buckets: Slot, limit: number): Promise<DueTurn> {
   try {
     return { looked: await doBatch(cashier, options, buckets, limit), failures: [] };
   } catch (error) {
@@ -121,7 +122,7 @@ interface Batch {
 async function doBatch(
   cashier: Cashier,
   options: RenewalOptions,
-  buckets: number[],
+  buckets: Slot,
   limit: number,
   tell: (refs: SubscriptionRef[]) => void = () => undefined,
 ): Promise<number> {

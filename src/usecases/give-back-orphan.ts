@@ -4,6 +4,7 @@
  * answer needs no search here: the next try is refused or played back, and the refund that is there is found.
  */
 import { publicId } from '../domain/ids.js';
+import type { Slot } from '../platform/slots.js';
 import { invariant } from '../domain/invariant.js';
 import { orphanRefunded, orphanRefundFailed } from '../domain/ledger/journals.js';
 import { decideOrphanRefund } from '../domain/payment/orphan.js';
@@ -27,7 +28,7 @@ import { bookRecord } from './book-record.js';
 import { mayStillSend, own, SYSTEM, type Cashier } from './cashier.js';
 
 /** Looks at up to `limit` orphans that are to be given back. @returns whether there may be more */
-export async function giveBackOrphans(cashier: Cashier, buckets: number[], limit: number, forEach: ForEach): Promise<boolean> {
+export async function giveBackOrphans(cashier: Cashier, buckets: Slot, limit: number, forEach: ForEach): Promise<boolean> {
   const due = await inTx(cashier.tx, SYSTEM, (uow) => listDueOrphans(uow, buckets, limit));
   await forEach(due, (id) => giveBack(cashier, id));
   return due.length === limit;

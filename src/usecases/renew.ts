@@ -4,6 +4,7 @@
  * resolver ends.
  */
 import { makeId } from '../domain/ids.js';
+import type { Slot } from '../platform/slots.js';
 import { paymentSucceeded, providerFee, type Movement } from '../domain/ledger/journals.js';
 import { CALL_TIMEOUT_MS, LEASE_MS } from '../domain/payment/schedule.js';
 import { isRenewedBy, renewed } from '../domain/subscription/renewal.js';
@@ -33,7 +34,7 @@ import { fingerprintOf, renewalRequest } from './charge-request.js';
 import { readPayment, recordPayment, sendPayment } from './send-payment.js';
 
 /** Whether any renewal waits to go out in these buckets: one look, so that an idle worker asks for little. */
-export async function isAnyToSend(cashier: Cashier, buckets: number[]): Promise<boolean> {
+export async function isAnyToSend(cashier: Cashier, buckets: Slot): Promise<boolean> {
   return inTx(cashier.tx, SYSTEM, async (uow) => (await countDueAttempts(uow, buckets, 1)) > 0);
 }
 
@@ -66,9 +67,9 @@ export interface Collector {
   /**
    * Claims and sends up to `limit` attempts of these buckets, as many of them as are admitted, and writes how they ended.
    */
-  collect(buckets: number[], limit: number, admit: (wanted: number) => Promise<number>): Promise<Collected>;
+  collect(buckets: Slot, limit: number, admit: (wanted: number) => Promise<number>): Promise<Collected>;
   /** Claims up to `limit` sent ones whose worker is gone, asks by the same request how they ended, and writes it. They were admitted before. */
-  recover(buckets: number[], limit: number): Promise<Collected>;
+  recover(buckets: Slot, limit: number): Promise<Collected>;
 }
 
 /** How many were claimed, and what was thrown about single ones. */
@@ -141,7 +142,7 @@ export function makeCollector(cashier: Cashier, forEach: ForEach): Collector {
 }
 
 /** Sent renewals whose lease is over are claimed again. One that would now be asked for differently is left to the resolver. */
-async function claimLost(cashier: Cashier, buckets: number[], limit: number): Promise<Claimed[]> {
+async function claimLost(cashier: Cashier, buckets: Slot, limit: number): Promise<Claimed[]> {
   const { sent, claimedAtMs } = await inTx(cashier.tx, SYSTEM, async (uow) => {
     const locked = await lockLostRenewals(uow, buckets, limit);
     const claimed = locked.length === 0 ? [] : await resendRenewals(uow, locked, new Date(uow.now.getTime() + LEASE_MS));
@@ -163,7 +164,7 @@ async function goSlower(cashier: Cashier, retryAfterMs: number): Promise<void> {
 
 async function claim(
   cashier: Cashier,
-  buckets: number[],
+  buckets: Slot,
   limit: number,
 ): Promise<{ claimed: Claimed[]; unwanted: RenewalAttemptRef[] }> {
   const { refs, sent, claimedAtMs } = await inTx(cashier.tx, SYSTEM, async (uow) => {

@@ -1,3 +1,4 @@
+import type { Slot } from '../platform/slots.js';
 import type { ForEach } from '../platform/repeat.js';
 import type { Messenger } from '../ports/messenger.js';
 import { claimNotices, keepNotice } from '../store/notices.store.js';
@@ -14,7 +15,7 @@ const AGAIN_MS = 5 * 60_000;
 export async function sendNotices(
   cashier: Cashier,
   messenger: Messenger,
-  buckets: number[],
+  buckets: Slot,
   limit: number,
   forEach: ForEach,
 ): Promise<{ claimed: number; failures: unknown[] }> {

@@ -3,6 +3,7 @@
  * one for a recipient who was not told yet, one just claimed or taken back, or one that nobody claimed in time.
  */
 import type { GiftId, TransactionId } from '../domain/ids.js';
+import type { Slot } from '../platform/slots.js';
 import { invariant } from '../domain/invariant.js';
 import { giftCredited } from '../domain/ledger/journals.js';
 import { daysOf, moveSchedule, stopSchedule as decideStop } from '../domain/ledger/revenue.js';
@@ -38,7 +39,7 @@ import { sendRefund } from './send-refund.js';
 const AGAIN_MS = 86_400_000;
 
 /** Looks at up to `limit` gifts that are due. @returns whether there may be more */
-export async function settleDueGifts(cashier: Cashier, buckets: number[], limit: number): Promise<boolean> {
+export async function settleDueGifts(cashier: Cashier, buckets: Slot, limit: number): Promise<boolean> {
   const due = await inTx(cashier.tx, SYSTEM, (uow) => listDueGifts(uow, buckets, limit));
   for (const { id, userId } of due) {
     const refundId = await inTx(cashier.tx, own(userId), (uow) => settle(uow, cashier, id));

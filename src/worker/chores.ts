@@ -1,5 +1,6 @@
 /** What the worker does, how often, and how much at a time. Each chore may run on many workers at once: rows are claimed, never shared. */
 import { eachAtMost, type ForEach } from '../platform/repeat.js';
+import { ALL_BUCKETS, slotsOfBuckets, type Slot } from '../platform/slots.js';
 import type { Messenger } from '../ports/messenger.js';
 import { applyWebhooks, fetchMissedEvents } from '../usecases/apply-webhooks.js';
 import type { Cashier } from '../usecases/cashier.js';
@@ -27,9 +28,6 @@ export interface Chore {
 const CALLS_AT_ONCE = 16;
 /** Rows taken in one turn: enough to keep the calls busy, few enough that a lease outlives the turn. */
 const ROWS_A_TURN = 64;
-/** All buckets in one statement: on one machine the due indexes are partial and small. On a distributed database a list per shard. */
-const BUCKETS = Array.from({ length: 4096 }, (_, bucket) => bucket);
-
 /** Subscriptions done by one unit of work: a batch is cheaper by the row, and holds its customers' locks longer. */
 const DONE_A_TURN = 500;
 /** Renewals claimed at once: as many as fly at once, so that little waits for the end of a lease when a worker is killed. */
@@ -62,13 +60,13 @@ export interface ChoreOptions {
 export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
   const forEach: ForEach = (items, work) => eachAtMost(items, CALLS_AT_ONCE, work);
   const collector = makeCollector(cashier, (items, work) => eachAtMost(items, RENEWALS_AT_ONCE, work));
-  const slots = options.slots ?? SLOTS;
+  const slots = slotsOfBuckets(options.slots ?? SLOTS);
   const due = inSlots(cashier, slots, isAnythingDue, async (buckets) => {
     const { looked, failures } = await doDue(cashier, options.renewals, buckets, DONE_A_TURN);
     failures.forEach((error) => options.report(error));
     return looked;
   });
-  const send = async (buckets: number[]): Promise<number> => {
+  const send = async (buckets: Slot): Promise<number> => {
     const { claimed, failures } = await collector.collect(buckets, SENT_A_TURN, (wanted) =>
       admitRenewals(cashier, options.renewals, wanted),
     );
@@ -77,7 +75,7 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
   };
   const { messenger } = options;
   const tell = async (carrier: Messenger): Promise<boolean> => {
-    const { claimed, failures } = await sendNotices(cashier, carrier, BUCKETS, ROWS_A_TURN, forEach);
+    const { claimed, failures } = await sendNotices(cashier, carrier, ALL_BUCKETS, ROWS_A_TURN, forEach);
     failures.forEach((error) => options.report(error));
     return claimed === ROWS_A_TURN;
   };
@@ -87,7 +85,7 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
       name: 'webhooks',
       everyMs: 250,
       run: async () => {
-        const { claimed, failures } = await applyWebhooks(cashier, BUCKETS, ROWS_A_TURN, forEach);
+        const { claimed, failures } = await applyWebhooks(cashier, ALL_BUCKETS, ROWS_A_TURN, forEach);
         failures.forEach((error) => options.report(error));
         return claimed === ROWS_A_TURN;
       },
@@ -95,17 +93,17 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
     {
       name: 'payments',
       everyMs: 500,
-      run: () => resolveDuePayments(cashier, BUCKETS, ROWS_A_TURN, forEach),
+      run: () => resolveDuePayments(cashier, ALL_BUCKETS, ROWS_A_TURN, forEach),
     },
     {
       name: 'refunds',
       everyMs: 500,
-      run: () => resolveDueRefunds(cashier, BUCKETS, ROWS_A_TURN, forEach),
+      run: () => resolveDueRefunds(cashier, ALL_BUCKETS, ROWS_A_TURN, forEach),
     },
     {
       name: 'orphans',
       everyMs: 2_000,
-      run: () => giveBackOrphans(cashier, BUCKETS, ROWS_A_TURN, forEach),
+      run: () => giveBackOrphans(cashier, ALL_BUCKETS, ROWS_A_TURN, forEach),
     },
     { name: 'due', everyMs: 1_000, run: due },
     // Two lanes: while one waits for the last answers of its batch the other is in the middle of its own.
@@ -116,12 +114,12 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
       name: 'lost renewals',
       everyMs: 1_000,
       run: async () => {
-        const { claimed, failures } = await collector.recover(BUCKETS, SENT_A_TURN);
+        const { claimed, failures } = await collector.recover(ALL_BUCKETS, SENT_A_TURN);
         failures.forEach((error) => options.report(error));
         return claimed > 0;
       },
     },
-    { name: 'gifts', everyMs: 2_000, run: () => settleDueGifts(cashier, BUCKETS, ROWS_A_TURN) },
+    { name: 'gifts', everyMs: 2_000, run: () => settleDueGifts(cashier, ALL_BUCKETS, ROWS_A_TURN) },
     { name: 'documents', everyMs: 2_000, run: () => numberDocuments(cashier, NUMBERED_A_TURN) },
     {
       name: 'listing',
@@ -157,17 +155,17 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
  */
 function inSlots(
   cashier: Cashier,
-  slots: number,
-  isAny: (cashier: Cashier, buckets: number[]) => Promise<boolean>,
-  work: (buckets: number[]) => Promise<number>,
+  slots: readonly Slot[],
+  isAny: (cashier: Cashier, buckets: Slot) => Promise<boolean>,
+  work: (buckets: Slot) => Promise<number>,
 ): () => Promise<boolean> {
-  let slot = Math.floor(cashier.tx.random.fraction() * slots);
-  const bucketsOf = Array.from({ length: slots }, (_, nth) => BUCKETS.filter((bucket) => bucket % slots === nth));
+  let next = Math.floor(cashier.tx.random.fraction() * slots.length);
   return async () => {
-    if (!(await isAny(cashier, BUCKETS))) return false;
-    for (let looked = 0; looked < slots; looked++) {
-      if ((await work(bucketsOf[slot] ?? [])) > 0) return true;
-      slot = (slot + 1) % slots;
+    if (!(await isAny(cashier, ALL_BUCKETS))) return false;
+    for (let looked = 0; looked < slots.length; looked++) {
+      const slot = slots[next % slots.length];
+      if (slot !== undefined && (await work(slot)) > 0) return true;
+      next = (next + 1) % slots.length;
     }
     return false;
   };

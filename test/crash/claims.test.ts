@@ -1,6 +1,7 @@
 /** Who comes second: at the customer's lock, at a client's key, and at a claim when the lock is not there. By construction, not by chance. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { PriceId, TransactionId } from '../../src/domain/ids.js';
+import { ALL_BUCKETS } from '../../src/platform/slots.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
 import { applyWebhooks } from '../../src/usecases/apply-webhooks.js';
 import { makeCommands } from '../../src/usecases/commands.js';
@@ -10,17 +11,7 @@ import { sendPayment } from '../../src/usecases/send-payment.js';
 import { resolveRefund, sendRefund } from '../../src/usecases/send-refund.js';
 import { expectSoundBooks } from '../support/book-checks.js';
 import { eventually } from '../support/eventually.js';
-import {
-  ALL_BUCKETS,
-  oneByOne,
-  newKey,
-  priceId,
-  someStaff,
-  someUser,
-  startWorld,
-  withCard,
-  type World,
-} from '../support/world.js';
+import { oneByOne, newKey, priceId, someStaff, someUser, startWorld, withCard, type World } from '../support/world.js';
 import { barrier, Gate, recorded, withCalls, withDatabaseHooks, withoutCustomerLock } from './wiring.js';
 
 let world: World;

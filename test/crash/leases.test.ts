@@ -1,5 +1,6 @@
 /** A claim keeps others away for its time, and nobody after it. Time is the clock's: it is moved, never waited for. */
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { ALL_BUCKETS } from '../../src/platform/slots.js';
 import { ASK_GUARD_MS, CALL_TIMEOUT_MS, CANCEL_AFTER_MS, LEASE_MS, SEND_GUARD_MS } from '../../src/domain/payment/schedule.js';
 import { listDueAttempts, listDueRefunds } from '../../src/store/payments.store.js';
 import { inTx } from '../../src/store/unit-of-work.js';
@@ -9,7 +10,6 @@ import { someUser, withCard } from '../support/world.js';
 import { CREATE, dying, holding, KINDS, look, LOST, ONCE, Scene, slow } from './scene.js';
 import { recorded, withCalls } from './wiring.js';
 
-const ALL_BUCKETS = Array.from({ length: 4096 }, (_, bucket) => bucket);
 const MINUTE = 60_000;
 const FIND = { charge: 'findPayment', refund: 'findRefund' } as const;
 let scene: Scene;

@@ -4,6 +4,7 @@
  */
 import { expect } from '@jest/globals';
 import type { PriceId, PurchaseId, SetupId, SubscriptionId, TransactionId } from '../../src/domain/ids.js';
+import { ALL_BUCKETS } from '../../src/platform/slots.js';
 import { parseGiftCode } from '../../src/domain/subscription/gift-code.js';
 import { applyWebhooks, fetchMissedEvents } from '../../src/usecases/apply-webhooks.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
@@ -19,17 +20,7 @@ import { resolveDuePayments, resolveDueRefunds } from '../../src/usecases/resolv
 import { giveCredit, somePerson, wishFor } from '../support/buying.js';
 import { gift } from '../support/gifts.js';
 import { Killed, mortal } from '../support/mortal.js';
-import {
-  ALL_BUCKETS,
-  finishStep,
-  newKey,
-  oneByOne,
-  priceId,
-  someStaff,
-  someUser,
-  withCard,
-  type World,
-} from '../support/world.js';
+import { finishStep, newKey, oneByOne, priceId, someStaff, someUser, withCard, type World } from '../support/world.js';
 
 /** One cut of one life: a process is cut while it runs `run`. */
 export interface Stage {

@@ -1,5 +1,6 @@
 /** Money of a charge that appeared after it was called absent is given back by one worker, once, while its claim lasts. */
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { ALL_BUCKETS } from '../../src/platform/slots.js';
 import { LEASE_MS, SEND_GUARD_MS } from '../../src/domain/payment/schedule.js';
 import { listDueOrphans } from '../../src/store/orphans.store.js';
 import { inTx } from '../../src/store/unit-of-work.js';
@@ -10,7 +11,6 @@ import { expectSoundBooks } from '../support/book-checks.js';
 import { CREATE, dying, look, Scene, slow } from './scene.js';
 import { barrier, Gate, recorded, withCalls } from './wiring.js';
 
-const ALL_BUCKETS = Array.from({ length: 4096 }, (_, bucket) => bucket);
 const MINUTE = 60_000;
 
 let scene: Scene;

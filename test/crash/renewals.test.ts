@@ -1,6 +1,7 @@
 /** Renewals that meet others: another worker, an event, a cancellation, a stop of the process. Every order is made, none is waited for. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { PriceId, SubscriptionId } from '../../src/domain/ids.js';
+import { ALL_BUCKETS } from '../../src/platform/slots.js';
 import type { ChargeRequest } from '../../src/ports/provider.js';
 import { LEASE_MS, SEND_GUARD_MS } from '../../src/domain/payment/schedule.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
@@ -9,7 +10,7 @@ import { doDue } from '../../src/usecases/do-due.js';
 import { makeCollector } from '../../src/usecases/renew.js';
 import { expectBooksOfProvider, expectSoundBooks } from '../support/book-checks.js';
 import { letSleep, paymentsOf, subscription } from '../support/lives.js';
-import { ALL_BUCKETS, newKey, oneByOne, priceId, someUser, startWorld, withCard, type World } from '../support/world.js';
+import { newKey, oneByOne, priceId, someUser, startWorld, withCard, type World } from '../support/world.js';
 import { holding, slow } from './scene.js';
 import { barrier, recorded, withCalls, withDatabaseHooks } from './wiring.js';
 

@@ -1,10 +1,11 @@
 /** Stored events are claimed like payments: nobody else takes them for a while, somebody does afterwards. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { ALL_BUCKETS } from '../../src/platform/slots.js';
 import { applyWebhooks } from '../../src/usecases/apply-webhooks.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
 import type { Actor } from '../../src/usecases/contract.js';
 import { expectSoundBooks } from '../support/book-checks.js';
-import { ALL_BUCKETS, oneByOne } from '../support/world.js';
+import { oneByOne } from '../support/world.js';
 import { CREATE, holding, Scene } from './scene.js';
 
 const LEASE_MS = 60_000;

@@ -79,9 +79,6 @@ export function signedBy(secret: string, body: Buffer, at: Date): string {
   return `t=${seconds},v1=${createHmac('sha256', secret).update(`${seconds}.`).update(body).digest('hex')}`;
 }
 
-/** Every bucket there is. */
-export const ALL_BUCKETS = Array.from({ length: 4096 }, (_, bucket) => bucket);
-
 /** Work for one after the other, so that its order is the same each time. */
 export const oneByOne: ForEach = (items, work) => eachAtMost(items, 1, work);
 

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type Stripe from 'stripe';
 import { InvariantBroken } from '../../src/domain/invariant.js';
 import { bucketOf, idTimeMs, makeId, type PriceId, type TransactionId } from '../../src/domain/ids.js';
+import { ALL_BUCKETS } from '../../src/platform/slots.js';
 import { keyBucket } from '../../src/platform/json.js';
 import { eachAtMost, type ForEach } from '../../src/platform/repeat.js';
 import type { PaymentProvider } from '../../src/ports/provider.js';
@@ -17,7 +18,6 @@ import { finishStep, priceId, signedBy, someUser, startWorld, type World, WEBHOO
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
-const BUCKETS = Array.from({ length: 4_096 }, (_, bucket) => bucket);
 const sixteenAtOnce: ForEach = (items, work) => eachAtMost(items, 16, work);
 const oneAfterAnother: ForEach = (items, work) => eachAtMost(items, 1, work);
 
@@ -128,7 +128,7 @@ test('a poison event among ten thousand holds up none of the others, is tried ei
   const failures: unknown[] = [];
   let turns = 0;
   for (let claimed = 64; claimed === 64; turns++) {
-    const turn = await applyWebhooks(world.worker, BUCKETS, 64, sixteenAtOnce);
+    const turn = await applyWebhooks(world.worker, ALL_BUCKETS, 64, sixteenAtOnce);
     ({ claimed } = turn);
     failures.push(...turn.failures);
   }
@@ -140,7 +140,7 @@ test('a poison event among ten thousand holds up none of the others, is tried ei
 
   for (let seconds = 0; seconds < 600; seconds += 10) {
     world.clock.advance(10 * SECOND);
-    failures.push(...(await applyWebhooks(world.worker, BUCKETS, 64, sixteenAtOnce)).failures);
+    failures.push(...(await applyWebhooks(world.worker, ALL_BUCKETS, 64, sixteenAtOnce)).failures);
   }
   expect(failures.every((error) => error instanceof InvariantBroken)).toBe(true);
   // The events about it came together and are tried together.
@@ -209,10 +209,10 @@ test('an event that ends eight workers is parked by the ninth, which does not to
   const { cashier, seen } = watched();
   const dying: ForEach = () => Promise.reject(new Error('killed'));
   for (let deaths = 0; deaths < 8; deaths++) {
-    await expect(applyWebhooks(cashier, BUCKETS, 64, dying)).rejects.toThrow('killed');
+    await expect(applyWebhooks(cashier, ALL_BUCKETS, 64, dying)).rejects.toThrow('killed');
     world.clock.advance(61 * SECOND);
   }
-  await applyWebhooks(cashier, BUCKETS, 64, oneAfterAnother);
+  await applyWebhooks(cashier, ALL_BUCKETS, 64, oneAfterAnother);
   expect([seen.calls, seen.changes]).toEqual([0, 0]);
   const rows = await inbox(events);
   expect(rows.filter((row) => row.status === 'parked').length).toBeGreaterThan(0);
@@ -228,7 +228,7 @@ test('events outlast a provider that does not answer for an hour: none is parked
   await world.fault({ operation: 'payment_intents.retrieve', kind: 'rate_limit', probability: 1 });
   let looks = 0;
   for (let minutes = 0; minutes < 60; minutes++) {
-    const { claimed, failures } = await applyWebhooks(world.worker, BUCKETS, 64, sixteenAtOnce);
+    const { claimed, failures } = await applyWebhooks(world.worker, ALL_BUCKETS, 64, sixteenAtOnce);
     expect(failures).toEqual([]);
     looks += claimed > 0 ? 1 : 0;
     world.clock.advance(MINUTE);
@@ -250,7 +250,7 @@ test('under a slow provider a worker begins no call that its lease might not out
       return answer;
     },
   });
-  await applyWebhooks(cashier, BUCKETS, 1_000, oneAfterAnother);
+  await applyWebhooks(cashier, ALL_BUCKETS, 1_000, oneAfterAnother);
   // Begun at 0, 18 and 36 s of 60; at 54 s a call of up to 20 s would not end in time.
   expect(seen.calls).toBe(3);
   const open = (await inbox(lives.flatMap(({ events }) => events))).filter((row) => row.status === 'new');
@@ -269,7 +269,7 @@ test('a worker that was stopped beyond its lease calls nobody and decides nothin
     await world.work('webhooks');
     await oneAfterAnother(items, work);
   };
-  expect((await applyWebhooks(cashier, BUCKETS, 64, sleepsAfterItsClaim)).claimed).toBeGreaterThan(0);
+  expect((await applyWebhooks(cashier, ALL_BUCKETS, 64, sleepsAfterItsClaim)).claimed).toBeGreaterThan(0);
   expect([seen.calls, seen.changes]).toEqual([0, 0]);
   expect(await statusOf(transactionId)).toBe('succeeded');
   const rows = await inbox(events);
@@ -287,7 +287,7 @@ test('a worker that was stopped between an answer and its decision drops the ans
       return answer;
     },
   });
-  await applyWebhooks(cashier, BUCKETS, 64, oneAfterAnother);
+  await applyWebhooks(cashier, ALL_BUCKETS, 64, oneAfterAnother);
   expect([seen.calls, seen.changes]).toEqual([1, 0]);
   expect(await statusOf(transactionId)).toBe('requires_action');
   await world.work('webhooks');
@@ -296,7 +296,7 @@ test('a worker that was stopped between an answer and its decision drops the ans
 
 test('what a worker had claimed when it was killed another one finishes within seventy-five seconds', async () => {
   const { transactionId, events } = await paidOnThePage();
-  await expect(applyWebhooks(world.worker, BUCKETS, 64, () => Promise.reject(new Error('killed')))).rejects.toThrow('killed');
+  await expect(applyWebhooks(world.worker, ALL_BUCKETS, 64, () => Promise.reject(new Error('killed')))).rejects.toThrow('killed');
   const other = await world.startWorker();
   let seconds = 0;
   for (; seconds < 75 && (await statusOf(transactionId)) !== 'succeeded'; seconds += 5) {
@@ -327,7 +327,7 @@ test('workers on one queue claim disjoint events, and what happened is told once
     workers.map(async ({ cashier }) => {
       const mine: string[] = [];
       claims.push(mine);
-      for (let turn = 0; turn < 4; turn++) await applyWebhooks(cashier, BUCKETS, 64, recording(mine));
+      for (let turn = 0; turn < 4; turn++) await applyWebhooks(cashier, ALL_BUCKETS, 64, recording(mine));
     }),
   );
   const all = claims.flat();
@@ -480,13 +480,13 @@ test('an event of a payment that is known and booked as succeeded asks the provi
   };
   const own = (await takeNewEvents()).filter((event) => world.worker.provider.objectKindOf(event.type) === 'payment');
   expect(own.map(({ type }) => type).sort()).toEqual(['payment_intent.created', 'payment_intent.succeeded']);
-  await applyWebhooks(listening, BUCKETS, 100, oneAfterAnother);
+  await applyWebhooks(listening, ALL_BUCKETS, 100, oneAfterAnother);
   expect(calls).toEqual([]);
   const ends = await world.query('select distinct status from webhook_inbox where event_id = any($1)', [own.map(({ id }) => id)]);
   expect(ends).toEqual([{ status: 'done' }]);
 
   const [paid] = await severalPaidOnThePage(1);
-  await applyWebhooks(listening, BUCKETS, 100, oneAfterAnother);
+  await applyWebhooks(listening, ALL_BUCKETS, 100, oneAfterAnother);
   expect(calls).toEqual(['read']);
   const [row] = await world.query('select status from transaction where id = $1', [paid?.transactionId]);
   expect(row).toEqual({ status: 'succeeded' });
