@@ -799,6 +799,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'ending a subscription with its period',
+      cutsInSuite: 'each fifth',
       process: 'worker',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -809,6 +810,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'billing a period that has begun',
+      cutsInSuite: 'each fifth',
       process: 'worker',
       prepare: async () => {
         const { actor } = await subscribed();
@@ -818,6 +820,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'charging renewals',
+      cutsInSuite: 'each fifth',
       process: 'worker',
       prepare: async () => {
         const { actor } = await subscribed();
@@ -828,6 +831,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'charging a renewal that is declined',
+      cutsInSuite: 'each fifth',
       process: 'worker',
       prepare: async () => {
         const { actor } = await subscribed();
