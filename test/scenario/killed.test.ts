@@ -35,19 +35,21 @@ const losing =
 
 /** The decision is committed; whoever claims the row for sending waits in the database. */
 const holdClaim: Hold = async ({ table }) => {
-  const blocker = await product.db.ownerPool.connect();
-  await blocker.query('select pg_advisory_lock(77)');
+  const [blocker, lock] = [await product.db.ownerPool.connect(), table === 'refund' ? 77 : 78];
+  await blocker.query(`select pg_advisory_lock(${lock})`);
   await blocker.query(
-    'create function hold_claim() returns trigger language plpgsql as $$begin perform pg_advisory_xact_lock(77); return new; end$$',
+    `create function hold_${table}() returns trigger language plpgsql as $$begin perform pg_advisory_xact_lock(${lock}); return new; end$$`,
   );
-  await blocker.query(`create trigger hold_claim before update on ${table} for each row execute function hold_claim()`);
+  await blocker.query(`create trigger hold_claim before update on ${table} for each row execute function hold_${table}()`);
   const clearTheWay = async (): Promise<void> => {
-    await blocker.query('select pg_advisory_unlock(77)');
-    await blocker.query('drop function hold_claim cascade');
+    await blocker.query(`select pg_advisory_unlock(${lock})`);
+    await blocker.query(`drop function hold_${table} cascade`);
     blocker.release();
   };
   const reached = eventually(async () => {
-    const waiting = await blocker.query("select from pg_locks where locktype = 'advisory' and not granted");
+    const waiting = await blocker.query("select from pg_locks where locktype = 'advisory' and objid = $1 and not granted", [
+      lock,
+    ]);
     expect(waiting.rowCount).toBeGreaterThan(0);
     return clearTheWay;
   });
@@ -60,40 +62,52 @@ const MOMENTS = [
   { when: 'right after the decision is committed', hold: holdClaim, hasHappened: false },
 ];
 
-async function kill(clearTheWay: () => void | Promise<void>): Promise<void> {
-  await Promise.all([product.kill('gateway', 'SIGKILL'), product.kill('worker', 'SIGKILL')]);
-  await clearTheWay();
-  await Promise.all([product.start('gateway'), product.start('worker')]);
-}
-
 test.each(MOMENTS)(
-  'a charge whose gateway and worker are killed $when is made and recorded once, and the customer is told',
+  'a charge and a refund whose gateway and worker are killed $when are made and recorded once, and the customers are told',
   async ({ hold, hasHappened }) => {
-    const ana = await product.person('ana');
-    await ana.addCard();
-    const feed = await ana.follow();
+    const [ana, bob, sue] = [await product.person('ana'), await product.person('bob'), await product.person('sue', ['support'])];
+    await Promise.all([ana.addCard(), bob.addCard()]);
+    const { transaction } = await bob.subscribe();
+    const chargeId = transaction?.id ?? '';
+    const [feedOfAna, feedOfBob] = [await ana.follow(), await bob.follow()];
     // Stripe's own telling is lost too: what happened must be found out.
-    for (const operation of ['payment_intent.succeeded', 'charge.succeeded'])
+    for (const operation of ['payment_intent.succeeded', 'charge.succeeded', 'refund.created', 'charge.refunded'])
       await product.fault({ operation, kind: 'webhook_lose' });
-    const { reached } = await hold({ path: '/v1/payment_intents', table: 'payment_attempt' });
+    const brokenOff = async (asked: Promise<unknown>): Promise<string> =>
+      asked.then(
+        () => 'answered',
+        () => 'broken off',
+      );
+
+    const charge = await hold({ path: '/v1/payment_intents', table: 'payment_attempt' });
     const idempotencyKey = newKey();
-    const broken = ana.trySubscribe({ idempotencyKey }).then(
-      () => 'answered',
-      () => 'broken off',
-    );
-    const clearTheWay = await reached;
-    const paidNow = async () => {
-      const customer = await customerId(ana);
-      return (await product.truth()).charges.filter((charge) => charge.customer === customer && charge.paid);
+    const subscribed = brokenOff(ana.trySubscribe({ idempotencyKey }));
+    const clearCharge = await charge.reached;
+    const refund = await hold({ path: '/v1/refunds', table: 'refund' });
+    const amount = { amountMinor: 300, currency: 'USD' };
+    const input = { transactionId: chargeId, amount, reason: 'REQUESTED' as const, idempotencyKey: newKey() };
+    const refunded = brokenOff(sue.ask(RefundDocument, { input }));
+    const clearRefund = await refund.reached;
+    const chargesOf = async (person: Person) => {
+      const customer = await customerId(person);
+      return (await product.truth()).charges.filter((one) => one.customer === customer && one.paid);
     };
-    expect(await paidNow()).toHaveLength(hasHappened ? 1 : 0);
-    await kill(clearTheWay);
-    expect(await broken).toBe('broken off');
+    expect(await chargesOf(ana)).toHaveLength(hasHappened ? 1 : 0);
+    expect((await chargesOf(bob)).map(({ amount_refunded }) => amount_refunded)).toEqual([hasHappened ? 300 : 0]);
+
+    await Promise.all([product.kill('gateway', 'SIGKILL'), product.kill('worker', 'SIGKILL')]);
+    await clearCharge();
+    await clearRefund();
+    await Promise.all([product.start('gateway'), product.start('worker')]);
+    expect([await subscribed, await refunded]).toEqual(['broken off', 'broken off']);
 
     const [row] = await product.query<{ id: string }>('select id from transaction where user_id = $1', [ana.userId]);
     expect(row).toBeDefined();
-    await product.passUntil(() => expect(feed.statuses().at(-1)).toBe('SUCCEEDED'), MINUTE / 2, 10 * MINUTE);
-    expect((await paidNow()).map(({ amount }) => amount)).toEqual([800]);
+    const told = () => [feedOfAna.statuses().at(-1), feedOfBob.statuses().at(-1)];
+    await product.passUntil(() => expect(told()).toEqual(['SUCCEEDED', 'SUCCEEDED']), MINUTE / 2, 10 * MINUTE);
+    expect((await chargesOf(ana)).map((one) => one.amount)).toEqual([800]);
+    expect((await chargesOf(bob)).map(({ amount_refunded }) => amount_refunded)).toEqual([300]);
+
     const again = await ana.trySubscribe({ idempotencyKey });
     expect(again.extensions['idempotentReplay']).toBe(true);
     expect(again.data?.subscribe).toMatchObject({
@@ -103,50 +117,16 @@ test.each(MOMENTS)(
     });
     const { viewer } = await ana.get(ViewerDocument, {});
     expect(viewer?.currentSubscription?.status).toBe('ACTIVE');
-    expect(await paidNow()).toHaveLength(1);
-  },
-);
-
-test.each(MOMENTS)(
-  'a refund whose gateway and worker are killed $when is made and recorded once, and the customer is told',
-  async ({ hold, hasHappened }) => {
-    const [ana, sue] = [await product.person('ana'), await product.person('sue', ['support'])];
-    await ana.addCard();
-    const { transaction } = await ana.subscribe();
-    const chargeId = transaction?.id ?? '';
-    const feed = await ana.follow();
-    const input = {
-      transactionId: chargeId,
-      amount: { amountMinor: 300, currency: 'USD' },
-      reason: 'REQUESTED' as const,
-      idempotencyKey: newKey(),
-    };
-    for (const operation of ['refund.created', 'charge.refunded']) await product.fault({ operation, kind: 'webhook_lose' });
-    const { reached } = await hold({ path: '/v1/refunds', table: 'refund' });
-    const broken = sue.ask(RefundDocument, { input }).then(
-      () => 'answered',
-      () => 'broken off',
-    );
-    const clearTheWay = await reached;
-    const refunded = async () => {
-      const customer = await customerId(ana);
-      return (await product.truth()).charges.find((charge) => charge.customer === customer)?.amount_refunded;
-    };
-    expect(await refunded()).toBe(hasHappened ? 300 : 0);
-    await kill(clearTheWay);
-    expect(await broken).toBe('broken off');
-
-    await product.passUntil(() => expect(feed.statuses().at(-1)).toBe('SUCCEEDED'), MINUTE / 2, 10 * MINUTE);
-    expect(await refunded()).toBe(300);
-    const { refund: again } = await sue.get(RefundDocument, { input });
-    expect(again).toMatchObject({
+    const { refund: refundAgain } = await sue.get(RefundDocument, { input });
+    expect(refundAgain).toMatchObject({
       refund: { status: 'SUCCEEDED' },
       original: { refundableAmount: { amountMinor: 500 } },
       userErrors: [],
     });
-    const { transaction: charge } = await ana.get(TransactionDocument, { id: chargeId });
-    expect(charge?.reversals.map(({ status, amount }) => [status, amount.amountMinor])).toEqual([['SUCCEEDED', 300]]);
-    expect(await refunded()).toBe(300);
+    const { transaction: original } = await bob.get(TransactionDocument, { id: chargeId });
+    expect(original?.reversals.map(({ status, amount: back }) => [status, back.amountMinor])).toEqual([['SUCCEEDED', 300]]);
+    expect(await chargesOf(ana)).toHaveLength(1);
+    expect((await chargesOf(bob)).map(({ amount_refunded }) => amount_refunded)).toEqual([300]);
   },
 );
 

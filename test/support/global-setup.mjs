@@ -9,6 +9,9 @@ import path from 'node:path';
 const PREFIX = 'monetization-gateway-test-';
 /** Every test database is a copy of this one, which has been migrated for this instant. */
 const TEMPLATE = 'template_test';
+/** The same with room for decades: whoever moves the clock by months at a time would make and drop partitions more than anything else. */
+const ROOMY_TEMPLATE = 'template_decades';
+const DECADES_MS = 50 * 365 * 86_400_000;
 
 export default async function setup() {
   // Tests of processes run what is in dist, and so does this file. 0.4 s when nothing changed. Whoever runs the tests many times over builds it
@@ -33,7 +36,7 @@ export default async function setup() {
     connection.on('error', () => undefined);
     server ??= start();
     server.then(
-      ({ host, port, user }) => connection.end(`${JSON.stringify({ host, port, user, template: TEMPLATE })}\n`),
+      ({ host, port, user }) => connection.end(`${JSON.stringify({ host, port, user, template: TEMPLATE, roomyTemplate: ROOMY_TEMPLATE })}\n`),
       (error) => connection.end(`${JSON.stringify({ error: String(error) })}\n`),
     );
   });
@@ -55,11 +58,18 @@ export default async function setup() {
 async function makeTemplate(server) {
   const { default: pg } = await import('pg');
   const { migrate } = await import('../../dist/src/store/migrate.js');
+  const { keepPartitions } = await import('../../dist/src/store/partitions.js');
   const admin = new pg.Client({ host: server.host, port: server.port, user: server.user, database: 'postgres' });
   await admin.connect();
   await admin.query(`create database ${TEMPLATE}`);
   await migrate({ host: server.host, port: server.port, username: server.user, database: TEMPLATE }, new Date());
-  await admin.query(`alter database ${TEMPLATE} with is_template true allow_connections false`);
+  await admin.query(`create database ${ROOMY_TEMPLATE} template ${TEMPLATE} strategy file_copy`);
+  const owner = new pg.Client({ host: server.host, port: server.port, user: server.user, database: ROOMY_TEMPLATE });
+  await owner.connect();
+  await keepPartitions(owner, new Date(Date.now() + DECADES_MS)); // One wide partition of each table.
+  await owner.end();
+  for (const template of [TEMPLATE, ROOMY_TEMPLATE])
+    await admin.query(`alter database ${template} with is_template true allow_connections false`);
   await admin.end();
 }
 

@@ -19,11 +19,15 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** A new database for one suite: call it in beforeAll, `drop()` in afterAll. The server is shared by the whole run. */
-export async function testDatabase(): Promise<TestDatabase> {
-  const { template, ...address } = await askForServer();
+/**
+ * A new database for one suite: call it in beforeAll, `drop()` in afterAll. The server is shared by the whole run. It has partitions for the days that come
+ * next, or with `hasRoomForDecades` for all that a test may go through.
+ */
+export async function testDatabase({ hasRoomForDecades = false } = {}): Promise<TestDatabase> {
+  const { template, roomyTemplate, ...address } = await askForServer();
   const database = `test_${randomBytes(6).toString('hex')}`;
-  await asAdmin(address, `create database ${database} template ${template} strategy file_copy`);
+  const copied = hasRoomForDecades ? roomyTemplate : template;
+  await asAdmin(address, `create database ${database} template ${copied} strategy file_copy`);
   const options: DatabaseOptions = { host: address.host, port: address.port, database, username: address.user };
   const ownerPool = new pg.Pool({ ...pgConfig(options), max: 10 });
   ownerPool.on('error', () => undefined); // A suite may cut its own sessions on purpose.
@@ -44,10 +48,15 @@ interface Server {
   user: string;
 }
 
-async function askForServer(): Promise<Server & { template: string }> {
+interface Templates {
+  template: string;
+  roomyTemplate: string;
+}
+
+async function askForServer(): Promise<Server & Templates> {
   const socket = process.env['TEST_DATABASE_SOCKET'];
   if (!socket) throw new Error('No test database server: run the tests through jest with the project configuration.');
-  const answer = JSON.parse(await text(net.connect(socket))) as (Server & { template: string }) | { error: string };
+  const answer = JSON.parse(await text(net.connect(socket))) as (Server & Templates) | { error: string };
   if ('error' in answer) throw new Error(answer.error);
   return answer;
 }
