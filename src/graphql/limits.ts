@@ -54,14 +54,16 @@ export const LIMITS = {
   variableDepth: 10,
 } as const;
 
-/** Mutations that move money: at most one of each in an operation, so that no alias trick charges twice. */
+/** Mutations that may charge or give back: at most one of each in an operation, so that no alias trick charges twice. */
 export const MONEY_VERBS: ReadonlySet<string> = new Set([
   'subscribe',
   'purchase',
+  'changeTier',
+  'resumeSubscription',
+  'cancelSubscription',
   'giftSubscription',
-  'refund',
-  'retryPayment',
   'claimGift',
+  'refund',
 ]);
 
 /** Not looked into: the introspection query of every tool is 14 levels deep by itself and touches no data. */

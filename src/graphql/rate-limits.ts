@@ -31,7 +31,7 @@ export const ANONYMOUS_RATE: Rate = { perMs: 10 / 1_000, burst: 20 };
 /** Each step of adding a payment method from one network: a card tester has many users. */
 export const NETWORK_SETUP_RATE: Rate = { perMs: 20 / HOUR_MS, burst: 20 };
 
-const CODE_VERBS = new Set(['claimGift']);
+const CODE_VERBS = new Set(['applyCoupon', 'claimGift']);
 const SETUP_VERBS = new Set(['startPaymentMethodSetup', 'completePaymentMethodSetup']);
 /** Callers remembered; the ones not seen for longest are forgotten first (their buckets are full again, or nearly). */
 const CALLERS_KEPT = 50_000;
@@ -59,7 +59,7 @@ interface Caller {
 }
 
 /** Root fields with a rate of their own. */
-export const RATED_VERBS: ReadonlySet<string> = new Set([...MONEY_VERBS, ...SETUP_VERBS]);
+export const RATED_VERBS: ReadonlySet<string> = new Set([...MONEY_VERBS, ...CODE_VERBS, ...SETUP_VERBS]);
 
 /** The buckets of one process. */
 export class RateLimits {

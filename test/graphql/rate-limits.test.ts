@@ -47,6 +47,11 @@ test.each`
   field                           | perWindow | windowMs
   ${'subscribe'}                  | ${10}     | ${60_000}
   ${'refund'}                     | ${10}     | ${60_000}
+  ${'changeTier'}                 | ${10}     | ${60_000}
+  ${'resumeSubscription'}         | ${10}     | ${60_000}
+  ${'cancelSubscription'}         | ${10}     | ${60_000}
+  ${'applyCoupon'}                | ${10}     | ${3_600_000}
+  ${'claimGift'}                  | ${10}     | ${3_600_000}
   ${'startPaymentMethodSetup'}    | ${10}     | ${3_600_000}
   ${'completePaymentMethodSetup'} | ${10}     | ${3_600_000}
 `('$field may be sent $perWindow times in $windowMs ms', ({ field, perWindow, windowMs }) => {

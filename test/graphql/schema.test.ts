@@ -15,9 +15,10 @@ import {
   type FieldDefinitionNode,
   type InputValueDefinitionNode,
 } from 'graphql';
+import { MONEY_VERBS } from '../../src/graphql/limits.js';
 import { buildGraphSchema } from '../../src/graphql/schema.js';
 
-const { sdl } = buildGraphSchema();
+const { schema, sdl } = buildGraphSchema();
 
 test('the printed schema says what the contract says, word for word', async () => {
   const contract = factsOf(await readFile('test/graphql/contract.graphql', 'utf8'));
@@ -26,6 +27,21 @@ test('the printed schema says what the contract says, word for word', async () =
 
 test('the committed schema is the printed one', async () => {
   expect(await readFile('schema/schema.graphql', 'utf8')).toBe(`${sdl.trim()}\n`);
+});
+
+test('of every verb it is decided whether it moves money, and so how often it may be sent', () => {
+  const movesNone = [
+    'applyCoupon',
+    'cancelPendingTierChange',
+    'completePaymentMethodSetup',
+    'confirmPayment', // asks about a charge that was made
+    'grantEntitlement',
+    'pauseSubscription',
+    'removePaymentMethod',
+    'setDefaultPaymentMethod',
+    'startPaymentMethodSetup',
+  ];
+  expect([...MONEY_VERBS, ...movesNone].toSorted()).toEqual(Object.keys(schema.getMutationType()?.getFields() ?? {}).toSorted());
 });
 
 /** A subgraph that owns users, asks for their features and refers to tiers. */
