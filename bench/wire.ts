@@ -4,25 +4,35 @@
  */
 import net from 'node:net';
 import { performance } from 'node:perf_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
 
-/** An answer, and how long it took from the writing of the request. */
-export interface WireAnswer {
+interface LineAnswer {
   /** 0: the line was cut. */
   status: number;
   body: string;
+}
+
+/** An answer, and how long it took, milliseconds, the wait for a free line included. */
+export interface WireAnswer extends LineAnswer {
   tookMs: number;
 }
 
 const HEAD_END = Buffer.from('\r\n\r\n');
 
-/** Connections to one server that stay open; as many as there are requests at once. */
+/** Connections to one server that stay open, as a load balancer has them: as many as there are requests at once, up to a limit. */
 export class Wire {
   readonly #idle: Line[] = [];
   readonly #all = new Set<Line>();
+  /** Requests that wait for a line, the first first. */
+  #waiting: ((line: Line) => void)[] = [];
   readonly #host: string;
   readonly #port: number;
 
-  constructor(url: URL) {
+  /** @param mostLines at once; a request above waits here until one is free */
+  constructor(
+    url: URL,
+    private readonly mostLines = Number.POSITIVE_INFINITY,
+  ) {
     this.#host = url.hostname;
     this.#port = Number(url.port);
   }
@@ -43,11 +53,17 @@ export class Wire {
 
   /** Sends one and waits for its answer. */
   async send(request: Buffer): Promise<WireAnswer> {
-    const line = this.#idle.pop() ?? this.#open();
-    const answer = await line.send(request);
-    if (answer.status > 0) this.#idle.push(line);
-    else this.#all.delete(line);
-    return answer;
+    const startedMs = performance.now();
+    const line =
+      this.#idle.pop() ??
+      (this.#all.size < this.mostLines ? this.#open() : await new Promise<Line>((go) => void this.#waiting.push(go)));
+    const { status, body } = await line.send(request);
+    if (status === 0) this.#all.delete(line);
+    const free = status === 0 && this.#waiting.length > 0 ? this.#open() : line;
+    const next = this.#waiting.shift();
+    if (next) next(free);
+    else if (status > 0) this.#idle.push(line);
+    return { status, body, tookMs: performance.now() - startedMs };
   }
 
   /** Asks and reads the answer. @throws Error when it is not 200 or holds errors */
@@ -62,6 +78,11 @@ export class Wire {
     for (const line of this.#all) line.close();
   }
 
+  /** Open connections: as many as there were requests at once. */
+  get lines(): number {
+    return this.#all.size;
+  }
+
   #open(): Line {
     const line = new Line(this.#host, this.#port);
     this.#all.add(line);
@@ -73,8 +94,7 @@ export class Wire {
 class Line {
   readonly #socket: net.Socket;
   #received: Buffer = Buffer.alloc(0);
-  #resolve: ((answer: WireAnswer) => void) | null = null;
-  #sentAtMs = 0;
+  #resolve: ((answer: LineAnswer) => void) | null = null;
 
   constructor(host: string, port: number) {
     this.#socket = net.connect({ host, port, noDelay: true });
@@ -83,10 +103,9 @@ class Line {
     this.#socket.on('close', () => this.#answer(0, ''));
   }
 
-  send(request: Buffer): Promise<WireAnswer> {
+  send(request: Buffer): Promise<LineAnswer> {
     return new Promise((resolve) => {
       this.#resolve = resolve;
-      this.#sentAtMs = performance.now();
       if (this.#socket.destroyed) this.#answer(0, '');
       else this.#socket.write(request);
     });
@@ -112,19 +131,22 @@ class Line {
   #answer(status: number, body: string): void {
     const resolve = this.#resolve;
     this.#resolve = null;
-    resolve?.({ status, body, tookMs: performance.now() - this.#sentAtMs });
+    resolve?.({ status, body });
   }
 }
 
-/** Answers of a stretch of time, with when each request was sent, from the beginning of the stretch. */
+/** Answers of a stretch of time, with when each request was sent, or was due where there is a rate, from the beginning of the stretch. */
 export interface Stretch {
-  answers: (WireAnswer & { sentMs: number })[];
+  answers: { status: number; tookMs: number; sentMs: number }[];
   tookMs: number;
   /** How late requests were sent, 99 of 100 within: the bench's own tiredness. */
   latenessMs: number[];
 }
 
-/** Sends at a rate, whatever the answers: people who come do not wait for one another. */
+/**
+ * Sends at a rate, whatever the answers: people who come do not wait for one another. An answer's time counts from when its request was due, so a
+ * bench that is late makes answers look slower and never faster.
+ */
 export async function sendAtRate(
   send: (number: number) => Promise<WireAnswer>,
   ratePerS: number,
@@ -139,9 +161,14 @@ export async function sendAtRate(
       const due = Math.floor((Math.min(nowMs, forMs) * ratePerS) / 1_000);
       while (open.length < due) {
         const number = open.length;
-        const sentMs = performance.now() - startedMs;
-        stretch.latenessMs.push(sentMs - (number * 1_000) / ratePerS);
-        open.push(send(number).then((answer) => void stretch.answers.push({ ...answer, sentMs })));
+        const dueMs = (number * 1_000) / ratePerS;
+        const lateMs = performance.now() - startedMs - dueMs;
+        stretch.latenessMs.push(lateMs);
+        open.push(
+          send(number).then(({ status, tookMs }) => {
+            stretch.answers.push({ status, tookMs: tookMs + lateMs, sentMs: dueMs });
+          }),
+        );
       }
       if (nowMs < forMs) setTimeout(turn, 1);
       else resolve();
@@ -153,6 +180,9 @@ export async function sendAtRate(
   return stretch;
 }
 
+/** Who was refused comes back after so long, milliseconds: at once it would only keep the server busy with refusing. */
+const REFUSED_PAUSE_MS = 20;
+
 /** Keeps so many requests open all the time. */
 export async function sendAtOnce(send: (number: number) => Promise<WireAnswer>, count: number, forMs: number): Promise<Stretch> {
   const stretch: Stretch = { answers: [], tookMs: 0, latenessMs: [0] };
@@ -161,7 +191,9 @@ export async function sendAtOnce(send: (number: number) => Promise<WireAnswer>, 
   const work = async (): Promise<void> => {
     while (performance.now() - startedMs < forMs) {
       const sentMs = performance.now() - startedMs;
-      stretch.answers.push({ ...(await send(number++)), sentMs });
+      const { status, tookMs } = await send(number++);
+      stretch.answers.push({ status, tookMs, sentMs });
+      if (status !== 200) await pause(REFUSED_PAUSE_MS);
     }
   };
   await Promise.all(Array.from({ length: count }, work));

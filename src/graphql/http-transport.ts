@@ -27,7 +27,7 @@ import type { GraphMetrics } from './graph-metrics.js';
 import { isTooDeep } from './json-depth.js';
 import type { ContextFactory, LiveOperations } from './live-operations.js';
 import type { LoadGate } from './load-gate.js';
-import { insideGate, refuseWhenFull } from './overload-door.js';
+import { insideGate } from './overload-door.js';
 import type { PersistedQueries } from './persisted-queries.js';
 import type { RequestState, RequestScope } from './request-scope.js';
 import { ROUTER_HEADER } from './router-proof.js';
@@ -92,10 +92,9 @@ export function serveHttp(app: FastifyInstance, transport: HttpTransport): void 
       return refuse(transport, request, reply, known ?? (isBroken ? badRequest(400, 'The request could not be read.') : error));
     });
     graph.addHook('onRequest', (request, reply, done) => {
-      allowOrigin(transport, request, reply);
+      void reply.headers(originHeaders(transport.origins, request.headers.origin));
       done();
     });
-    refuseWhenFull(graph, transport.gate);
     tagPublicAnswers(graph);
     graph.options(GRAPH_PATH, async (_request, reply) => reply.code(204).send());
     const handler = insideGate(transport.gate, (request, reply) => answer(transport, request, reply));
@@ -253,19 +252,17 @@ export function refuse(transport: HttpTransport, request: FastifyRequest, reply:
     .send(JSON.stringify({ errors: [shown] }));
 }
 
-function allowOrigin(transport: HttpTransport, request: FastifyRequest, reply: FastifyReply): void {
-  const { origin } = request.headers;
-  void reply.header('vary', 'Origin');
-  if (origin === undefined || !isListedOrigin(transport.origins, origin)) return;
-  void reply
-    .header('access-control-allow-origin', origin)
-    .header('access-control-expose-headers', 'x-request-id, retry-after')
-    .header('access-control-allow-methods', 'GET, POST, OPTIONS')
-    .header(
-      'access-control-allow-headers',
-      `authorization, content-type, x-request-id, x-cost, apollo-require-preflight, x-apollo-operation-name, ${CLIENT_HEADER}`,
-    )
-    .header('access-control-max-age', '600');
+/** What lets pages of the listed sites, and no others, read an answer. @param origin of the page that asks */
+export function originHeaders(origins: OriginList, origin: string | undefined): Record<string, string> {
+  if (origin === undefined || !isListedOrigin(origins, origin)) return { vary: 'Origin' };
+  return {
+    vary: 'Origin',
+    'access-control-allow-origin': origin,
+    'access-control-expose-headers': 'x-request-id, retry-after',
+    'access-control-allow-methods': 'GET, POST, OPTIONS',
+    'access-control-allow-headers': `authorization, content-type, x-request-id, x-cost, apollo-require-preflight, x-apollo-operation-name, ${CLIENT_HEADER}`,
+    'access-control-max-age': '600',
+  };
 }
 
 function isJson(request: FastifyRequest): boolean {

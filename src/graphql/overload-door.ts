@@ -1,16 +1,35 @@
-/** Where a full gate refuses: in the first step of a request, before its body is read, by an answer that costs next to nothing. */
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify';
+/**
+ * Where a full gate refuses: before anything else has looked at a request, by an answer that costs next to nothing. Under a rush that is the
+ * work there is most of, so node:http alone does it.
+ */
+import type { IncomingMessage, RequestListener } from 'node:http';
+import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify';
 import type { LoadGate } from './load-gate.js';
 
 /** Clients come back spread over so long, milliseconds: all at once they would only be refused again. */
 const COME_BACK_MS = { soonest: 1_000, latest: 4_000 } as const;
 
-/** Refuses requests to `app` while the gate is full. A browser's question whether it may ask is answered always. */
-export function refuseWhenFull(app: FastifyInstance, gate: LoadGate): void {
-  app.addHook('onRequest', (request, reply, done) => {
-    if (request.method !== 'OPTIONS' && gate.isFull) void refuseForLoad(gate, request, reply);
-    else done();
-  });
+/** What the door knows of requests. */
+export interface DoorOptions {
+  gate: LoadGate;
+  /** Whether the gate stands before an address; the others are served always. */
+  isGuarded: (url: string) => boolean;
+  /** The id that the request is answered with. */
+  requestIdOf: (request: IncomingMessage) => string;
+  /** What lets a page of another site read the answer. */
+  originHeadersOf: (request: IncomingMessage) => Record<string, string>;
+}
+
+/** Refuses requests while the gate is full and hands the others on. A browser's question whether it may ask is answered always. */
+export function refuseWhenFull(options: DoorOptions, handler: RequestListener): RequestListener {
+  const { gate, isGuarded, requestIdOf, originHeadersOf } = options;
+  return (request, response) => {
+    if (!gate.isFull || request.method === 'OPTIONS' || !isGuarded(request.url ?? '')) return handler(request, response);
+    gate.countRefused();
+    const requestId = requestIdOf(request);
+    const { headers, body } = refusalOf(requestId);
+    response.writeHead(503, { ...originHeadersOf(request), ...headers, 'x-request-id': requestId }).end(body);
+  };
 }
 
 /** A handler whose work counts as inside. Looks again: many bodies may have been on their way when the gate was last asked. */
@@ -19,7 +38,11 @@ export function insideGate(
   handler: (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>,
 ): RouteHandlerMethod {
   return async (request, reply) => {
-    if (gate.isFull) return refuseForLoad(gate, request, reply);
+    if (gate.isFull) {
+      gate.countRefused();
+      const { headers, body } = refusalOf(request.id);
+      return reply.code(503).headers(headers).send(body);
+    }
     gate.enter(request);
     try {
       return await handler(request, reply);
@@ -29,20 +52,19 @@ export function insideGate(
   };
 }
 
-function refuseForLoad(gate: LoadGate, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  gate.countRefused();
-  const retryAfterMs = comeBackAfterMs(request.id);
-  return reply
-    .code(503)
-    .headers({
+/** The body is written by hand: it is sent most when there is least time. The id holds letters, digits, - and _ only. */
+function refusalOf(requestId: string): { headers: Record<string, string>; body: string } {
+  const retryAfterMs = comeBackAfterMs(requestId);
+  const body = `{"errors":[{"message":"The server has more to do than it can: nothing was begun, send the same request again.","extensions":{"code":"SERVICE_UNAVAILABLE","retryAfterMs":${retryAfterMs},"requestId":"${requestId}"}}]}`;
+  return {
+    headers: {
       'retry-after': String(Math.ceil(retryAfterMs / 1000)),
       'cache-control': 'no-store',
       'content-type': 'application/json; charset=utf-8',
-    })
-    .send(
-      // Written by hand: this is sent most when there is least time. The id holds letters, digits, - and _ only.
-      `{"errors":[{"message":"The server has more to do than it can: nothing was begun, send the same request again.","extensions":{"code":"SERVICE_UNAVAILABLE","retryAfterMs":${retryAfterMs},"requestId":"${request.id}"}}]}`,
-    );
+      'content-length': String(body.length),
+    },
+    body,
+  };
 }
 
 /** Spread by the request's id, which is as good as chance. */

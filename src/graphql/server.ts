@@ -3,13 +3,14 @@
  * doors in the same order: card data, token, limits, validation, execution.
  */
 import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { GraphQLFormattedError, GraphQLSchema } from 'graphql';
 import type { Registry } from 'prom-client';
 import { findCardNumber, redactCardNumbers } from '../platform/card-data.js';
 import { ClientAddresses } from '../platform/client-address.js';
-import { listenOn } from '../platform/http-listen.js';
+import { listenByManyDoors } from '../platform/http-listen.js';
 import type { Logger } from '../platform/log.js';
 import type { Settings } from '../platform/settings.js';
 import type { Clock } from '../ports/clock.js';
@@ -27,9 +28,10 @@ import type { TokenChecker } from './callers.js';
 import { formatError, RETRY_AFTER_S } from './errors.js';
 import { FieldUsage } from './field-usage.js';
 import { graphMetrics } from './graph-metrics.js';
-import { BUDGET_MS, GRAPH_PATH, serveHttp, type HttpTransport } from './http-transport.js';
+import { BODY_LIMIT, BUDGET_MS, GRAPH_PATH, originHeaders, serveHttp, type HttpTransport } from './http-transport.js';
 import { LiveOperations } from './live-operations.js';
 import { LoadGate, type LoadBounds } from './load-gate.js';
+import { refuseWhenFull } from './overload-door.js';
 import { PersistedQueries } from './persisted-queries.js';
 import { RateLimits } from './rate-limits.js';
 import { RequestScope } from './request-scope.js';
@@ -42,6 +44,8 @@ import { TrustedDocuments } from './trusted-documents.js';
 const REQUEST_ID_FORM = /^[A-Za-z0-9_-]{8,64}$/;
 /** Answers of the short path for each one that is compared with Apollo Server's. */
 const COMPARE_EVERY = 10_000;
+/** For how long a request may come in, and a connection stay without one, milliseconds. */
+const CONNECTION_LIMITS = { requestTimeout: 30_000, keepAliveTimeout: 72_000 };
 /** How long live clients have to take their last item, milliseconds. */
 const GOODBYE_MS = 2_000;
 /** How long running requests may go on after the end has been asked for, milliseconds. */
@@ -109,12 +113,24 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
   const isProduction = settings.environment === 'production';
   const origins = settings.corsOrigins;
   const addresses = new ClientAddresses(settings.trustedProxies);
+  const gate = new LoadGate({
+    isOn: settings.hasLoadShedding,
+    registry: options.registry,
+    ...(options.loadBounds && { bounds: options.loadBounds }),
+  });
+  const requestIdOf = ({ headers }: IncomingMessage): string => requestIdFrom(headers['x-request-id']);
+  const door = {
+    gate,
+    isGuarded: isGraphUrl,
+    requestIdOf,
+    originHeadersOf: ({ headers }: IncomingMessage) => originHeaders(origins, headers.origin),
+  };
   const app = Fastify({
     logger: false,
-    bodyLimit: 256 * 1024,
-    genReqId: (request) => requestIdFrom(request.headers['x-request-id']),
+    bodyLimit: BODY_LIMIT,
+    genReqId: requestIdOf,
     forceCloseConnections: 'idle',
-    requestTimeout: 30_000,
+    serverFactory: (handler) => createServer(CONNECTION_LIMITS, refuseWhenFull(door, handler)),
   });
   let sockets: SocketTransport | null = null;
   const metrics = graphMetrics(options.registry, {
@@ -173,11 +189,6 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
   const apollo = makeApollo({ schema, persisted, scope, allowsIntrospection: !isProduction, logger: log, format });
   await apollo.start();
 
-  const gate = new LoadGate({
-    isOn: settings.hasLoadShedding,
-    registry: options.registry,
-    ...(options.loadBounds && { bounds: options.loadBounds }),
-  });
   const callbacks =
     settings.callbackAllowlist.length === 0
       ? null
@@ -240,13 +251,13 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
   sockets = webSockets;
   app.server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => undefined); // a client that leaves during the handshake
-    if ((request.url ?? '').split('?')[0] !== GRAPH_PATH) socket.end(emptyAnswer('404 Not Found'));
+    if (!isGraphUrl(request.url ?? '')) socket.end(emptyAnswer('404 Not Found'));
     else if (gate.isFull) {
       gate.countRefused();
       socket.end(emptyAnswer('503 Service Unavailable', `Retry-After: ${RETRY_AFTER_S}`));
     } else webSockets.upgrade(request, socket, head);
   });
-  const url = await listenOn(app, { host: settings.host, port: settings.port, setting: 'PORT' });
+  const { url, closeDoors } = await listenByManyDoors(app, { host: settings.host, port: settings.port, setting: 'PORT' });
   return {
     url,
     isDraining: () => isDraining,
@@ -265,6 +276,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
         },
         () => undefined,
       );
+      closeDoors();
       await app.close();
       overdue.abort();
       webSockets.stop();
@@ -272,6 +284,11 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
       await apollo.stop();
     },
   };
+}
+
+/** Whether a request is for the graph. */
+function isGraphUrl(url: string): boolean {
+  return url.startsWith(GRAPH_PATH) && (url.length === GRAPH_PATH.length || url[GRAPH_PATH.length] === '?');
 }
 
 /** The client's id where it has the right form; else a new one. Never one that could be a card number: it is echoed and logged. */

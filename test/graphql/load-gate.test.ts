@@ -19,7 +19,12 @@ describe('the bound of operations at once', () => {
 
   test('never falls below the least, so that a recovery is seen', () => {
     expect(after(9, { delayMs: 500 })).toBe(8);
-    expect(after(64, { delayMs: 500, peak: 0 })).toBe(8);
+    expect(after(64, { delayMs: 500, peak: 9 })).toBe(8);
+  });
+
+  test('stays while the loop is late with next to nothing inside: something else keeps it', () => {
+    expect(after(64, { delayMs: 500, peak: 8 })).toBe(64);
+    expect(after(64, { delayMs: 500, peak: 0 })).toBe(64);
   });
 
   test('stays between late and in time, so that it does not swing', () => {
@@ -174,6 +179,9 @@ test('a loop that is kept busy makes the bound shrink, and gives it back when it
   const bound = async (): Promise<number> =>
     (await server.registry.getSingleMetric('graphql_in_flight_bound')?.get())?.values[0]?.value ?? -1;
   expect(await bound()).toBe(64);
+  // One more than the least: with fewer inside it is not they who keep the loop.
+  const inside = Array.from({ length: 9 }, () => server.post({ query: '{ slow }' }));
+  await eventually(async () => expect(await server.registry.getSingleMetricAsString('graphql_in_flight')).toMatch(/ 9$/m));
   let shrunk = await bound();
   for (let turns = 0; shrunk > 8 && turns < 100; turns += 1) {
     const untilMs = performance.now() + 40;
@@ -182,6 +190,8 @@ test('a loop that is kept busy makes the bound shrink, and gives it back when it
     shrunk = await bound();
   }
   expect(shrunk).toBe(8);
+  server.release();
+  expect((await Promise.all(inside)).map(({ status }) => status)).toEqual(inside.map(() => 200));
   await eventually(async () => expect(await bound()).toBe(64));
   await server.stop(0);
 });

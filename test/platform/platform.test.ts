@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { readSandboxTime, SandboxClock, SystemClock, writeSandboxTime } from '../../src/platform/clock.js';
-import { listenOn, requireFreePort } from '../../src/platform/http-listen.js';
+import { listenByManyDoors, listenOn, requireFreePort } from '../../src/platform/http-listen.js';
 import { insideTransaction, isInsideTransaction } from '../../src/platform/inside-transaction.js';
 import { canonicalJson, keyBucket, sha256 } from '../../src/platform/json.js';
 import { createLogger } from '../../src/platform/log.js';
@@ -184,6 +184,48 @@ test('a taken port is told in one line that names the setting, at the check and 
   await expect(requireFreePort({ ...address, host: '203.0.113.7' })).rejects.toThrow(
     'HOST 203.0.113.7 is not an address of this machine.',
   );
+});
+
+describe('a server with many doors', () => {
+  const makeServer = (): { server: net.Server; listen: (options: net.ListenOptions) => Promise<string> } => {
+    const server = net.createServer();
+    const listen = (options: net.ListenOptions): Promise<string> =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(options, () => resolve(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
+      });
+    return { server, listen };
+  };
+  const close = async (server: net.Server, closeDoors: () => void): Promise<void> => {
+    closeDoors();
+    await new Promise((resolve) => server.close(resolve));
+  };
+
+  test('takes the connections of a rush in a few turns of its loop, where one door lets one in for each turn', async () => {
+    const app = makeServer();
+    const taken: net.Socket[] = [];
+    app.server.on('connection', (socket) => taken.push(socket));
+    const { url, closeDoors } = await listenByManyDoors(app, { host: '127.0.0.1', port: 0, setting: 'PORT' });
+    const clients = Array.from({ length: 100 }, () => net.connect(Number(new URL(url).port), '127.0.0.1'));
+    let turnCount = 0;
+    for (; taken.length < clients.length && turnCount < 1_000; turnCount += 1) await turn();
+    expect(taken).toHaveLength(clients.length);
+    if (process.platform === 'linux') expect(turnCount).toBeLessThan(clients.length / 2);
+    for (const socket of [...clients, ...taken]) socket.destroy();
+    await close(app.server, closeDoors);
+  });
+
+  test('shares its port with no other program, and leaves it free when it is closed', async () => {
+    const app = makeServer();
+    const { url, closeDoors } = await listenByManyDoors(app, { host: '127.0.0.1', port: 0, setting: 'PORT' });
+    const address = { host: '127.0.0.1', port: Number(new URL(url).port), setting: 'PORT' };
+    await expect(listenByManyDoors(makeServer(), address)).rejects.toThrow(`Port ${address.port} on 127.0.0.1 is taken`);
+    await close(app.server, closeDoors);
+    const next = makeServer();
+    const again = await listenByManyDoors(next, address);
+    expect(again.url).toBe(url);
+    await close(next.server, again.closeDoors);
+  });
 });
 
 function logged(write: (logger: ReturnType<typeof createLogger>) => void): Record<string, unknown> {
