@@ -71,6 +71,8 @@ export interface HttpTransport {
   origins: OriginList;
   isDraining: () => boolean;
   budgetMs: { query: number; mutation: number };
+  /** How long a stream's client may take nothing, milliseconds. */
+  slowReaderMs: number;
   /** Formats an error for the client and counts it. */
   format: (error: unknown, requestId: string) => GraphQLFormattedError;
   /** Told the surface alone when card data was met. */
@@ -189,7 +191,10 @@ async function answerWithStream(
   const results = await transport.live.subscribe(prepared.args);
   transport.metrics.operations.inc({ kind: 'subscription', transport: 'sse', outcome: 'ok' });
   transport.gate.leave(reply.request); // from here on it mostly waits
-  await streamEvents(reply, results, (result) => formatResult(result, (error) => transport.format(error, caller.requestId)));
+  await streamEvents(reply, results, {
+    format: (result) => formatResult(result, (error) => transport.format(error, caller.requestId)),
+    slowReaderMs: transport.slowReaderMs,
+  });
   return reply;
 }
 

@@ -201,6 +201,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
         });
 
   let isDraining = false;
+  const timings = options.socketTimings ?? SOCKET_TIMINGS;
   const http: HttpTransport = {
     apollo,
     shortPath,
@@ -221,6 +222,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     reportCardData,
     isDraining: () => isDraining,
     budgetMs: options.budgetMs ?? BUDGET_MS,
+    slowReaderMs: timings.slowReaderMs,
   };
   app.addHook('onRequest', (request, reply, done) => {
     void reply.header('x-request-id', request.id);
@@ -246,7 +248,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     format,
     reportCardData,
     makeRequestId: randomUUID,
-    timings: options.socketTimings ?? SOCKET_TIMINGS,
+    timings,
   });
   sockets = webSockets;
   app.server.on('upgrade', (request, socket, head) => {

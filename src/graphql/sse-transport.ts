@@ -7,18 +7,22 @@ import { GraphQLError, type ExecutionResult, type FormattedExecutionResult } fro
 
 /** A comment this often keeps proxies from taking silence for an end. */
 const COMMENT_EVERY_MS = 12_000;
-/** A client that does not read for so long is cut off; it resumes by its cursor. */
-const SLOW_READER_MS = 30_000;
+/** What a stream is sent by. */
+export interface EventStreamOptions {
+  /** Makes a result fit for the client. */
+  format: (result: ExecutionResult) => FormattedExecutionResult;
+  /** A client that takes nothing for so long is cut off, milliseconds; it resumes by its cursor. */
+  slowReaderMs: number;
+}
 
 /**
  * Answers with the stream and returns when it is over: at its own end, or when the client is gone.
  * @param results what to send; a plain result is sent as the only one
- * @param format makes a result fit for the client
  */
 export async function streamEvents(
   reply: FastifyReply,
   results: AsyncGenerator<ExecutionResult, void, void> | ExecutionResult,
-  format: (result: ExecutionResult) => FormattedExecutionResult,
+  { format, slowReaderMs }: EventStreamOptions,
 ): Promise<void> {
   void reply.hijack();
   const stream = reply.raw;
@@ -31,17 +35,17 @@ export async function streamEvents(
   stream.flushHeaders();
   const items = Symbol.asyncIterator in results ? results : onlyOne(results);
   const comments = setInterval(() => void stream.write(':\n\n'), COMMENT_EVERY_MS);
-  const send = (result: ExecutionResult): Promise<void> =>
-    write(stream, `event: next\ndata: ${JSON.stringify(format(result))}\n\n`);
+  const write = (text: string): Promise<void> => writeTo(stream, text, slowReaderMs);
+  const send = (result: ExecutionResult): Promise<void> => write(`event: next\ndata: ${JSON.stringify(format(result))}\n\n`);
   const leave = (): void => void items.return().catch(() => undefined);
   stream.once('close', leave);
   if (stream.destroyed) leave(); // gone before we listened
   try {
     for await (const result of items) await send(result);
-    await write(stream, 'event: complete\ndata:\n\n');
+    await write('event: complete\ndata:\n\n');
   } catch (error) {
     await send({ errors: [error instanceof GraphQLError ? error : new GraphQLError('', { originalError: error as Error })] });
-    await write(stream, 'event: complete\ndata:\n\n');
+    await write('event: complete\ndata:\n\n');
   } finally {
     clearInterval(comments);
     stream.off('close', leave);
@@ -54,9 +58,9 @@ async function* onlyOne(result: ExecutionResult): AsyncGenerator<ExecutionResult
 }
 
 /** Waits until the client has taken what was written, so that the next item is read for it only then. */
-async function write(stream: ServerResponse, text: string): Promise<void> {
+async function writeTo(stream: ServerResponse, text: string, slowReaderMs: number): Promise<void> {
   if (stream.destroyed || stream.write(text)) return;
-  const slow = setTimeout(() => stream.destroy(), SLOW_READER_MS);
+  const slow = setTimeout(() => stream.destroy(), slowReaderMs);
   try {
     await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
   } finally {

@@ -74,8 +74,18 @@ async function* beats(): AsyncGenerator<{ beats: number }> {
 
 /** 1 MiB an item, more than any network buffers. */
 async function* blocks(): AsyncGenerator<{ blocks: string }> {
-  for (;;) yield { blocks: 'x'.repeat(1024 * 1024) };
+  blockStreams.open += 1;
+  try {
+    for (;;) {
+      blockStreams.blocks += 1;
+      yield { blocks: 'x'.repeat(1024 * 1024) };
+    }
+  } finally {
+    blockStreams.open -= 1;
+  }
 }
+/** Streams of blocks that have not ended, and the blocks that were made for all together. */
+export const blockStreams = { open: 0, blocks: 0 };
 
 async function* breaks(): AsyncGenerator<{ breaks: number }> {
   yield { breaks: 1 };

@@ -1,10 +1,11 @@
 import { once } from 'node:events';
+import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 import { SOCKET_TIMINGS } from '../../src/graphql/socket-transport.js';
-import { startSmallServer, type SmallServer } from './small-graph.js';
+import { blockStreams, startSmallServer, type SmallServer } from './small-graph.js';
 
 const servers: SmallServer[] = [];
 const sockets: WebSocket[] = [];
@@ -312,6 +313,22 @@ describe('limits', () => {
     await untilSentAway(server);
     made.socket.resume();
     expect(await made.closed).toBe(1013);
+  });
+
+  test('who does not read server-sent events has one item wait for it, and is cut off', async () => {
+    const server = await start({ socketTimings: { ...SOCKET_TIMINGS, slowReaderMs: 60 } });
+    const before = { ...blockStreams };
+    const asked = httpRequest(`${server.url}/graphql`, {
+      method: 'POST',
+      headers: { accept: 'text/event-stream', authorization: 'Bearer ana', 'content-type': 'application/json' },
+    });
+    asked.on('error', () => undefined).end(JSON.stringify({ query: 'subscription { blocks }' }));
+    await once(asked, 'response'); // and none of it is read
+    while (blockStreams.blocks === before.blocks) await new Promise((resolve) => setImmediate(resolve));
+    while (blockStreams.open > before.open) await new Promise((resolve) => setImmediate(resolve));
+    // What the network buffers takes a few; then the next one is made only when the last one has gone.
+    expect(blockStreams.blocks - before.blocks).toBeLessThan(20);
+    asked.destroy();
   });
 
   test('who asks on and on without reading has little kept for it, and is sent away', async () => {
