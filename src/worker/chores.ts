@@ -80,7 +80,7 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
     return claimed === ROWS_A_TURN;
   };
   return [
-    { name: 'relay', everyMs: 200, run: () => relayChanges(cashier, options.channel) },
+    { name: 'relay', everyMs: 100, run: () => relayChanges(cashier, options.channel) },
     {
       name: 'webhooks',
       everyMs: 250,
