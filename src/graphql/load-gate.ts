@@ -24,8 +24,11 @@ export interface LoadBounds {
   lateMs: number;
 }
 
-/** An operation takes some five turns of the loop; so at a delay of 12 ms it takes 60. Measured by `npm run bench -- overload`. */
-export const LOAD_BOUNDS: LoadBounds = { least: 8, burst: 64, most: 2_000, calmMs: 5, lateMs: 12 };
+/**
+ * An operation takes some five turns of the loop; so at a delay of 12 ms it takes 60. The least is what a loop has done in ten milliseconds: below that
+ * refusing more makes nothing faster, as a loop that is late then is busy with refusing. Measured by `npm run bench -- overload`.
+ */
+export const LOAD_BOUNDS: LoadBounds = { least: 24, burst: 64, most: 2_000, calmMs: 5, lateMs: 12 };
 
 /** How often the bound follows, milliseconds: some turns of a late loop. */
 const ADJUST_EVERY_MS = 50;
