@@ -285,13 +285,12 @@ describe('limits', () => {
   ])('clients who come through a proxy are %s', async (_what, trustedProxies, expected) => {
     const limited = await startSmallServer({ settings: { hasRateLimits: true, trustedProxies } });
     try {
-      const statuses: number[] = [];
-      // One more than a network may send at once without a token.
-      for (let client = 0; client <= ANONYMOUS_RATE.burst; client += 1) {
-        const { status } = await ask({ query: '{ whoami }' }, { 'x-forwarded-for': `203.0.${client}.1` }, limited);
-        statuses.push(status);
-      }
-      expect(statuses.at(-1)).toBe(expected);
+      // At once, and twice as many as a network may send without a token: a busy machine gives some of them their turn back.
+      const clients = Array.from({ length: 2 * ANONYMOUS_RATE.burst }, (_, client) => `203.0.${client}.1`);
+      const answers = await Promise.all(
+        clients.map((address) => ask({ query: '{ whoami }' }, { 'x-forwarded-for': address }, limited)),
+      );
+      expect(Math.max(...answers.map(({ status }) => status))).toBe(expected);
     } finally {
       await limited.stop(0);
     }
