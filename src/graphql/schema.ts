@@ -3,7 +3,7 @@ import { buildSubgraphSchema, printSubgraphSchema, type GraphQLResolverMap } fro
 import { printSchemaWithDirectives } from '@graphql-tools/utils';
 import { lexicographicSortSchema, parse, specifiedDirectives, type GraphQLSchema } from 'graphql';
 import { buildSchemaSync, createResolversMap } from 'type-graphql';
-import { checkAuthority } from '../resolvers/authorization.js';
+import { checkAuthority, checkCaller } from '../resolvers/authorization.js';
 import { ProductPriceResolver, ProductResolver, TierPriceResolver, TierResolver } from '../resolvers/catalogue.resolver.js';
 import type { GraphContext } from '../resolvers/context.js';
 import { CouponResolver } from '../resolvers/coupon.resolver.js';
@@ -34,6 +34,7 @@ import { DateOnly } from '../resolvers/types/scalars.js';
 import { UserResolver } from '../resolvers/user.resolver.js';
 import { MonetizationUpdatesResolver } from '../subscriptions/monetization-updates.resolver.js';
 import { PaymentStatusResolver } from '../subscriptions/payment-status.resolver.js';
+import { callDirectly } from './direct-resolvers.js';
 
 /** Most entities that one request may ask for by reference. */
 const MAX_REPRESENTATIONS = 1_000;
@@ -120,8 +121,9 @@ export function buildGraphSchema(options: { extraResolvers?: readonly ResolverCl
   schema: GraphQLSchema;
   sdl: string;
 } {
+  const classes = [...RESOLVERS, ...(options.extraResolvers ?? [])] as const;
   const plain = buildSchemaSync({
-    resolvers: [...RESOLVERS, ...(options.extraResolvers ?? [])],
+    resolvers: classes,
     orphanedTypes: [CardPaymentMethod],
     directives: [...specifiedDirectives],
     authChecker: checkAuthority,
@@ -131,6 +133,7 @@ export function buildGraphSchema(options: { extraResolvers?: readonly ResolverCl
     skipCheck: true,
     validate: false,
   });
+  callDirectly(plain, classes, checkCaller);
   // Sorted: type-graphql's own order follows the order in which decorators happen to run.
   const sorted = lexicographicSortSchema(plain);
   for (const [root, description] of ROOTS) {
