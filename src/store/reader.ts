@@ -64,17 +64,26 @@ export class Reader {
 
   /** Runs one statement. int8 comes back as bigint, timestamptz as Date. @throws the driver's error. */
   async query<Params extends readonly unknown[], Row>(asked: Statement<Params, Row>, params: Params): Promise<Row[]> {
-    return this.#run<Row>(asked, [...params]);
+    return this.send<Row>(asked, [...params]);
   }
 
-  /** The rows of each key, in the order of the keys; an empty list for a key without any. @throws the driver's error. */
-  rowsOf<Key, Row extends { o: number }>(asked: KeyedStatement<Key, Row>, keys: readonly Key[]): Promise<Row[][]> {
+  /** The rows of a key; an empty list for a key without any. @throws the driver's error. */
+  rowsOf<Key, Row extends { o: number }>(asked: KeyedStatement<Key, Row>, key: Key): Promise<Row[]> {
+    return new Promise((resolve, reject) => this.#laneOf(asked).load({ key, resolve, reject }));
+  }
+
+  /** The first row of a key, null for a key without any. @throws the driver's error. */
+  rowOf<Key, Row extends { o: number }>(asked: KeyedStatement<Key, Row>, key: Key): Promise<Row | null> {
+    return new Promise((resolve, reject) => this.#laneOf(asked).load({ key, resolve: ([row]) => resolve(row ?? null), reject }));
+  }
+
+  #laneOf<Key, Row extends { o: number }>(asked: KeyedStatement<Key, Row>): Lane<Key, Row> {
     let lane = this.#lanes.get(asked.name) as Lane<Key, Row> | undefined;
     if (!lane) {
-      lane = new Lane((all) => this.#run<Row>(asked, asked.columns(all)));
+      lane = new Lane((keys) => this.send<Row>(asked, asked.columns(keys)));
       this.#lanes.set(asked.name, lane);
     }
-    return lane.load(keys);
+    return lane;
   }
 
   /** Whether the database answers. @throws the driver's error. */
@@ -87,16 +96,18 @@ export class Reader {
     await this.#pool.end();
   }
 
-  async #run<Row>(asked: { name: string; text: string }, values: unknown[]): Promise<Row[]> {
+  /** Every statement goes through here. @throws the driver's error. */
+  protected async send<Row>(asked: { name: string; text: string }, values: unknown[]): Promise<Row[]> {
     const named = this.#usesNamedStatements ? { name: asked.name } : {};
     const answer = await this.#pool.query({ ...named, text: asked.text, values });
     return answer.rows as Row[];
   }
 }
 
+/** A key with whom to tell. */
 interface Waiting<Key, Row> {
-  keys: readonly Key[];
-  resolve(rows: Row[][]): void;
+  key: Key;
+  resolve(rows: Row[]): void;
   reject(cause: unknown): void;
 }
 
@@ -114,18 +125,16 @@ class Lane<Key, Row extends { o: number }> {
 
   constructor(private readonly run: (keys: Key[]) => Promise<Row[]>) {}
 
-  load(keys: readonly Key[]): Promise<Row[][]> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ keys, resolve, reject });
-      this.#wake();
-    });
+  load(asked: Waiting<Key, Row>): void {
+    this.#waiting.push(asked);
+    this.#wake();
   }
 
   #wake(): void {
     if (this.#isBusy || this.#waiting.length === 0 || this.#inFlightCount >= MAX_IN_FLIGHT) return;
     this.#isBusy = true;
     // setImmediate comes after the sockets of this turn were read: what arrived together travels together, nobody waits on a timer.
-    setImmediate(() => void this.#send(this.#take()));
+    setImmediate(() => void this.#send(this.#waiting.splice(0, KEYS_PER_STATEMENT)));
   }
 
   async #send(batch: Waiting<Key, Row>[]): Promise<void> {
@@ -153,26 +162,10 @@ class Lane<Key, Row extends { o: number }> {
     }
   }
 
-  #take(): Waiting<Key, Row>[] {
-    let count = 0;
-    let keys = 0;
-    for (const { keys: more } of this.#waiting) {
-      if (count > 0 && keys + more.length > KEYS_PER_STATEMENT) break;
-      count += 1;
-      keys += more.length;
-    }
-    return this.#waiting.splice(0, count);
-  }
-
   async #answer(batch: Waiting<Key, Row>[]): Promise<void> {
-    const keys = batch.flatMap((one) => [...one.keys]);
-    const found: Row[][] = keys.map(() => []);
-    for (const row of await this.run(keys)) found[row.o - 1]?.push(row);
-    let start = 0;
-    for (const one of batch) {
-      one.resolve(found.slice(start, start + one.keys.length));
-      start += one.keys.length;
-    }
+    const found: (Row[] | undefined)[] = [];
+    for (const row of await this.run(batch.map(({ key }) => key))) (found[row.o - 1] ??= []).push(row);
+    for (const [at, one] of batch.entries()) one.resolve(found[at] ?? []);
   }
 }
 
