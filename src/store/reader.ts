@@ -56,7 +56,7 @@ export class Reader {
       statement_timeout: options.statementTimeoutMs,
       types: { getTypeParser: parserOf },
       // Part of the connection's start, so that no statement runs as anybody else.
-      options: '-c role=pay_reader',
+      options: '-c role=pay_reader -c timezone=UTC',
     });
     // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
     this.#pool.on('error', () => undefined);
@@ -80,7 +80,7 @@ export class Reader {
   #laneOf<Key, Row extends { o: number }>(asked: KeyedStatement<Key, Row>): Lane<Key, Row> {
     let lane = this.#lanes.get(asked.name) as Lane<Key, Row> | undefined;
     if (!lane) {
-      lane = new Lane((keys) => this.send<Row>(asked, asked.columns(keys)));
+      lane = new Lane((keys) => this.send<Row>(asked, asked.columns(keys).map(arrayText)));
       this.#lanes.set(asked.name, lane);
     }
     return lane;
@@ -169,6 +169,53 @@ class Lane<Key, Row extends { o: number }> {
   }
 }
 
-function parserOf(oid: number, format?: 'text' | 'binary'): (text: string) => unknown {
-  return oid === pg.types.builtins.INT8 ? BigInt : pg.types.getTypeParser(oid, format ?? 'text');
+/** A list as PostgreSQL reads arrays. The driver does the same at several times the cost, and each key brings an item of each list. */
+function arrayText(items: readonly unknown[]): string {
+  let text = '';
+  let lastDate: Date | null = null;
+  let lastText = '';
+  for (const item of items) {
+    if (item instanceof Date && item !== lastDate) {
+      lastDate = item;
+      lastText = `"${item.toISOString()}"`;
+    }
+    if (text !== '') text += ',';
+    text +=
+      item === null || item === undefined
+        ? 'NULL'
+        : item === lastDate
+          ? lastText
+          : typeof item === 'string'
+            ? quoted(item)
+            : String(item);
+  }
+  return `{${text}}`;
 }
+
+function quoted(text: string): string {
+  return text.includes('"') || text.includes('\\') ? `"${text.replaceAll(/["\\]/g, '\\$&')}"` : `"${text}"`;
+}
+
+function parserOf(oid: number, format?: 'text' | 'binary'): (text: string) => unknown {
+  if (oid === pg.types.builtins.INT8) return BigInt;
+  const usual = pg.types.getTypeParser(oid, format ?? 'text');
+  if (oid !== pg.types.builtins.TIMESTAMPTZ) return usual;
+  return (text) => utcInstant(text) ?? usual(text);
+}
+
+/** An instant as PostgreSQL writes it in a session of UTC; null for other zones, and for years that have not four digits. */
+function utcInstant(text: string): Date | null {
+  if (text.length < 22 || !text.endsWith('+00') || text.charCodeAt(4) !== DASH || text.startsWith('00')) return null;
+  const number = (from: number, to: number): number => {
+    let value = 0;
+    for (let at = from; at < to; at += 1) value = value * 10 + text.charCodeAt(at) - DIGIT_ZERO;
+    return value;
+  };
+  // The fraction has one to six digits, or is left out.
+  const digits = Math.min(Math.max(text.length - 23, 0), 3);
+  const milliseconds = number(20, 20 + digits) * 10 ** (3 - digits);
+  const [year, month, day] = [number(0, 4), number(5, 7), number(8, 10)];
+  return new Date(Date.UTC(year, month - 1, day, number(11, 13), number(14, 16), number(17, 19), milliseconds));
+}
+
+const [DASH, DIGIT_ZERO] = [45, 48];

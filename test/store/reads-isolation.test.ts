@@ -189,6 +189,48 @@ test('amounts beyond the safe integers come back exactly', async () => {
   expect(rows[0]?.amount).toBe(9007199254740993n);
 });
 
+test('keys reach the database as they are, whatever stands in them', async () => {
+  const echo = keyedStatement<
+    { text: string | null; amount: bigint; at: Date },
+    { o: number; text: string | null; amount: bigint; at: Date }
+  >(
+    'echo_keys',
+    'select k.o::int as o, k.text, k.amount, k.at from unnest($1::text[], $2::bigint[], $3::timestamptz[]) with ordinality as k(text, amount, at, o)',
+    (keys) => [keys.map(({ text }) => text), keys.map(({ amount }) => amount), keys.map(({ at }) => at)],
+  );
+  const texts = ['', 'null', 'NULL', null, '"', '\\', 'a"b\\"c', '{1,2}', 'a, b', ' ', "'", '\n\t', 'é\u{1f600}', '}'];
+  const keys = texts.map((text, at) => ({
+    text,
+    amount: -9_223_372_036_854_775_808n + BigInt(at),
+    at: new Date(at * 86_400_001),
+  }));
+  const rows = await Promise.all(keys.map((key) => graph.reader.rowOf(echo, key)));
+  expect(rows.map((row) => row && { text: row.text, amount: row.amount, at: row.at })).toEqual(keys);
+});
+
+test('instants come back to the millisecond, whatever their year and fraction', async () => {
+  const told = keyedStatement<string, { o: number; at: Date }>(
+    'told_instants',
+    'select k.o::int as o, k.at from unnest($1::timestamptz[]) with ordinality as k(at, o)',
+    (keys) => [[...keys]],
+  );
+  const texts = [
+    '2026-11-27T18:05:09Z',
+    '2026-11-27T18:05:09.5Z',
+    '2026-11-27T23:59:59.999Z',
+    '2024-02-29T00:00:00.12Z',
+    '1969-12-31T23:59:59.040Z',
+    '0099-03-01T00:00:00.001Z',
+    '0100-03-01T00:00:00.001Z',
+    '9999-12-31T23:59:59.999Z',
+    '2026-03-01T01:30:00.285+05:30',
+  ];
+  const rows = await Promise.all(texts.map((text) => graph.reader.rowOf(told, text)));
+  expect(rows.map((row) => row?.at.toISOString())).toEqual(texts.map((text) => new Date(text).toISOString()));
+  const finer = await graph.reader.rowOf(told, '2026-11-27T18:05:09.123987Z');
+  expect(finer?.at.toISOString()).toBe('2026-11-27T18:05:09.123Z');
+});
+
 test('a slow batch holds up neither the next ones nor their answers', async () => {
   const slow = keyedStatement<number, { o: number }>(
     'slow_for_one',
