@@ -90,6 +90,7 @@ export interface TransactionSearch extends TransactionConditions {
 export class Reads {
   /** What was asked for in this request, by statement and key. */
   #asked: Map<string, Promise<unknown>> | null = null;
+  #at: Date | null = null;
 
   constructor(
     private readonly reader: Reader,
@@ -266,13 +267,13 @@ export class Reads {
   /** The tier on the user's profile: its id, or null. Public. */
   async displayTier(userId: string): Promise<string | null> {
     if (!USER_ID_FORM.test(userId)) return null;
-    return highestTier(await this.#many(displayTiers, { userId, at: this.clock.now() }, userId), this.catalogue);
+    return highestTier(await this.#many(displayTiers, { userId, at: this.#present() }, userId), this.catalogue);
   }
 
   /** What the user may use now, one right for each feature. Two statements for all users asked about together. */
   async rights(userId: string): Promise<EntitlementRight[]> {
     if (!USER_ID_FORM.test(userId)) return [];
-    return this.#once(`rights ${userId}`, () => this.#rightsOf({ userId, at: this.clock.now() }));
+    return this.#once(`rights ${userId}`, () => this.#rightsOf({ userId, at: this.#present() }));
   }
 
   /** A right that staff gave: for the agent whose audit entry of it has been written. */
@@ -292,6 +293,12 @@ export class Reads {
   /** Forgets what was read: after a command, objects are read afresh. */
   forget(): void {
     this.#asked?.clear();
+    this.#at = null;
+  }
+
+  /** The same for all that is read together. */
+  #present(): Date {
+    return (this.#at ??= this.clock.now());
   }
 
   async #rightsOf(key: UserAt): Promise<EntitlementRight[]> {
