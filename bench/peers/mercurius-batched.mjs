@@ -27,15 +27,15 @@ const resolvers = {
   User: {
     __resolveReference: ({ id }) => ({ id }),
     currentSubscription: async ({ id }) => {
-      const [[row] = []] = await reader.rowsOf(currentSubscriptions, [id]);
+      const row = await reader.rowOf(currentSubscriptions, id);
       return row ? presentSubscription(row) : null;
     },
     displayTier: async ({ id: userId }) => {
-      const [rows] = await reader.rowsOf(displayTiers, [{ userId, at: new Date() }]);
+      const rows = await reader.rowsOf(displayTiers, { userId, at: new Date() });
       return shownTier(rows);
     },
     transactions: async ({ id: userId }, { first }) => {
-      const [rows] = await reader.rowsOf(transactionsDown, [{ ...EVERYTHING, userId, limitCount: first + 1 }]);
+      const rows = await reader.rowsOf(transactionsDown, { ...EVERYTHING, userId, limitCount: first + 1 });
       return page(userId, rows, first);
     },
   },

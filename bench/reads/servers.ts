@@ -5,11 +5,13 @@ import { existsSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { pgConfig, socketDatabaseUrl } from '../../src/platform/database-options.js';
 import { processTimes } from '../process-times.js';
 import type { DataSet } from './data-set.js';
 
 const READY_LIMIT_MS = 120_000;
+const PRODUCTION_LIBRARIES = pathToFileURL(path.resolve('dist/bench/reads/production-libraries.js')).href;
 const PEERS_FOLDER = path.resolve('bench/peers');
 /** Signs the cursors of all, so that they can be compared. */
 const CURSOR_SECRET = 'a secret of the bench, known to everybody';
@@ -48,7 +50,7 @@ export async function startServer(name: ServerName, data: DataSet): Promise<Runn
     ? {
         PATH: process.env['PATH'],
         // Such as --cpu-prof.
-        NODE_OPTIONS: process.env['GATEWAY_NODE_OPTIONS'],
+        NODE_OPTIONS: `--import ${PRODUCTION_LIBRARIES} ${process.env['GATEWAY_NODE_OPTIONS'] ?? ''}`,
         SANDBOX: 'on',
         DATA_DIR: data.dataDir,
         DATABASE_URL: socketDatabaseUrl({ host, port: databasePort, user }, database),

@@ -31,7 +31,7 @@ import { insideGate } from './overload-door.js';
 import type { PersistedQueries } from './persisted-queries.js';
 import type { RequestState, RequestScope } from './request-scope.js';
 import { ROUTER_HEADER } from './router-proof.js';
-import type { HttpAnswer, ShortPath } from './short-path.js';
+import type { AdmittedRequest, HttpAnswer, ShortPath } from './short-path.js';
 import { streamEvents } from './sse-transport.js';
 import type { TrustedDocuments } from './trusted-documents.js';
 
@@ -121,7 +121,8 @@ async function answer(transport: HttpTransport, request: FastifyRequest, reply: 
     requestId: request.id,
   });
   const body = sent && isJson(request) ? transport.trusted.expand(jsonOf(sent)) : undefined;
-  const asked = await readRequest(transport, request, body);
+  const read = readRequest(transport, request, body);
+  const asked = read instanceof Promise ? await read : read;
   const admitted = asked ? transport.admission.admit(asked, caller) : null;
   if (admitted) transport.fieldUsage.count(admitted.document, headerOf(request, CLIENT_HEADER));
   if (asked && admitted && request.method === 'POST' && asksForCallback(request.headers.accept)) {
@@ -139,16 +140,10 @@ async function answer(transport: HttpTransport, request: FastifyRequest, reply: 
     return answerWithStream(transport, asked, admitted, caller, reply);
   }
   const kind = admitted?.kind ?? 'query';
-  const wantsCost = headerOf(request, 'x-cost') === '1';
-  const makeContext = (): GraphContext => transport.makeContext(caller, admitted?.isRouter ?? false);
-  const answerInFull = (): Promise<HttpAnswer> =>
-    answerByApollo(transport, { request, body, cost: wantsCost ? admitted : null, makeContext });
-  const { accept } = request.headers;
+  const operation = new HttpOperation(transport, request, caller, admitted, body);
   const answered = await withinBudget(
     transport.budgetMs[kind === 'mutation' ? 'mutation' : 'query'],
-    admitted && request.method === 'POST'
-      ? transport.shortPath.answer({ admitted, body, accept, wantsExtensions: wantsCost, makeContext, answerInFull })
-      : answerInFull(),
+    operation.isAdmittedPost() ? transport.shortPath.answer(operation) : operation.answerInFull(),
   );
   metrics.operations.inc({ kind, transport: 'http', outcome: answered.outcome });
   metrics.operationSeconds.observe({ kind }, (performance.now() - startedMs) / 1000);
@@ -157,24 +152,56 @@ async function answer(transport: HttpTransport, request: FastifyRequest, reply: 
   return reply.send(answered.body);
 }
 
-async function answerByApollo(
-  transport: HttpTransport,
-  asked: { request: FastifyRequest; body: unknown; cost: Admitted | null; makeContext: () => GraphContext },
-): Promise<HttpAnswer> {
-  const { request, body, cost, makeContext } = asked;
-  const state: RequestState = { requestId: request.id, cost, outcome: 'failed' };
-  const {
-    status,
-    headers,
-    body: text,
-  } = await transport.scope.run(state, () =>
-    transport.apollo.executeHTTPGraphQLRequest({
-      httpGraphQLRequest: { method: request.method, headers: headersOf(request), search: searchOf(transport, request), body },
-      context: async () => makeContext(),
-    }),
-  );
-  const { outcome } = state;
-  return { status: status ?? 200, headers: [...headers], body: text.kind === 'complete' ? text.string : '', outcome };
+/** A request that is to be answered at once, by whichever path. */
+class HttpOperation {
+  readonly #transport: HttpTransport;
+  readonly #request: FastifyRequest;
+  readonly #caller: Caller;
+  readonly admitted: Admitted | null;
+  readonly body: unknown;
+
+  constructor(transport: HttpTransport, request: FastifyRequest, caller: Caller, admitted: Admitted | null, body: unknown) {
+    this.#transport = transport;
+    this.#request = request;
+    this.#caller = caller;
+    this.admitted = admitted;
+    this.body = body;
+  }
+
+  isAdmittedPost(): this is AdmittedRequest {
+    return this.admitted !== null && this.#request.method === 'POST';
+  }
+
+  get accept(): string | undefined {
+    return this.#request.headers.accept;
+  }
+
+  /** Whether the cost is to be told. */
+  get wantsExtensions(): boolean {
+    return headerOf(this.#request, 'x-cost') === '1';
+  }
+
+  makeContext(): GraphContext {
+    return this.#transport.makeContext(this.#caller, this.admitted?.isRouter ?? false);
+  }
+
+  async answerInFull(): Promise<HttpAnswer> {
+    const [transport, request, body] = [this.#transport, this.#request, this.body];
+    const cost = this.wantsExtensions ? this.admitted : null;
+    const state: RequestState = { requestId: request.id, cost, outcome: 'failed' };
+    const {
+      status,
+      headers,
+      body: text,
+    } = await transport.scope.run(state, () =>
+      transport.apollo.executeHTTPGraphQLRequest({
+        httpGraphQLRequest: { method: request.method, headers: headersOf(request), search: searchOf(transport, request), body },
+        context: async () => this.makeContext(),
+      }),
+    );
+    const { outcome } = state;
+    return { status: status ?? 200, headers: [...headers], body: text.kind === 'complete' ? text.string : '', outcome };
+  }
 }
 
 /** Identity must come from the Authorization header, which no foreign page can make a browser send; so GET is as safe as POST. */
@@ -199,14 +226,19 @@ async function answerWithStream(
 }
 
 /** The request's GraphQL parts; null when there is no document, which Apollo Server answers. */
-async function readRequest(transport: HttpTransport, request: FastifyRequest, body: unknown): Promise<GraphRequest | null> {
+function readRequest(
+  transport: HttpTransport,
+  request: FastifyRequest,
+  body: unknown,
+): GraphRequest | null | Promise<GraphRequest | null> {
   const parts = request.method === 'GET' ? partsOfSearch(new URLSearchParams(searchOf(transport, request))) : body;
   if (!isRecord(parts)) return null;
-  const persisted = isRecord(parts['extensions']) ? parts['extensions']['persistedQuery'] : null;
+  const { query, extensions } = parts;
+  if (typeof query === 'string') return query === '' ? null : readGraphRequest(parts);
+  const persisted = isRecord(extensions) ? extensions['persistedQuery'] : null;
   const hash = isRecord(persisted) ? persisted['sha256Hash'] : null;
-  const kept = parts['query'] === undefined && typeof hash === 'string' ? await transport.persisted.find(hash) : undefined;
-  const query = parts['query'] ?? kept;
-  return typeof query === 'string' && query !== '' ? readGraphRequest({ ...parts, query }) : null;
+  if (query !== undefined || typeof hash !== 'string') return null;
+  return transport.persisted.find(hash).then((kept) => (kept ? readGraphRequest({ ...parts, query: kept }) : null));
 }
 
 function partsOfSearch(search: URLSearchParams): Record<string, unknown> {
@@ -234,7 +266,16 @@ function jsonOf({ text, json }: SentText): unknown {
 function withinBudget<T>(budgetMs: number, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const tooLate = setTimeout(() => reject(timedOut()), budgetMs);
-    work.then(resolve, reject).finally(() => clearTimeout(tooLate));
+    work.then(
+      (done) => {
+        clearTimeout(tooLate);
+        resolve(done);
+      },
+      (cause: unknown) => {
+        clearTimeout(tooLate);
+        reject(cause);
+      },
+    );
   });
 }
 

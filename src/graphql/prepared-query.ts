@@ -8,7 +8,11 @@ import {
   defaultTypeResolver,
   getArgumentValues,
   getVariableValues,
+  GraphQLBoolean,
+  GraphQLID,
+  GraphQLString,
   isAbstractType,
+  isEnumType,
   isLeafType,
   isListType,
   isNonNullType,
@@ -139,17 +143,18 @@ export class PreparedQuery {
   }
 
   /** Runs the query. Null when it cannot be answered from here, for whatever reason; nothing but reads has happened then. */
-  async run(variables: Readonly<Values>, contextValue: object): Promise<QueryAnswer | null> {
+  run(variables: Readonly<Values>, contextValue: object): Promise<QueryAnswer | null> {
     const { schema, operation, root } = this.parts;
-    const { coerced } = getVariableValues(schema, operation.variableDefinitions ?? [], variables, VARIABLE_ERRORS);
-    if (!coerced) return null;
-    const selection = this.#selectionFor(coerced);
-    if (!selection) return null;
-    try {
-      return await new Run(this, contextValue, coerced).start(selection, root);
-    } catch {
-      return null;
-    }
+    const { variableDefinitions = [] } = operation;
+    const { coerced } =
+      variableDefinitions.length === 0
+        ? { coerced: {} }
+        : getVariableValues(schema, variableDefinitions, variables, VARIABLE_ERRORS);
+    const selection = coerced && this.#selectionFor(coerced);
+    return new Promise((resolve) => {
+      if (selection) new Run(this, contextValue, coerced, resolve).start(selection, root);
+      else resolve(null);
+    });
   }
 
   /** Fields of the selection sets for objects of a type. @throws Error when there are too many to keep */
@@ -224,7 +229,7 @@ interface PlannedField {
 
 /** What a value has to become. */
 type Output = { readonly isNullable: boolean } & (
-  | { readonly kind: 'leaf'; readonly type: GraphQLLeafType }
+  | { readonly kind: 'leaf'; readonly type: GraphQLLeafType; readonly serialize: (value: unknown) => unknown }
   | { readonly kind: 'list'; readonly item: Output }
   | { readonly kind: 'object'; readonly type: GraphQLObjectType; readonly selection: Selection }
   | {
@@ -267,12 +272,23 @@ function outputOf(type: GraphQLOutputType, selection: Selection): Output {
   const isNullable = !isNonNullType(type);
   const inner = isNonNullType(type) ? type.ofType : type;
   if (isListType(inner)) return { kind: 'list', isNullable, item: outputOf(inner.ofType, selection) };
-  if (isLeafType(inner)) return { kind: 'leaf', isNullable, type: inner };
+  if (isLeafType(inner)) return { kind: 'leaf', isNullable, type: inner, serialize: serializerOf(inner) };
   if (isAbstractType(inner)) {
     const resolver: TypeResolver = { resolveType: inner.resolveType ?? defaultTypeResolver };
     return { kind: 'abstract', isNullable, type: inner, resolver, selection };
   }
   return { kind: 'object', isNullable, type: inner, selection };
+}
+
+/** What the type makes of a value, with the values that stay as they are told apart at once. */
+function serializerOf(type: GraphQLLeafType): (value: unknown) => unknown {
+  const full = (value: unknown): unknown => type.serialize(value);
+  if (isEnumType(type)) {
+    const own = new Set(type.getValues().flatMap(({ name, value }) => (name === value ? name : [])));
+    return (value) => (typeof value === 'string' && own.has(value) ? value : full(value));
+  }
+  if (type === GraphQLString || type === GraphQLID) return (value) => (typeof value === 'string' ? value : full(value));
+  return type === GraphQLBoolean ? (value) => (typeof value === 'boolean' ? value : full(value)) : full;
 }
 
 /** As in the specification (section 6.3.2, CollectFields): in the order of the document, a fragment once, equal keys together. */
@@ -347,25 +363,24 @@ class Run {
   /** Values that are waited for. */
   #waiting = 0;
   #isOver = false;
-  #finish: () => void = () => undefined;
-  #fail: (cause: unknown) => void = () => undefined;
+  #data: Values = {};
+  /** Told once: the answer, or null at the first thing that goes wrong. */
+  readonly #finish: (answer: QueryAnswer | null) => void;
 
-  constructor(query: PreparedQuery, context: object, variables: Values) {
+  constructor(query: PreparedQuery, context: object, variables: Values, finish: (answer: QueryAnswer | null) => void) {
     this.query = query;
     this.#context = context;
     this.variables = variables;
+    this.#finish = finish;
   }
 
-  /** @throws whatever goes wrong first */
-  async start(selection: Selection, root: GraphQLObjectType): Promise<QueryAnswer> {
-    const data = this.#object(root, selection, undefined, undefined);
-    if (this.#waiting > 0) {
-      await new Promise<void>((resolve, reject) => {
-        this.#finish = resolve;
-        this.#fail = reject;
-      });
+  start(selection: Selection, root: GraphQLObjectType): void {
+    try {
+      this.#data = this.#object(root, selection, undefined, undefined);
+      if (this.#waiting === 0) this.#finish({ data: this.#data, policy: this.policy });
+    } catch {
+      this.#giveUp();
     }
-    return { data, policy: this.policy };
   }
 
   #object(type: GraphQLObjectType, selection: Selection, source: unknown, path: Path | undefined): Values {
@@ -486,57 +501,77 @@ class Run {
         }
         try {
           take(value);
-        } catch (cause) {
-          this.#giveUp(cause);
+        } catch {
+          this.#giveUp();
           return;
         }
         this.#waiting -= 1;
-        if (this.#waiting === 0) this.#finish();
+        if (this.#waiting === 0) this.#finish({ data: this.#data, policy: this.policy });
       },
-      (cause: unknown) => this.#giveUp(cause),
+      () => this.#giveUp(),
     );
   }
 
-  #giveUp(cause: unknown): void {
+  #giveUp(): void {
     this.#isOver = true;
-    this.#fail(cause);
+    this.#finish(null);
   }
 }
 
-/** Apollo Server's way for resolvers to say how long their value may be cached; @apollo/subgraph does so for entities. */
-interface CacheControl {
+/** Apollo Server's way for resolvers to say how long their value may be cached; entities do so. */
+export interface CacheControl {
   setCacheHint(hint: CacheHint): void;
-  cacheHint: CachePolicy;
-  cacheHintFromType(type: GraphQLCompositeType): CacheHint;
+  cacheHint: Pick<CachePolicy, 'restrict' | 'maxAge' | 'scope'>;
+  cacheHintFromType(type: GraphQLCompositeType): CacheHint | undefined;
 }
 
-/** What a resolver is told about its field. */
+/** What a resolver is told about its field. Most ask for nothing of it, so it is found out when it is asked for. */
 class FieldInfo implements PlainInfo {
-  readonly fieldName: string;
-  readonly fieldNodes: readonly FieldNode[];
-  readonly returnType: GraphQLOutputType;
-  readonly parentType: GraphQLObjectType;
   readonly path: Path;
-  readonly schema: GraphQLSchema;
-  readonly fragments: Readonly<Record<string, FragmentDefinitionNode>>;
-  readonly rootValue: unknown = undefined;
-  readonly operation: OperationDefinitionNode;
-  readonly variableValues: Values;
+  readonly #run: Run;
   readonly #field: PlannedField;
   #dynamicHint: CachePolicy | null = null;
 
-  constructor({ query, variables }: Run, field: PlannedField, path: Path) {
-    const { schema, fragments, operation } = query.parts;
+  constructor(run: Run, field: PlannedField, path: Path) {
+    this.#run = run;
     this.#field = field;
-    this.fieldName = field.definition.name;
-    this.fieldNodes = field.nodes;
-    this.returnType = field.definition.type;
-    this.parentType = field.parentType;
     this.path = path;
-    this.schema = schema;
-    this.fragments = fragments;
-    this.operation = operation;
-    this.variableValues = variables;
+  }
+
+  get fieldName(): string {
+    return this.#field.definition.name;
+  }
+
+  get fieldNodes(): readonly FieldNode[] {
+    return this.#field.nodes;
+  }
+
+  get returnType(): GraphQLOutputType {
+    return this.#field.definition.type;
+  }
+
+  get parentType(): GraphQLObjectType {
+    return this.#field.parentType;
+  }
+
+  get schema(): GraphQLSchema {
+    return this.#run.query.parts.schema;
+  }
+
+  get fragments(): Readonly<Record<string, FragmentDefinitionNode>> {
+    return this.#run.query.parts.fragments;
+  }
+
+  get rootValue(): unknown {
+    return undefined;
+  }
+
+  get operation(): OperationDefinitionNode {
+    return this.#run.query.parts.operation;
+  }
+
+  get variableValues(): Values {
+    return this.#run.variables;
   }
 
   get cacheControl(): CacheControl {
@@ -554,13 +589,13 @@ class FieldInfo implements PlainInfo {
   }
 }
 
-function completeLeaf({ isNullable, type }: Output & { kind: 'leaf' }, value: unknown): unknown {
+function completeLeaf({ isNullable, type, serialize }: Output & { kind: 'leaf' }, value: unknown): unknown {
   if (value === null || value === undefined) {
     if (isNullable) return null;
     throw new Error('A null where none may be.');
   }
   if (value instanceof Error) throw value;
-  const serialized: unknown = type.serialize(value);
+  const serialized = serialize(value);
   if (serialized === null || serialized === undefined) throw new Error(`A value that ${type.name} cannot show.`);
   return serialized;
 }

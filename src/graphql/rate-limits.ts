@@ -54,8 +54,14 @@ export interface SpentOperation {
 }
 
 interface Caller {
-  levels: Map<string, { tokens: number; atMs: number }>;
+  levels: Map<string, Level>;
   keys: Set<string>;
+}
+
+/** What was in a bucket at an instant. */
+interface Level {
+  tokens: number;
+  atMs: number;
 }
 
 /** Root fields with a rate of their own. */
@@ -74,21 +80,23 @@ export class RateLimits {
 
   /** Takes what the operation costs. Null when it may run; else the shortest sensible wait in milliseconds, and nothing was taken. */
   take(operation: SpentOperation): number | null {
+    const nowMs = this.#clock.now().getTime();
     const caller = this.#caller(operation.caller);
     const network = this.#caller(`network:${networkOf(operation.address)}`);
     const draws: Draw[] = [
-      { caller, name: 'cost', rate: COST_RATE, tokens: Math.min(operation.cost, COST_RATE.burst) },
-      { caller: network, name: 'requests', rate: NETWORK_RATE, tokens: 1 },
+      drawFrom(caller, 'cost', COST_RATE, Math.min(operation.cost, COST_RATE.burst), nowMs),
+      drawFrom(network, 'requests', NETWORK_RATE, 1, nowMs),
     ];
-    if (!operation.hasToken) draws.push({ caller: network, name: 'anonymous', rate: ANONYMOUS_RATE, tokens: 1 });
+    if (!operation.hasToken) draws.push(drawFrom(network, 'anonymous', ANONYMOUS_RATE, 1, nowMs));
     const fresh = operation.verbs.filter((verb) => verb.idempotencyKey === null || !caller.keys.has(verbKey(verb)));
     for (const { field } of fresh) {
       const isSetup = SETUP_VERBS.has(field);
-      draws.push({ caller, name: field, rate: isSetup ? SETUP_RATE : CODE_VERBS.has(field) ? CODE_RATE : MONEY_RATE, tokens: 1 });
-      if (isSetup) draws.push({ caller: network, name: field, rate: NETWORK_SETUP_RATE, tokens: 1 });
+      const rate = isSetup ? SETUP_RATE : CODE_VERBS.has(field) ? CODE_RATE : MONEY_RATE;
+      draws.push(drawFrom(caller, field, rate, 1, nowMs));
+      if (isSetup) draws.push(drawFrom(network, field, NETWORK_SETUP_RATE, 1, nowMs));
     }
-    const nowMs = this.#clock.now().getTime();
-    const waitMs = Math.max(...draws.map((draw) => waitMsFor(draw, nowMs)));
+    let waitMs = 0;
+    for (const draw of draws) waitMs = Math.max(waitMs, waitMsFor(draw, nowMs));
     if (waitMs > 0) return Math.ceil(waitMs);
     for (const draw of draws) spend(draw, nowMs);
     for (const verb of fresh) remember(caller.keys, verbKey(verb));
@@ -110,15 +118,21 @@ export class RateLimits {
 
 /** Tokens taken from one bucket. */
 interface Draw {
-  caller: Caller;
-  name: string;
+  level: Level;
   rate: Rate;
   tokens: number;
 }
 
-function levelOf({ caller, name, rate }: Draw, nowMs: number): number {
-  const level = caller.levels.get(name);
-  if (!level) return rate.burst;
+function drawFrom({ levels }: Caller, name: string, rate: Rate, tokens: number, nowMs: number): Draw {
+  let level = levels.get(name);
+  if (!level) {
+    level = { tokens: rate.burst, atMs: nowMs };
+    levels.set(name, level);
+  }
+  return { level, rate, tokens };
+}
+
+function levelOf({ level, rate }: Draw, nowMs: number): number {
   return Math.min(rate.burst, level.tokens + Math.max(0, nowMs - level.atMs) * rate.perMs);
 }
 
@@ -127,7 +141,8 @@ function waitMsFor(draw: Draw, nowMs: number): number {
 }
 
 function spend(draw: Draw, nowMs: number): void {
-  draw.caller.levels.set(draw.name, { tokens: levelOf(draw, nowMs) - draw.tokens, atMs: nowMs });
+  draw.level.tokens = levelOf(draw, nowMs) - draw.tokens;
+  draw.level.atMs = nowMs;
 }
 
 /** The part of an address that one customer of a provider has: 256 addresses of IPv4, a /64 of IPv6. */

@@ -1,9 +1,16 @@
 import 'reflect-metadata';
 import { buildSubgraphSchema, printSubgraphSchema, type GraphQLResolverMap } from '@apollo/subgraph';
 import { printSchemaWithDirectives } from '@graphql-tools/utils';
-import { lexicographicSortSchema, parse, specifiedDirectives, type GraphQLSchema } from 'graphql';
+import {
+  isObjectType,
+  lexicographicSortSchema,
+  parse,
+  specifiedDirectives,
+  type GraphQLResolveInfo,
+  type GraphQLSchema,
+} from 'graphql';
 import { buildSchemaSync, createResolversMap } from 'type-graphql';
-import { checkAuthority } from '../resolvers/authorization.js';
+import { checkAuthority, checkCaller } from '../resolvers/authorization.js';
 import { ProductPriceResolver, ProductResolver, TierPriceResolver, TierResolver } from '../resolvers/catalogue.resolver.js';
 import type { GraphContext } from '../resolvers/context.js';
 import { CouponResolver } from '../resolvers/coupon.resolver.js';
@@ -34,6 +41,8 @@ import { DateOnly } from '../resolvers/types/scalars.js';
 import { UserResolver } from '../resolvers/user.resolver.js';
 import { MonetizationUpdatesResolver } from '../subscriptions/monetization-updates.resolver.js';
 import { PaymentStatusResolver } from '../subscriptions/payment-status.resolver.js';
+import { callDirectly } from './direct-resolvers.js';
+import type { CacheControl } from './prepared-query.js';
 
 /** Most entities that one request may ask for by reference. */
 const MAX_REPRESENTATIONS = 1_000;
@@ -120,8 +129,9 @@ export function buildGraphSchema(options: { extraResolvers?: readonly ResolverCl
   schema: GraphQLSchema;
   sdl: string;
 } {
+  const classes = [...RESOLVERS, ...(options.extraResolvers ?? [])] as const;
   const plain = buildSchemaSync({
-    resolvers: [...RESOLVERS, ...(options.extraResolvers ?? [])],
+    resolvers: classes,
     orphanedTypes: [CardPaymentMethod],
     directives: [...specifiedDirectives],
     authChecker: checkAuthority,
@@ -131,6 +141,7 @@ export function buildGraphSchema(options: { extraResolvers?: readonly ResolverCl
     skipCheck: true,
     validate: false,
   });
+  callDirectly(plain, classes, checkCaller);
   // Sorted: type-graphql's own order follows the order in which decorators happen to run.
   const sorted = lexicographicSortSchema(plain);
   for (const [root, description] of ROOTS) {
@@ -143,7 +154,7 @@ export function buildGraphSchema(options: { extraResolvers?: readonly ResolverCl
     resolvers[type] = Object.assign({}, resolvers[type], { __resolveReference: resolveReference });
   }
   const schema = buildSubgraphSchema([{ typeDefs, resolvers }]);
-  limitEntities(schema);
+  resolveEntities(schema);
   return { schema, sdl: printSubgraphSchema(schema) };
 }
 
@@ -151,22 +162,37 @@ const neverCalled = (): never => {
   throw new Error('Every subscription has a subscribe function of its own.');
 };
 
-/** Refuses a longer list of references, or one with something that is no reference of ours, before anything is loaded for it. */
-function limitEntities(schema: GraphQLSchema): void {
+/**
+ * Entities by reference, as Apollo's resolver gives them, without its promise for each and what it writes on each. Refuses a longer list, or one
+ * with something that is no reference of ours, before anything is loaded for it.
+ */
+function resolveEntities(schema: GraphQLSchema): void {
   const entities = schema.getQueryType()?.getFields()['_entities'];
-  const resolve = entities?.resolve;
-  if (!entities || !resolve) return;
-  entities.resolve = (source, args: { representations: unknown[] }, context, info) => {
-    const count = args.representations.length;
+  if (!entities) return;
+  entities.resolve = (_source, { representations }: { representations: unknown[] }, context: GraphContext, info) => {
+    const count = representations.length;
     if (count > MAX_REPRESENTATIONS) throw tooMany('_entities', count, MAX_REPRESENTATIONS);
-    // Apollo's resolver takes an unknown name for a fault of its own.
-    if (!args.representations.every(isReference))
+    if (!representations.every(isReference))
       throw badUserInput('Each representation names an entity of this subgraph in __typename.');
-    return resolve(source, args, context, info);
+    restrictCaching(info, new Set(representations.map(({ __typename }) => __typename)));
+    return representations.map((reference) => referenceResolvers[reference.__typename](reference, context));
   };
 }
 
-function isReference(representation: unknown): boolean {
+type EntityName = keyof typeof referenceResolvers;
+/** What a router sends; its key is what the router knows of it. */
+type Reference = { readonly __typename: EntityName } & Record<'id' | 'key', string>;
+
+function isReference(representation: unknown): representation is Reference {
   if (typeof representation !== 'object' || representation === null || !('__typename' in representation)) return false;
   return typeof representation.__typename === 'string' && Object.hasOwn(referenceResolvers, representation.__typename);
+}
+
+/** An answer may be cached as long as the strictest of the types in it says. */
+function restrictCaching(info: GraphQLResolveInfo & { cacheControl?: CacheControl }, names: ReadonlySet<EntityName>): void {
+  const { schema, cacheControl } = info;
+  for (const name of names) {
+    const type = schema.getType(name);
+    if (isObjectType(type)) cacheControl?.cacheHint.restrict(cacheControl.cacheHintFromType(type) ?? {});
+  }
 }

@@ -151,8 +151,10 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     metrics.cardDataBlocked.inc({ surface });
     log.warn({ surface, path }, 'a request with card data was refused');
   };
-  const makeContext = (caller: Caller, isRouter: boolean): LiveContext =>
-    Object.assign(options.makeContext({ actor: caller.actor, requestId: caller.requestId, isRouter }), {
+  const makeContext = ({ actor, requestId }: Caller, isRouter: boolean): GraphContext =>
+    options.makeContext({ actor, requestId, isRouter });
+  const makeLiveContext = (caller: Caller, isRouter: boolean): LiveContext =>
+    Object.assign(makeContext(caller, isRouter), {
       live: {
         ...feed,
         machineClock,
@@ -174,7 +176,12 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     routerProof: settings.routerSecrets.length === 0 ? null : new RouterProof(settings.routerSecrets),
     countRefused: (limit) => metrics.refusedByLimit.inc({ limit }),
   });
-  const live = new LiveOperations({ schema, makeContext, allowsIntrospection: !isProduction, allowsEverything: !isProduction });
+  const live = new LiveOperations({
+    schema,
+    makeContext: makeLiveContext,
+    allowsIntrospection: !isProduction,
+    allowsEverything: !isProduction,
+  });
   const persisted = new PersistedQueries((id) => trusted.find(id));
   const scope = new RequestScope();
   // Made first: it takes the resolvers as they are before Apollo Server wraps them.

@@ -51,9 +51,9 @@ export interface AdmittedRequest {
   accept: string | undefined;
   /** Whether the answer must hold more than its data. */
   wantsExtensions: boolean;
-  makeContext: () => GraphContext;
+  makeContext(): GraphContext;
   /** Answers by Apollo Server. */
-  answerInFull: () => Promise<HttpAnswer>;
+  answerInFull(): Promise<HttpAnswer>;
 }
 
 interface KnownQuery {
@@ -89,7 +89,7 @@ export class ShortPath {
       if (query && query.cleanMissingCount > 0 && answer.outcome === 'ok') query.cleanMissingCount -= 1;
       return answer;
     }
-    const short = await this.#run(query, request);
+    const short = await run(query, request);
     this.#judge(query, short !== null);
     if (!short) {
       this.#options.count('redone');
@@ -101,26 +101,11 @@ export class ShortPath {
     return short;
   }
 
-  async #run({ prepared }: KnownQuery, request: AdmittedRequest): Promise<HttpAnswer | null> {
-    const answer = await prepared.run(variablesIn(request.body), readOnly(request.makeContext()));
-    return (
-      answer && {
-        status: 200,
-        headers: [
-          ['cache-control', answer.policy.header],
-          ['content-type', 'application/json; charset=utf-8'],
-        ],
-        body: `${JSON.stringify({ data: answer.data })}\n`,
-        outcome: 'ok',
-      }
-    );
-  }
-
   async #compare(query: KnownQuery, short: HttpAnswer, request: AdmittedRequest): Promise<HttpAnswer> {
     this.#untilComparisonCount = this.#options.compareEvery ?? Number.POSITIVE_INFINITY;
     const full = await request.answerInFull();
     // Rows may have changed between the two: a difference is one only if it is still there the other way round.
-    const isSame = isSameAnswer(short, full) || isSameAnswer(await this.#run(query, request), full);
+    const isSame = isSameAnswer(short, full) || isSameAnswer(await run(query, request), full);
     this.#options.count(isSame ? 'answered' : 'differed');
     if (isSame) return full;
     if (request.admitted.operation) this.#queries.set(request.admitted.operation, null);
@@ -149,6 +134,21 @@ export class ShortPath {
   }
 }
 
+async function run({ prepared }: KnownQuery, request: AdmittedRequest): Promise<HttpAnswer | null> {
+  const answer = await prepared.run(variablesIn(request.body), readOnly(request.makeContext()));
+  return (
+    answer && {
+      status: 200,
+      headers: [
+        ['cache-control', answer.policy.header],
+        ['content-type', 'application/json; charset=utf-8'],
+      ],
+      body: `${JSON.stringify({ data: answer.data })}\n`,
+      outcome: 'ok',
+    }
+  );
+}
+
 /** Whether the request is of the plain form whose answer depends on the query, its variables and the caller alone. */
 function isTaken({ body, accept, wantsExtensions }: AdmittedRequest): boolean {
   if (wantsExtensions || !isRecord(body) || (accept !== undefined && !ACCEPTS_JSON.test(accept))) return false;
@@ -175,13 +175,16 @@ function variablesIn(body: unknown): Readonly<Record<string, unknown>> {
 
 /** A read may be done twice, so it must not do anything: one that tries fails, and Apollo Server answers it once. */
 function readOnly(context: GraphContext): GraphContext {
-  const commands = new Proxy(context.commands, {
+  return Object.assign(context, NO_COMMANDS);
+}
+
+const NO_COMMANDS: Pick<GraphContext, 'commands'> = {
+  commands: new Proxy({} as GraphContext['commands'], {
     get: () => {
       throw new Error('The short path only reads.');
     },
-  });
-  return Object.assign(context, { commands });
-}
+  }),
+};
 
 function isSameAnswer(one: HttpAnswer | null, other: HttpAnswer): boolean {
   const shape = ({ status, headers, body }: HttpAnswer): string => JSON.stringify([status, headers, body]);

@@ -17,6 +17,7 @@ import { runProcess } from '../platform/run-process.js';
 import { issueSandboxToken, LONGEST_SANDBOX_TTL_SECONDS, prepareSandboxIssuer } from '../platform/sandbox-issuer.js';
 import { databaseOptions, readSettings, SANDBOX_ISSUER, type Settings } from '../platform/settings.js';
 import { TokenVerifier } from '../platform/tokens.js';
+import type { GraphContext } from '../resolvers/context.js';
 import { Cursors } from '../resolvers/cursor.js';
 import { makeReads, type Reads } from '../resolvers/loaders/reads.js';
 import { sandboxClockResolver, type AdvanceClock } from '../resolvers/sandbox-clock.resolver.js';
@@ -125,25 +126,12 @@ runProcess(async (shutdown) => {
   const cursors = new Cursors(settings.cursorSecret.reveal());
   const machineClock = new SystemClock();
   const sandboxTokens = settings.isSandbox && settings.auth.issuer === SANDBOX_ISSUER ? await readyTokens(settings.dataDir) : {};
+  const publishableKeys = { stripe: settings.stripe.publishableKey, paypal: null, plaid: null };
+  const newReads = (): Reads => makeReads(reader, catalogue, cursors, clock);
   let server: GraphServer | null = null;
   server = await startGraphServer({
     schema,
-    makeContext: ({ actor, requestId, isRouter }) => {
-      // A stream that waits holds its context for hours and reads nothing by it.
-      let own: Reads | null = null;
-      return {
-        actor,
-        requestId,
-        isRouter,
-        commands,
-        get reads() {
-          return (own ??= makeReads(reader, catalogue, cursors, clock));
-        },
-        clock,
-        publishableKeys: { stripe: settings.stripe.publishableKey, paypal: null, plaid: null },
-        replay: { isReplay: false },
-      };
-    },
+    makeContext: (request) => new RequestContext({ commands, clock, publishableKeys, makeReads: newReads }, request),
     checker: new TokenVerifier(settings.auth, machineClock),
     feed: { hub, reads, cursors: new FeedCursors(settings.cursorSecret) },
     machineClock,
@@ -172,6 +160,39 @@ runProcess(async (shutdown) => {
   shutdown.add('the server', () => serving.stop(settings.isSandbox ? DRAIN_MS.sandbox : DRAIN_MS.otherwise));
   log.info({ url: serving.url }, 'listening');
 });
+
+/** What the contexts of all requests have in common. */
+interface SharedContext extends Pick<GraphContext, 'commands' | 'clock' | 'publishableKeys'> {
+  makeReads: () => Reads;
+}
+
+/** What the resolvers of one request are given. No field of it is a private one of JavaScript: Apollo Server goes on with a copy. */
+class RequestContext implements GraphContext {
+  readonly actor: GraphContext['actor'];
+  readonly requestId: string;
+  readonly isRouter: boolean;
+  readonly commands: GraphContext['commands'];
+  readonly clock: GraphContext['clock'];
+  readonly publishableKeys: GraphContext['publishableKeys'];
+  readonly replay = { isReplay: false };
+  private readonly makeReads: () => Reads;
+  private madeReads: Reads | null = null;
+
+  constructor(shared: SharedContext, { actor, requestId, isRouter }: Pick<GraphContext, 'actor' | 'requestId' | 'isRouter'>) {
+    this.actor = actor;
+    this.requestId = requestId;
+    this.isRouter = isRouter;
+    this.commands = shared.commands;
+    this.clock = shared.clock;
+    this.publishableKeys = shared.publishableKeys;
+    this.makeReads = shared.makeReads;
+  }
+
+  /** Made when it is asked for: a stream that waits holds its context for hours and reads nothing by it. */
+  get reads(): Reads {
+    return (this.madeReads ??= this.makeReads());
+  }
+}
 
 /** Moves the sandbox's time as far as it comes well within the time that a mutation has. */
 const ADVANCE_LIMIT_MS = 15_000;

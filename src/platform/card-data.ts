@@ -54,8 +54,12 @@ export function redactCardNumbers(text: string): string {
 
 /** Keys of free text: people paste card numbers into it next to anything. */
 const FREE_TEXT_KEYS: ReadonlySet<string> = new Set(['note', 'comment', 'message', 'name', 'description', 'metadata']);
-/** Keys that announce a security code; compared without case, `_`, `-` and a final digit. */
-const SECURITY_CODE_KEYS: ReadonlySet<string> = new Set(['cvc', 'cvv', 'cvn', 'cid', 'csc', 'securitycode', 'cardsecuritycode']);
+/** Keys that announce a security code; case, `_`, `-` and a final digit count for nothing. */
+const SECURITY_CODE_KEYS = ['cvc', 'cvv', 'cvn', 'cid', 'csc', 'securitycode', 'cardsecuritycode'];
+const SECURITY_CODE_KEY = new RegExp(
+  `^[_-]*(?:${SECURITY_CODE_KEYS.map((key) => [...key].join('[_-]*')).join('|')})[_-]*\\d?$`,
+  'i',
+);
 const SECURITY_CODE = /^\s*\d{3,4}\s*$/;
 /** What is nested deeper than any of our inputs is refused unread. */
 const MAX_DEPTH = 64;
@@ -79,12 +83,18 @@ export function findCardDataIn(value: unknown, search: CardSearch): string[] | n
 function findIn(value: unknown, form: CardForm, depth: number, search: CardSearch): string[] | null {
   if (depth > MAX_DEPTH) return [];
   if (typeof value !== 'object' || value === null) return isText(value) && hasCardNumber(String(value), form) ? [] : null;
-  const isList = Array.isArray(value);
-  for (const [key, child] of Object.entries(value)) {
-    if (!isList) {
-      if (search.exemptKeys.has(key) || search.isExempt?.(key, value)) continue;
-      if (hasCardNumber(key, 'strict') || isSecurityCode(key, child)) return [key];
+  if (Array.isArray(value)) {
+    for (let at = 0; at < value.length; at += 1) {
+      const found = findIn(value[at], form, depth + 1, search);
+      if (found) return [String(at), ...found];
     }
+    return null;
+  }
+  const fields = value as Readonly<Record<string, unknown>>;
+  for (const key of Object.keys(fields)) {
+    if (search.exemptKeys.has(key) || search.isExempt?.(key, value)) continue;
+    const child = fields[key];
+    if (hasCardNumber(key, 'strict') || isSecurityCode(key, child)) return [key];
     const found = findIn(child, FREE_TEXT_KEYS.has(key) ? 'loose' : form, depth + 1, search);
     if (found) return [key, ...found];
   }
@@ -96,15 +106,46 @@ function isText(value: unknown): value is string | number | bigint {
 }
 
 function isSecurityCode(key: string, value: unknown): boolean {
-  if (!isText(value) || !SECURITY_CODE.test(plain(String(value)))) return false;
-  return SECURITY_CODE_KEYS.has(key.toLowerCase().replaceAll(/[_-]|\d$/g, ''));
+  return SECURITY_CODE_KEY.test(key) && isText(value) && SECURITY_CODE.test(plain(String(value)));
 }
 
 /** In the text as it is, and as it reads when decoded: URL, JSON escapes, and base64 once of each. */
 function hasCardNumber(text: string, form: CardForm): boolean {
-  if (text.length < SHORTEST) return false;
+  if (text.length < SHORTEST || isPlainlyNone(text)) return false;
   if (readsAsCard(text, form)) return true;
   return [urlDecoded(text), jsonUnescaped(text)].some((reading) => reading !== text && readsAsCard(reading, form));
+}
+
+/**
+ * Whether one look at each character tells that there is no card number however the text is read: too few digits, nothing that stands for
+ * other characters, and not base64. Nearly every text is like this.
+ */
+function isPlainlyNone(text: string): boolean {
+  let digits = 0;
+  let isBase64 = text.length >= SHORTEST_BASE64;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code > LAST_ASCII || code === PERCENT || code === BACKSLASH) return false;
+    if (isDigit(code)) digits += 1;
+    else if (isBase64 && !isBase64Sign(code)) isBase64 = false;
+  }
+  return digits < SHORTEST && !isBase64;
+}
+
+const [LAST_ASCII, PERCENT, BACKSLASH] = [0x7f, 0x25, 0x5c];
+/** A text of base64 and nothing else has no other characters: letters, `+`, `-`, `/`, `=`, `_`, and space around it. */
+function isBase64Sign(code: number): boolean {
+  if (code >= 0x41 && code <= 0x5a) return true;
+  if (code >= 0x61 && code <= 0x7a) return true;
+  return (
+    code === 0x2b ||
+    code === 0x2d ||
+    code === 0x2f ||
+    code === 0x3d ||
+    code === 0x5f ||
+    code === 0x20 ||
+    (code >= 9 && code <= 13)
+  );
 }
 
 function readsAsCard(reading: string, form: CardForm): boolean {
@@ -126,6 +167,7 @@ function jsonUnescaped(text: string): string {
   return text.replaceAll(/\\u([0-9a-f]{4})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
+const SHORTEST_BASE64 = 17;
 const BASE64 = /^[A-Za-z0-9+/_-]{17,}={0,2}$/;
 
 function base64Decoded(text: string): string | null {

@@ -36,11 +36,13 @@ export class ClientAddresses {
   of(connected: string | undefined, forwardedFor: string | string[] | undefined): string {
     let client = plain(connected ?? '');
     if (forwardedFor === undefined) return client;
-    const told = [forwardedFor].flat().join(',').split(',');
-    while (told.length > 0 && this.#isProxy(client)) {
-      const before = plain(told.pop()?.trim() ?? '');
+    const told = typeof forwardedFor === 'string' ? forwardedFor : forwardedFor.join(',');
+    for (let end = told.length; end >= 0 && this.#isProxy(client);) {
+      const comma = told.lastIndexOf(',', end - 1);
+      const before = plain(told.slice(comma + 1, end).trim());
       if (isIP(before) === 0) return client;
       client = before;
+      end = comma;
     }
     return client;
   }
@@ -58,5 +60,5 @@ export class ClientAddresses {
 
 /** IPv4 as it is, also where it comes in the form of IPv6. */
 function plain(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/i, '');
+  return address.startsWith(':') ? address.replace(/^::ffff:(?=\d+\.)/i, '') : address;
 }

@@ -64,10 +64,9 @@ export class TokenVerifier {
     this.#keys = new IssuerKeys(auth.jwksUrl, clock);
   }
 
-  /** The token's user and scopes; null when it is not believed, whatever the reason. */
-  async verify(token: string): Promise<VerifiedToken | null> {
-    const outcome = await this.check(token);
-    return typeof outcome === 'string' ? null : outcome;
+  /** The token's user and scopes; null when it is not believed, whatever the reason. At once for one that was believed a moment ago. */
+  verify(token: string): VerifiedToken | null | Promise<VerifiedToken | null> {
+    return this.#recall(token) ?? this.check(token).then((outcome) => (typeof outcome === 'string' ? null : outcome));
   }
 
   /** As `verify`, with the reason. An issuer that cannot be reached and whose keys are too old makes every token invalid. */
@@ -78,7 +77,7 @@ export class TokenVerifier {
       // Whoever is kept for longest goes first; what is used is verified anew, and so kept anew, every minute.
       if (this.#hasExpired(known.expiresAt)) return 'expired';
       if (!(await this.#keys.find(known.kid))) return 'invalid'; // The issuer has withdrawn the key.
-      if (this.#clock.now().getTime() - known.verifiedAtMs < REMEMBERED_MS) return known;
+      if (this.#isFresh(known)) return known;
       this.#remembered.delete(token);
     }
     const outcome = await this.#examine(token);
@@ -89,6 +88,17 @@ export class TokenVerifier {
       this.#remembered.delete(oldest);
     }
     return outcome;
+  }
+
+  /** A token that needs no second look: verified less than a minute ago, not expired since, by a key that is known to be the issuer's now. */
+  #recall(token: string): VerifiedToken | null {
+    const known = token.length > LONGEST_TOKEN_CHARS ? undefined : this.#remembered.get(token);
+    const isGood = known && this.#isFresh(known) && !this.#hasExpired(known.expiresAt) && this.#keys.isKnownNow(known.kid);
+    return isGood ? known : null;
+  }
+
+  #isFresh({ verifiedAtMs }: Remembered): boolean {
+    return this.#clock.now().getTime() - verifiedAtMs < REMEMBERED_MS;
   }
 
   async #examine(token: string): Promise<Remembered | TokenFault> {
@@ -148,10 +158,18 @@ class IssuerKeys {
   async find(kid: string): Promise<TrustedKey | null> {
     const nowMs = this.#clock.now().getTime();
     const mayTry = this.#triedAtMs === null || Math.abs(nowMs - this.#triedAtMs) >= REFRESH_PAUSE_MS;
-    const isFresh = this.#fetchedAtMs !== null && nowMs - this.#fetchedAtMs < KEYS_FRESH_MS;
-    if (this.#refreshing || (mayTry && !(isFresh && this.#keys.has(kid)))) await this.#refresh(nowMs);
+    if (this.#refreshing || (mayTry && !this.#isFresh(kid, nowMs))) await this.#refresh(nowMs);
     if (this.#fetchedAtMs === null || nowMs - this.#fetchedAtMs > KEYS_STALE_MS) return null;
     return this.#keys.get(kid) ?? null;
+  }
+
+  /** Whether `find` would give the key without asking the issuer. */
+  isKnownNow(kid: string): boolean {
+    return !this.#refreshing && this.#isFresh(kid, this.#clock.now().getTime());
+  }
+
+  #isFresh(kid: string, nowMs: number): boolean {
+    return this.#fetchedAtMs !== null && nowMs - this.#fetchedAtMs < KEYS_FRESH_MS && this.#keys.has(kid);
   }
 
   /** One request for all who wait. A failure leaves the known keys as they are. */

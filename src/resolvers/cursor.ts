@@ -6,7 +6,9 @@ import { cursorInvalid } from './errors.js';
 const VERSION = 1;
 const MAC_BYTES = 8;
 /** Signed in front of each cursor, because others sign by the same secret. */
-const PURPOSE = Buffer.from('list cursor');
+const PURPOSE = 'list cursor';
+/** Where the signature comes to stand. */
+const NO_MAC = '\0'.repeat(MAC_BYTES);
 /** No cursor of ours is longer; longer text is not even decoded. */
 const MAX_CHARS = 256;
 
@@ -25,8 +27,11 @@ export class Cursors {
 
   /** The cursor of an item. `list` is any text that tells this list (with owner, order and filter) from all others. */
   seal(list: string, id: string): string {
-    const body = Buffer.from(JSON.stringify({ v: VERSION, k: [id], f: this.#hashOf(list) }));
-    return Buffer.concat([body, this.#mac(body)]).toString('base64url');
+    const body = JSON.stringify({ v: VERSION, k: [id], f: this.#hashOf(list) });
+    const sealed = Buffer.from(PURPOSE + body + NO_MAC);
+    const bodyEnd = sealed.length - MAC_BYTES;
+    sealed.set(this.#mac(sealed.subarray(0, bodyEnd)), bodyEnd);
+    return sealed.toString('base64url', PURPOSE.length);
   }
 
   /** The item's id. @throws CURSOR_INVALID for a forged cursor, or one of another list. */
@@ -34,15 +39,16 @@ export class Cursors {
     const bytes = cursor.length > MAX_CHARS ? Buffer.alloc(0) : Buffer.from(cursor, 'base64url');
     if (bytes.length <= MAC_BYTES) throw cursorInvalid();
     const body = bytes.subarray(0, -MAC_BYTES);
-    if (!timingSafeEqual(bytes.subarray(-MAC_BYTES), this.#mac(body))) throw cursorInvalid();
+    const expected = this.#mac(Buffer.concat([Buffer.from(PURPOSE), body]));
+    if (!timingSafeEqual(bytes.subarray(-MAC_BYTES), expected)) throw cursorInvalid();
     const parts: unknown = JSON.parse(body.toString());
     const id = idIn(parts, this.#hashOf(list));
     if (id === null) throw cursorInvalid();
     return id;
   }
 
-  #mac(body: Uint8Array): Buffer {
-    return this.#key.sign(Buffer.concat([PURPOSE, body])).subarray(0, MAC_BYTES);
+  #mac(signed: Uint8Array): Buffer {
+    return this.#key.sign(signed).subarray(0, MAC_BYTES);
   }
 
   /** The cursors of a page are all of one list. */

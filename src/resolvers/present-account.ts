@@ -16,20 +16,39 @@ import { upper } from './words.js';
 
 /** A subscription as the graph shows it. */
 export function presentSubscription(row: SubscriptionRow): UserSubscription {
-  return {
-    __typename: 'UserSubscription',
-    row,
-    id: publicId('sub', row.id),
-    status: upper(row.status),
-    startedAt: new Date(idTimeMs(row.id)),
-    currentPeriodStart: row.periodStart,
-    currentPeriodEnd: row.periodEnd,
-    trialEndsAt: row.trialEndsAt,
-    cancelAtPeriodEnd: row.cancelAtPeriodEnd,
-    canceledAt: row.canceledAt,
-    endedAt: row.endedAt,
-    version: row.version,
-  };
+  return new ShownSubscription(row);
+}
+
+/** What costs something to tell is told when it is asked for: of a page that shows a user's tier, the state alone. */
+class ShownSubscription implements UserSubscription {
+  readonly __typename = 'UserSubscription';
+  readonly status: UserSubscription['status'];
+  readonly currentPeriodStart: Date;
+  readonly currentPeriodEnd: Date;
+  readonly trialEndsAt: Date | null;
+  readonly cancelAtPeriodEnd: boolean;
+  readonly canceledAt: Date | null;
+  readonly endedAt: Date | null;
+  readonly version: number;
+
+  constructor(readonly row: SubscriptionRow) {
+    this.status = upper(row.status);
+    this.currentPeriodStart = row.periodStart;
+    this.currentPeriodEnd = row.periodEnd;
+    this.trialEndsAt = row.trialEndsAt;
+    this.cancelAtPeriodEnd = row.cancelAtPeriodEnd;
+    this.canceledAt = row.canceledAt;
+    this.endedAt = row.endedAt;
+    this.version = row.version;
+  }
+
+  get id(): string {
+    return publicId('sub', this.row.id);
+  }
+
+  get startedAt(): Date {
+    return new Date(idTimeMs(this.row.id));
+  }
 }
 
 /** A transaction as the graph shows it. */

@@ -9,8 +9,20 @@ import type { Product, ProductPrice } from './types/product.js';
 import type { Tier, TierPrice } from './types/tier.js';
 import { upper } from './words.js';
 
+/** Tiers as they are shown, by row, as long as the catalogue has the row: a feed asks for the same few a hundred times over. */
+const PRESENTED = new WeakMap<CatalogueTier, Tier>();
+
 /** A tier as the graph shows it. */
 export function presentTier(row: CatalogueTier): Tier {
+  let tier = PRESENTED.get(row);
+  if (!tier) {
+    tier = makeTier(row);
+    PRESENTED.set(row, tier);
+  }
+  return tier;
+}
+
+function makeTier(row: CatalogueTier): Tier {
   return {
     __typename: 'Tier',
     row,

@@ -25,12 +25,12 @@ import { lower } from './words.js';
 
 /** A user as this caller may see it: open to the user, closed to anybody else. Needs no row: users are not ours. */
 export function userAs(id: string, context: GraphContext): User {
-  return { id, isOpen: context.actor?.userId === id };
+  return { __typename: 'User', id, isOpen: context.actor?.userId === id };
 }
 
 /** The user whose private object the caller was given: whoever may see the object may see its user's account. */
 export function openUser(id: string): User {
-  return { id, isOpen: true };
+  return { __typename: 'User', id, isOpen: true };
 }
 
 /** Users, as far as money is concerned. Private fields of a closed user are null, without an error. */

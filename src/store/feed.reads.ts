@@ -73,10 +73,10 @@ export interface FeedReads {
 /** The feed, read by `reader`. */
 export function feedReads(reader: Reader): FeedReads {
   const readEnds = async (userIds: readonly string[]): Promise<Map<string, bigint>> => {
-    const rows = await reader.rowsOf(feedEnds, userIds);
+    const rows = await Promise.all(userIds.map((userId) => reader.rowOf(feedEnds, userId)));
     const ends = new Map<string, bigint>();
     for (const [index, userId] of userIds.entries()) {
-      const sequence = rows[index]?.[0]?.sequence;
+      const sequence = rows[index]?.sequence;
       if (sequence !== undefined) ends.set(userId, sequence);
     }
     return ends;
@@ -84,7 +84,7 @@ export function feedReads(reader: Reader): FeedReads {
   return {
     readEnds,
     readEnd: async (userId) => (await readEnds([userId])).get(userId) ?? 0n,
-    listAfter: async (userId, after, limitCount) => (await reader.rowsOf(feedAfter, [{ userId, after, limitCount }]))[0] ?? [],
+    listAfter: (userId, after, limitCount) => reader.rowsOf(feedAfter, { userId, after, limitCount }),
   };
 }
 

@@ -56,7 +56,7 @@ export class Reader {
       statement_timeout: options.statementTimeoutMs,
       types: { getTypeParser: parserOf },
       // Part of the connection's start, so that no statement runs as anybody else.
-      options: '-c role=pay_reader',
+      options: '-c role=pay_reader -c timezone=UTC',
     });
     // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
     this.#pool.on('error', () => undefined);
@@ -64,17 +64,26 @@ export class Reader {
 
   /** Runs one statement. int8 comes back as bigint, timestamptz as Date. @throws the driver's error. */
   async query<Params extends readonly unknown[], Row>(asked: Statement<Params, Row>, params: Params): Promise<Row[]> {
-    return this.#run<Row>(asked, [...params]);
+    return this.send<Row>(asked, [...params]);
   }
 
-  /** The rows of each key, in the order of the keys; an empty list for a key without any. @throws the driver's error. */
-  rowsOf<Key, Row extends { o: number }>(asked: KeyedStatement<Key, Row>, keys: readonly Key[]): Promise<Row[][]> {
+  /** The rows of a key; an empty list for a key without any. @throws the driver's error. */
+  rowsOf<Key, Row extends { o: number }>(asked: KeyedStatement<Key, Row>, key: Key): Promise<Row[]> {
+    return new Promise((resolve, reject) => this.#laneOf(asked).load({ key, resolve, reject }));
+  }
+
+  /** The first row of a key, null for a key without any. @throws the driver's error. */
+  rowOf<Key, Row extends { o: number }>(asked: KeyedStatement<Key, Row>, key: Key): Promise<Row | null> {
+    return new Promise((resolve, reject) => this.#laneOf(asked).load({ key, resolve: ([row]) => resolve(row ?? null), reject }));
+  }
+
+  #laneOf<Key, Row extends { o: number }>(asked: KeyedStatement<Key, Row>): Lane<Key, Row> {
     let lane = this.#lanes.get(asked.name) as Lane<Key, Row> | undefined;
     if (!lane) {
-      lane = new Lane((all) => this.#run<Row>(asked, asked.columns(all)));
+      lane = new Lane((keys) => this.send<Row>(asked, asked.columns(keys).map(arrayText)));
       this.#lanes.set(asked.name, lane);
     }
-    return lane.load(keys);
+    return lane;
   }
 
   /** Whether the database answers. @throws the driver's error. */
@@ -87,16 +96,18 @@ export class Reader {
     await this.#pool.end();
   }
 
-  async #run<Row>(asked: { name: string; text: string }, values: unknown[]): Promise<Row[]> {
+  /** Every statement goes through here. @throws the driver's error. */
+  protected async send<Row>(asked: { name: string; text: string }, values: unknown[]): Promise<Row[]> {
     const named = this.#usesNamedStatements ? { name: asked.name } : {};
     const answer = await this.#pool.query({ ...named, text: asked.text, values });
     return answer.rows as Row[];
   }
 }
 
+/** A key with whom to tell. */
 interface Waiting<Key, Row> {
-  keys: readonly Key[];
-  resolve(rows: Row[][]): void;
+  key: Key;
+  resolve(rows: Row[]): void;
   reject(cause: unknown): void;
 }
 
@@ -114,18 +125,16 @@ class Lane<Key, Row extends { o: number }> {
 
   constructor(private readonly run: (keys: Key[]) => Promise<Row[]>) {}
 
-  load(keys: readonly Key[]): Promise<Row[][]> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ keys, resolve, reject });
-      this.#wake();
-    });
+  load(asked: Waiting<Key, Row>): void {
+    this.#waiting.push(asked);
+    this.#wake();
   }
 
   #wake(): void {
     if (this.#isBusy || this.#waiting.length === 0 || this.#inFlightCount >= MAX_IN_FLIGHT) return;
     this.#isBusy = true;
     // setImmediate comes after the sockets of this turn were read: what arrived together travels together, nobody waits on a timer.
-    setImmediate(() => void this.#send(this.#take()));
+    setImmediate(() => void this.#send(this.#waiting.splice(0, KEYS_PER_STATEMENT)));
   }
 
   async #send(batch: Waiting<Key, Row>[]): Promise<void> {
@@ -153,29 +162,60 @@ class Lane<Key, Row extends { o: number }> {
     }
   }
 
-  #take(): Waiting<Key, Row>[] {
-    let count = 0;
-    let keys = 0;
-    for (const { keys: more } of this.#waiting) {
-      if (count > 0 && keys + more.length > KEYS_PER_STATEMENT) break;
-      count += 1;
-      keys += more.length;
-    }
-    return this.#waiting.splice(0, count);
-  }
-
   async #answer(batch: Waiting<Key, Row>[]): Promise<void> {
-    const keys = batch.flatMap((one) => [...one.keys]);
-    const found: Row[][] = keys.map(() => []);
-    for (const row of await this.run(keys)) found[row.o - 1]?.push(row);
-    let start = 0;
-    for (const one of batch) {
-      one.resolve(found.slice(start, start + one.keys.length));
-      start += one.keys.length;
-    }
+    const found: (Row[] | undefined)[] = [];
+    for (const row of await this.run(batch.map(({ key }) => key))) (found[row.o - 1] ??= []).push(row);
+    for (const [at, one] of batch.entries()) one.resolve(found[at] ?? []);
   }
+}
+
+/** A list as PostgreSQL reads arrays. The driver does the same at several times the cost, and each key brings an item of each list. */
+function arrayText(items: readonly unknown[]): string {
+  let text = '';
+  let lastDate: Date | null = null;
+  let lastText = '';
+  for (const item of items) {
+    if (item instanceof Date && item !== lastDate) {
+      lastDate = item;
+      lastText = `"${item.toISOString()}"`;
+    }
+    if (text !== '') text += ',';
+    text +=
+      item === null || item === undefined
+        ? 'NULL'
+        : item === lastDate
+          ? lastText
+          : typeof item === 'string'
+            ? quoted(item)
+            : String(item);
+  }
+  return `{${text}}`;
+}
+
+function quoted(text: string): string {
+  return text.includes('"') || text.includes('\\') ? `"${text.replaceAll(/["\\]/g, '\\$&')}"` : `"${text}"`;
 }
 
 function parserOf(oid: number, format?: 'text' | 'binary'): (text: string) => unknown {
-  return oid === pg.types.builtins.INT8 ? BigInt : pg.types.getTypeParser(oid, format ?? 'text');
+  if (oid === pg.types.builtins.INT8) return BigInt;
+  const usual = pg.types.getTypeParser(oid, format ?? 'text');
+  if (oid !== pg.types.builtins.TIMESTAMPTZ) return usual;
+  return (text) => utcInstant(text) ?? usual(text);
 }
+
+/** An instant as PostgreSQL writes it in a session of UTC; null for other zones, and for years that have not four digits. */
+function utcInstant(text: string): Date | null {
+  if (text.length < 22 || !text.endsWith('+00') || text.charCodeAt(4) !== DASH || text.startsWith('00')) return null;
+  const number = (from: number, to: number): number => {
+    let value = 0;
+    for (let at = from; at < to; at += 1) value = value * 10 + text.charCodeAt(at) - DIGIT_ZERO;
+    return value;
+  };
+  // The fraction has one to six digits, or is left out.
+  const digits = Math.min(Math.max(text.length - 23, 0), 3);
+  const milliseconds = number(20, 20 + digits) * 10 ** (3 - digits);
+  const [year, month, day] = [number(0, 4), number(5, 7), number(8, 10)];
+  return new Date(Date.UTC(year, month - 1, day, number(11, 13), number(14, 16), number(17, 19), milliseconds));
+}
+
+const [DASH, DIGIT_ZERO] = [45, 48];

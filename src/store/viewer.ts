@@ -1,8 +1,20 @@
 import { bucketOf } from '../domain/ids.js';
 import { keyBucket } from '../platform/json.js';
 
+/** Users whose bucket is remembered: a hash each, and a feed asks for a hundred users at once. */
+const USERS_KEPT = 50_000;
+const buckets = new Map<string, number>();
+
 /** A user's bucket, as the database's key_bucket computes it. */
-export const bucketOfUser = (userId: string): number => keyBucket(userId);
+export function bucketOfUser(userId: string): number {
+  let bucket = buckets.get(userId);
+  if (bucket === undefined) {
+    bucket = keyBucket(userId);
+    if (buckets.size >= USERS_KEPT) buckets.clear();
+    buckets.set(userId, bucket);
+  }
+  return bucket;
+}
 
 /** An object, asked for as one of this user: of anybody else it is not found. */
 export interface OwnedKey {

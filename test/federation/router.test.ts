@@ -20,12 +20,12 @@ import { referenceResolvers } from '../../src/resolvers/references.js';
 import { POSTS_TYPE_DEFS, startPostsStandIn } from '../../src/sandbox/posts/server.js';
 import { startUsersStandIn, USERS_TYPE_DEFS } from '../../src/sandbox/users/server.js';
 import { feedReads } from '../../src/store/feed.reads.js';
-import { Reader, type KeyedStatement } from '../../src/store/reader.js';
 import { FeedCursors } from '../../src/subscriptions/feed-cursor.js';
 import { FeedHub } from '../../src/subscriptions/hub.js';
 import { PLUS } from '../builders/catalogue-rows.js';
 import { checker } from '../graphql/small-graph.js';
 import { NOW, startGraph, type TestGraph } from '../resolvers/graph.js';
+import { ToldReader } from '../support/told-reader.js';
 
 const secret = new Secret('the secret of the router and the subgraph');
 let graph: TestGraph;
@@ -50,16 +50,6 @@ const PREVIOUS_SDL = print(
 );
 /** Directives of federation are known to the composer alone. */
 const LENIENT = { assumeValidSDL: true };
-
-/** Tells which statements were asked for, each time it was. */
-class ToldReader extends Reader {
-  readonly names: string[] = [];
-
-  override rowsOf<Key, Row extends { o: number }>(asked: KeyedStatement<Key, Row>, keys: readonly Key[]): Promise<Row[][]> {
-    this.names.push(asked.name);
-    return super.rowsOf(asked, keys);
-  }
-}
 
 beforeAll(async () => {
   graph = await startGraph();

@@ -6,8 +6,8 @@ import { pgConfig } from '../../src/platform/database-options.js';
 import { Cursors } from '../../src/resolvers/cursor.js';
 import { makeReads } from '../../src/resolvers/loaders/reads.js';
 import { unionOfRights, type EntitledSubscriptionRow, type GrantRow } from '../../src/store/entitlements.reads.js';
-import { Reader, type KeyedStatement } from '../../src/store/reader.js';
 import { BASIC, CATALOGUE, PLUS } from '../builders/catalogue-rows.js';
+import { ToldReader } from '../support/told-reader.js';
 import { at, codesOf, NOW, startGraph, type TestGraph } from './graph.js';
 
 const SERVICE = { userId: 'svc:feeds', scopes: ['entitlements'] };
@@ -116,16 +116,6 @@ test('bulk questions are answered in their order, for anybody, with the time the
     { ...checks[3], granted: false, limit: null, cacheUntil: inSeconds(60) },
   ]);
 });
-
-/** Tells which statements were asked for. */
-class ToldReader extends Reader {
-  readonly names: string[] = [];
-
-  override rowsOf<Key, Row extends { o: number }>(asked: KeyedStatement<Key, Row>, keys: readonly Key[]): Promise<Row[][]> {
-    this.names.push(asked.name);
-    return super.rowsOf(asked, keys);
-  }
-}
 
 test('a thousand questions are two statements, and one more is refused', async () => {
   const checks = Array.from({ length: 1_000 }, (_, i) => ({ userId: `user${i}`, feature: 'no_ads' }));

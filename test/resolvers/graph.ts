@@ -5,11 +5,11 @@ import type { GraphContext } from '../../src/resolvers/context.js';
 import { Cursors } from '../../src/resolvers/cursor.js';
 import { makeReads } from '../../src/resolvers/loaders/reads.js';
 import { Catalogue } from '../../src/store/catalogue.reads.js';
-import { Reader } from '../../src/store/reader.js';
 import type { Actor, Commands } from '../../src/usecases/contract.js';
 import { AccountRows } from '../builders/account-rows.js';
 import { insertCatalogue } from '../builders/catalogue-rows.js';
 import { testDatabase, type TestDatabase } from '../support/postgres.js';
+import { ToldReader } from '../support/told-reader.js';
 
 /** Every question of these suites is asked then. */
 export const NOW = new Date('2026-03-10T12:00:00.000Z');
@@ -21,7 +21,7 @@ export type Asker = { userId: string; scopes?: readonly string[] } | null;
 export interface TestGraph {
   database: TestDatabase;
   schema: GraphQLSchema;
-  reader: Reader;
+  reader: ToldReader;
   catalogue: Catalogue;
   rows: AccountRows;
   contextFor(asker: Asker, commands?: Partial<Commands>): GraphContext;
@@ -68,7 +68,7 @@ function refuse(): Promise<never> {
 export async function startGraph(): Promise<TestGraph> {
   const database = await testDatabase();
   await insertCatalogue(database.ownerPool);
-  const reader = new Reader({
+  const reader = new ToldReader({
     connection: pgConfig(database.options),
     maxConnections: 4,
     statementTimeoutMs: 10_000,

@@ -126,7 +126,7 @@ test('every statement for many keys is in this test', () => {
 async function rowsOf(name: string, keys: unknown[]): Promise<(object & { userId?: unknown })[][]> {
   const statement = statements.get(name);
   if (!statement) throw new Error(`no statement ${name}`);
-  return graph.reader.rowsOf(statement, keys);
+  return Promise.all(keys.map((key) => graph.reader.rowsOf(statement, key)));
 }
 
 test.each(Object.keys(BY_ID))('%s gives each viewer the own rows and never those of another in the same batch', async (name) => {
@@ -164,17 +164,17 @@ test('keys asked for at the same time travel together and each asker gets the ow
   const { charge } = accounts.ana;
   const asked = Array.from({ length: 300 }, (_, i) => {
     const userId = i % 2 === 0 ? 'ana' : 'ben';
-    return graph.reader.rowsOf(transactionReads.transactionsById, [{ id: charge, userId }]);
+    return graph.reader.rowsOf(transactionReads.transactionsById, { id: charge, userId });
   });
   const answers = await Promise.all(asked);
-  expect(answers.map(([rows]) => rows?.length)).toEqual(answers.map((_, i) => (i % 2 === 0 ? 1 : 0)));
+  expect(answers.map((rows) => rows.length)).toEqual(answers.map((_, i) => (i % 2 === 0 ? 1 : 0)));
 });
 
 test('a key that the database refuses fails alone, and the others of its batch are answered', async () => {
-  const good = graph.reader.rowsOf(transactionReads.transactionsById, [{ id: accounts.ana.charge, userId: 'ana' }]);
-  const bad = graph.reader.rowsOf(transactionReads.transactionsById, [{ id: 'not a uuid', userId: 'ana' }]);
+  const good = graph.reader.rowsOf(transactionReads.transactionsById, { id: accounts.ana.charge, userId: 'ana' });
+  const bad = graph.reader.rowsOf(transactionReads.transactionsById, { id: 'not a uuid', userId: 'ana' });
   await expect(bad).rejects.toThrow();
-  expect((await good)[0]).toHaveLength(1);
+  expect(await good).toHaveLength(1);
 });
 
 test('the reading role may not write', async () => {
@@ -185,8 +185,50 @@ test('the reading role may not write', async () => {
 
 test('amounts beyond the safe integers come back exactly', async () => {
   const huge = await graph.rows.transaction('ana', { amount: '9007199254740993' });
-  const [rows] = await graph.reader.rowsOf(transactionReads.transactionsById, [{ id: huge, userId: 'ana' }]);
-  expect(rows?.[0]?.amount).toBe(9007199254740993n);
+  const rows = await graph.reader.rowsOf(transactionReads.transactionsById, { id: huge, userId: 'ana' });
+  expect(rows[0]?.amount).toBe(9007199254740993n);
+});
+
+test('keys reach the database as they are, whatever stands in them', async () => {
+  const echo = keyedStatement<
+    { text: string | null; amount: bigint; at: Date },
+    { o: number; text: string | null; amount: bigint; at: Date }
+  >(
+    'echo_keys',
+    'select k.o::int as o, k.text, k.amount, k.at from unnest($1::text[], $2::bigint[], $3::timestamptz[]) with ordinality as k(text, amount, at, o)',
+    (keys) => [keys.map(({ text }) => text), keys.map(({ amount }) => amount), keys.map(({ at }) => at)],
+  );
+  const texts = ['', 'null', 'NULL', null, '"', '\\', 'a"b\\"c', '{1,2}', 'a, b', ' ', "'", '\n\t', 'é\u{1f600}', '}'];
+  const keys = texts.map((text, at) => ({
+    text,
+    amount: -9_223_372_036_854_775_808n + BigInt(at),
+    at: new Date(at * 86_400_001),
+  }));
+  const rows = await Promise.all(keys.map((key) => graph.reader.rowOf(echo, key)));
+  expect(rows.map((row) => row && { text: row.text, amount: row.amount, at: row.at })).toEqual(keys);
+});
+
+test('instants come back to the millisecond, whatever their year and fraction', async () => {
+  const told = keyedStatement<string, { o: number; at: Date }>(
+    'told_instants',
+    'select k.o::int as o, k.at from unnest($1::timestamptz[]) with ordinality as k(at, o)',
+    (keys) => [[...keys]],
+  );
+  const texts = [
+    '2026-11-27T18:05:09Z',
+    '2026-11-27T18:05:09.5Z',
+    '2026-11-27T23:59:59.999Z',
+    '2024-02-29T00:00:00.12Z',
+    '1969-12-31T23:59:59.040Z',
+    '0099-03-01T00:00:00.001Z',
+    '0100-03-01T00:00:00.001Z',
+    '9999-12-31T23:59:59.999Z',
+    '2026-03-01T01:30:00.285+05:30',
+  ];
+  const rows = await Promise.all(texts.map((text) => graph.reader.rowOf(told, text)));
+  expect(rows.map((row) => row?.at.toISOString())).toEqual(texts.map((text) => new Date(text).toISOString()));
+  const finer = await graph.reader.rowOf(told, '2026-11-27T18:05:09.123987Z');
+  expect(finer?.at.toISOString()).toBe('2026-11-27T18:05:09.123Z');
 });
 
 test('a slow batch holds up neither the next ones nor their answers', async () => {
@@ -196,9 +238,9 @@ test('a slow batch holds up neither the next ones nor their answers', async () =
     (keys) => [[...keys]],
   );
   const order: string[] = [];
-  const first = graph.reader.rowsOf(slow, [1]).then(() => order.push('slow'));
-  await graph.reader.rowsOf(purchaseReads.purchasesById, [{ id: accounts.ana.purchase, userId: 'ana' }]);
-  const second = graph.reader.rowsOf(slow, [0]).then(() => order.push('quick'));
+  const first = graph.reader.rowsOf(slow, 1).then(() => order.push('slow'));
+  await graph.reader.rowsOf(purchaseReads.purchasesById, { id: accounts.ana.purchase, userId: 'ana' });
+  const second = graph.reader.rowsOf(slow, 0).then(() => order.push('quick'));
   await Promise.all([first, second]);
   expect(order).toEqual(['quick', 'slow']);
 });

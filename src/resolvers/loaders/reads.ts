@@ -1,4 +1,3 @@
-import DataLoader from 'dataloader';
 import { USER_ID_FORM } from '../../domain/ids.js';
 import { keyBucket } from '../../platform/json.js';
 import type { Clock } from '../../ports/clock.js';
@@ -57,7 +56,7 @@ import {
   type TransactionRow,
   type TransactionStretch,
 } from '../../store/transactions.reads.js';
-import { bucketOfUser, type OwnedKey } from '../../store/viewer.js';
+import { bucketOfUser, type OwnedKey, type UserAt } from '../../store/viewer.js';
 import type { Cursors } from '../cursor.js';
 import { pageOf, type Page, type PageRequest } from '../paging.js';
 
@@ -83,38 +82,15 @@ export interface TransactionSearch extends TransactionConditions {
   readonly createdTo: string;
 }
 
-const itself = (userId: string): string => userId;
-const keyOf = ({ id, userId }: OwnedKey): string => `${id} ${userId}`;
-
 /**
  * All queries of one request. What was read once is not read again in it; what several fields (or requests) ask for together
  * travels in one statement. Every private row is asked for as
  * one of a given user's: a resolver that has no right to a user's rows has no user id to ask with, or asks with the caller's own.
  */
 export class Reads {
-  readonly #loaders: { clearAll(): unknown }[] = [];
-
-  // Made when they are first asked for: a request needs one or two of them.
-  #subscriptions: DataLoader<OwnedKey, SubscriptionRow | null, string> | undefined;
-  #plans: DataLoader<OwnedKey, SubscriptionPlanRow | null, string> | undefined;
-  #discounts: DataLoader<OwnedKey, DiscountRow | null, string> | undefined;
-  #currentSubscriptions: DataLoader<string, SubscriptionRow | null> | undefined;
-  #transactions: DataLoader<OwnedKey, TransactionRow | null, string> | undefined;
-  #latestCharges: DataLoader<OwnedKey, TransactionRow | null, string> | undefined;
-  #reversals: DataLoader<OwnedKey, TransactionRow[], string> | undefined;
-  #reversalFacts: DataLoader<OwnedKey, ReversalFactsRow[], string> | undefined;
-  #events: DataLoader<OwnedKey, TransactionEventRow[], string> | undefined;
-  #attempts: DataLoader<OwnedKey, AttemptRow | null, string> | undefined;
-  #invoices: DataLoader<OwnedKey, InvoiceRow | null, string> | undefined;
-  #invoiceLines: DataLoader<OwnedKey, InvoiceLineRow[], string> | undefined;
-  #invoiceCharges: DataLoader<OwnedKey, TransactionRow[], string> | undefined;
-  #paymentMethods: DataLoader<OwnedKey, PaymentMethodRow | null, string> | undefined;
-  #paymentMethodsOnFile: DataLoader<string, PaymentMethodRow[]> | undefined;
-  #purchases: DataLoader<OwnedKey, PurchaseRow | null, string> | undefined;
-  #gifts: DataLoader<OwnedKey, GiftRow | null, string> | undefined;
-  #giftCharges: DataLoader<OwnedKey, TransactionRow | null, string> | undefined;
-  #displayTiers: DataLoader<string, string | null> | undefined;
-  #rights: DataLoader<string, EntitlementRight[]> | undefined;
+  /** What was asked for in this request, by statement and key. */
+  #asked: Map<string, Promise<unknown>> | null = null;
+  #at: Date | null = null;
 
   constructor(
     private readonly reader: Reader,
@@ -126,26 +102,22 @@ export class Reads {
 
   /** The subscription, where it is this user's. */
   subscriptionOf(userId: string, id: string): Promise<SubscriptionRow | null> {
-    this.#subscriptions ??= this.#oneEach(subscriptionsById, keyOf);
-    return this.#subscriptions.load({ id, userId });
+    return this.#oneOwned(subscriptionsById, userId, id);
   }
 
   /** How a subscription of the user goes on, as far as it is known today. */
   planOf(userId: string, id: string): Promise<SubscriptionPlanRow | null> {
-    this.#plans ??= this.#oneEach(subscriptionPlans, keyOf);
-    return this.#plans.load({ id, userId });
+    return this.#oneOwned(subscriptionPlans, userId, id);
   }
 
   /** The user's live subscription: trialing, active, past due or paused. */
   currentSubscription(userId: string): Promise<SubscriptionRow | null> {
-    this.#currentSubscriptions ??= this.#oneEach(currentSubscriptions, itself);
-    return this.#currentSubscriptions.load(userId);
+    return this.#one(currentSubscriptions, userId, userId);
   }
 
   /** The coupon that works on a live subscription of the user. */
   discountOf(userId: string, subscriptionId: string): Promise<DiscountRow | null> {
-    this.#discounts ??= this.#oneEach(discountsOf, keyOf);
-    return this.#discounts.load({ id: subscriptionId, userId });
+    return this.#oneOwned(discountsOf, userId, subscriptionId);
   }
 
   /** A page of the user's subscriptions, newest first. */
@@ -155,19 +127,18 @@ export class Reads {
     statuses: readonly SubscriptionState[] | null,
   ): Promise<Page<SubscriptionRow>> {
     const asked = request.isBackward ? subscriptionsUp : subscriptionsDown;
-    const [rows = []] = await this.reader.rowsOf(asked, [{ ...stretchOf(userId, request), statuses }]);
+    const rows = await this.reader.rowsOf(asked, { ...stretchOf(userId, request), statuses });
     return pageOf(request, rows);
   }
 
   /** The transaction, where it is this user's. */
   transactionOf(userId: string, id: string): Promise<TransactionRow | null> {
-    this.#transactions ??= this.#oneEach(transactionsById, keyOf);
-    return this.#transactions.load({ id, userId });
+    return this.#oneOwned(transactionsById, userId, id);
   }
 
   /** A transaction of anybody: for staff whose look at it has been written to the audit log. */
   async transactionForStaff(id: string): Promise<TransactionRow | null> {
-    const [rows = []] = await this.reader.rowsOf(transactionsForStaff, [id]);
+    const rows = await this.reader.rowsOf(transactionsForStaff, id);
     return rows[0] ?? null;
   }
 
@@ -206,123 +177,108 @@ export class Reads {
       below: least(place.below, conditions.below),
       above: greatest(place.above, conditions.above),
     };
-    const [rows = []] = await this.reader.rowsOf(request.isBackward ? transactionsUp : transactionsDown, [key]);
+    const rows = await this.reader.rowsOf(request.isBackward ? transactionsUp : transactionsDown, key);
     return pageOf(request, rows);
   }
 
   /** The most recent charge of the user for a subscription or purchase. */
   latestChargeFor(userId: string, subjectId: string): Promise<TransactionRow | null> {
-    this.#latestCharges ??= this.#oneEach(latestCharges, keyOf);
-    return this.#latestCharges.load({ id: subjectId, userId });
+    return this.#oneOwned(latestCharges, userId, subjectId);
   }
 
   /** What was given or taken back of a charge of the user, oldest first. */
   reversalsOf(userId: string, chargeId: string): Promise<TransactionRow[]> {
-    this.#reversals ??= this.#manyEach(reversalsOf, keyOf);
-    return this.#reversals.load({ id: chargeId, userId });
+    return this.#manyOwned(reversalsOf, userId, chargeId);
   }
 
   /** Refunds and disputes of a charge of the user, as far as what is left to refund goes. */
   reversalFactsOf(userId: string, chargeId: string): Promise<ReversalFactsRow[]> {
-    this.#reversalFacts ??= this.#manyEach(reversalFacts, keyOf);
-    return this.#reversalFacts.load({ id: chargeId, userId });
+    return this.#manyOwned(reversalFacts, userId, chargeId);
   }
 
   /** Every status a transaction of the user had, oldest first. */
   eventsOf(userId: string, transactionId: string): Promise<TransactionEventRow[]> {
-    this.#events ??= this.#manyEach(transactionEvents, keyOf);
-    return this.#events.load({ id: transactionId, userId });
+    return this.#manyOwned(transactionEvents, userId, transactionId);
   }
 
   /** The try behind a charge of the user. */
   attemptOf(userId: string, chargeId: string): Promise<AttemptRow | null> {
-    this.#attempts ??= this.#oneEach(attemptsById, keyOf);
-    return this.#attempts.load({ id: chargeId, userId });
+    return this.#oneOwned(attemptsById, userId, chargeId);
   }
 
   /** The invoice, where this user owes or owed it. */
   invoiceOf(userId: string, id: string): Promise<InvoiceRow | null> {
-    this.#invoices ??= this.#oneEach(invoicesById, keyOf);
-    return this.#invoices.load({ id, userId });
+    return this.#oneOwned(invoicesById, userId, id);
   }
 
   /** A page of the user's invoices, newest first. */
   async invoicePage(userId: string, request: PageRequest, conditions: InvoiceConditions): Promise<Page<InvoiceRow>> {
-    const [rows = []] = await this.reader.rowsOf(invoicesDown, [{ ...stretchOf(userId, request), ...conditions }]);
+    const rows = await this.reader.rowsOf(invoicesDown, { ...stretchOf(userId, request), ...conditions });
     return pageOf(request, rows);
   }
 
   /** The lines of an invoice of the user, in their order. */
   invoiceLinesOf(userId: string, invoiceId: string): Promise<InvoiceLineRow[]> {
-    this.#invoiceLines ??= this.#manyEach(invoiceLines, keyOf);
-    return this.#invoiceLines.load({ id: invoiceId, userId });
+    return this.#manyOwned(invoiceLines, userId, invoiceId);
   }
 
   /** The charges tried for an invoice of the user, newest first. */
   chargesForInvoice(userId: string, invoiceId: string): Promise<TransactionRow[]> {
-    this.#invoiceCharges ??= this.#manyEach(chargesOfInvoices, keyOf);
-    return this.#invoiceCharges.load({ id: invoiceId, userId });
+    return this.#manyOwned(chargesOfInvoices, userId, invoiceId);
   }
 
   /** The payment method, where it is this user's; removed ones too. */
   paymentMethodOf(userId: string, id: string): Promise<PaymentMethodRow | null> {
-    this.#paymentMethods ??= this.#oneEach(paymentMethodsById, keyOf);
-    return this.#paymentMethods.load({ id, userId });
+    return this.#oneOwned(paymentMethodsById, userId, id);
   }
 
   /** What the user has on file, the default first, then the newest. */
   paymentMethodsOnFile(userId: string): Promise<PaymentMethodRow[]> {
-    this.#paymentMethodsOnFile ??= this.#manyEach(paymentMethodsOnFile, itself);
-    return this.#paymentMethodsOnFile.load(userId);
+    return this.#many(paymentMethodsOnFile, userId, userId);
   }
 
   /** The purchase, where it is this user's. */
   purchaseOf(userId: string, id: string): Promise<PurchaseRow | null> {
-    this.#purchases ??= this.#oneEach(purchasesById, keyOf);
-    return this.#purchases.load({ id, userId });
+    return this.#oneOwned(purchasesById, userId, id);
   }
 
   /** A page of the user's purchases, newest first. */
   async purchasePage(userId: string, request: PageRequest): Promise<Page<PurchaseRow>> {
-    const [rows = []] = await this.reader.rowsOf(purchasesDown, [stretchOf(userId, request)]);
+    const rows = await this.reader.rowsOf(purchasesDown, stretchOf(userId, request));
     return pageOf(request, rows);
   }
 
   /** The gift, where this user gave it or it is for this user. */
   giftOf(userId: string, id: string): Promise<GiftRow | null> {
-    this.#gifts ??= this.#oneEach(giftsById, keyOf);
-    return this.#gifts.load({ id, userId });
+    return this.#oneOwned(giftsById, userId, id);
   }
 
   /** The payment of a gift of the user. */
   giftChargeOf(userId: string, giftId: string): Promise<TransactionRow | null> {
-    this.#giftCharges ??= this.#oneEach(giftCharges, keyOf);
-    return this.#giftCharges.load({ id: giftId, userId });
+    return this.#oneOwned(giftCharges, userId, giftId);
   }
 
   /** A page of what the user gave and was given, newest first. */
   async giftPage(userId: string, request: PageRequest): Promise<Page<GiftRow>> {
-    const [rows = []] = await this.reader.rowsOf(giftsDown, [stretchOf(userId, request)]);
+    const rows = await this.reader.rowsOf(giftsDown, stretchOf(userId, request));
     return pageOf(request, rows);
   }
 
   /** The tier on the user's profile: its id, or null. Public. */
   async displayTier(userId: string): Promise<string | null> {
     if (!USER_ID_FORM.test(userId)) return null;
-    this.#displayTiers ??= this.#loader((users) => this.#displayTiersOf(users), itself);
-    return this.#displayTiers.load(userId);
+    return highestTier(await this.#many(displayTiers, { userId, at: this.#present() }, userId), this.catalogue);
   }
 
   /** What the user may use now, one right for each feature. Two statements for all users asked about together. */
   async rights(userId: string): Promise<EntitlementRight[]> {
     if (!USER_ID_FORM.test(userId)) return [];
-    this.#rights ??= this.#loader((users) => this.#rightsOf(users), itself);
-    return this.#rights.load(userId);
+    return this.#once(`rights ${userId}`, () => this.#rightsOf({ userId, at: this.#present() }));
   }
 
   /** A right that staff gave: for the agent whose audit entry of it has been written. */
   async grantForStaff(id: string): Promise<{ userId: string; right: EntitlementRight } | null> {
-    const [[row] = []] = await this.reader.rowsOf(grantsForStaff, [id]);
+    const row = await this.reader.rowOf(grantsForStaff, id);
     return row ? { userId: row.userId, right: rightOfGrant(row) } : null;
   }
 
@@ -336,43 +292,47 @@ export class Reads {
 
   /** Forgets what was read: after a command, objects are read afresh. */
   forget(): void {
-    for (const loader of this.#loaders) loader.clearAll();
+    this.#asked?.clear();
+    this.#at = null;
   }
 
-  async #displayTiersOf(users: readonly string[]): Promise<(string | null)[]> {
-    const at = this.clock.now();
-    const keys = users.map((userId) => ({ userId, at }));
-    return (await this.reader.rowsOf(displayTiers, keys)).map((rows) => highestTier(rows, this.catalogue));
+  /** The same for all that is read together. */
+  #present(): Date {
+    return (this.#at ??= this.clock.now());
   }
 
-  async #rightsOf(users: readonly string[]): Promise<EntitlementRight[][]> {
-    const at = this.clock.now();
-    const keys = users.map((userId) => ({ userId, at }));
+  async #rightsOf(key: UserAt): Promise<EntitlementRight[]> {
     const [subscriptions, grants] = await Promise.all([
-      this.reader.rowsOf(entitledSubscriptions, keys),
-      this.reader.rowsOf(grantsInForce, keys),
+      this.reader.rowsOf(entitledSubscriptions, key),
+      this.reader.rowsOf(grantsInForce, key),
     ]);
-    const featuresOf = (tierId: string): { featureKey: string; limit: bigint | null }[] => [
-      ...(this.catalogue.tier(tierId)?.features ?? []),
-    ];
-    return users.map((_, i) => unionOfRights(subscriptions[i] ?? [], grants[i] ?? [], featuresOf));
+    return unionOfRights(subscriptions, grants, (tierId) => this.catalogue.tier(tierId)?.features ?? []);
   }
 
-  #oneEach<Key, Row extends { o: number }, CacheKey>(asked: KeyedStatement<Key, Row>, cacheKeyFn: (key: Key) => CacheKey) {
-    return this.#loader(
-      async (keys: readonly Key[]) => (await this.reader.rowsOf(asked, keys)).map(([row]) => row ?? null),
-      cacheKeyFn,
-    );
+  #oneOwned<Row extends { o: number }>(asked: KeyedStatement<OwnedKey, Row>, userId: string, id: string): Promise<Row | null> {
+    return this.#one(asked, { id, userId }, `${id} ${userId}`);
   }
 
-  #manyEach<Key, Row extends { o: number }, CacheKey>(asked: KeyedStatement<Key, Row>, cacheKeyFn: (key: Key) => CacheKey) {
-    return this.#loader((keys: readonly Key[]) => this.reader.rowsOf(asked, keys), cacheKeyFn);
+  #manyOwned<Row extends { o: number }>(asked: KeyedStatement<OwnedKey, Row>, userId: string, id: string): Promise<Row[]> {
+    return this.#many(asked, { id, userId }, `${id} ${userId}`);
   }
 
-  #loader<Key, Value, CacheKey>(load: (keys: readonly Key[]) => Promise<Value[]>, cacheKeyFn: (key: Key) => CacheKey) {
-    const loader = new DataLoader<Key, Value, CacheKey>(load, { cacheKeyFn });
-    this.#loaders.push(loader);
-    return loader;
+  /** @param name tells the key from all others */
+  #one<Key, Row extends { o: number }>(asked: KeyedStatement<Key, Row>, key: Key, name: string): Promise<Row | null> {
+    return this.#once(`${asked.name} ${name}`, () => this.reader.rowOf(asked, key));
+  }
+
+  #many<Key, Row extends { o: number }>(asked: KeyedStatement<Key, Row>, key: Key, name: string): Promise<Row[]> {
+    return this.#once(`${asked.name} ${name}`, () => this.reader.rowsOf(asked, key));
+  }
+
+  #once<Found>(name: string, ask: () => Promise<Found>): Promise<Found> {
+    this.#asked ??= new Map();
+    const known = this.#asked.get(name) as Promise<Found> | undefined;
+    if (known) return known;
+    const found = ask();
+    this.#asked.set(name, found);
+    return found;
   }
 }
 
