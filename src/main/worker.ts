@@ -10,9 +10,11 @@ import { databaseOptions, readSettings } from '../platform/settings.js';
 import { SteadyClient } from '../platform/steady-client.js';
 import { sandboxMailbox } from '../providers/mailbox/mailbox.js';
 import { openDatabase, ping } from '../store/database.js';
+import { startPresence } from '../store/presence.js';
 import { FEED_WAKE_CHANNEL } from '../store/feed.reads.js';
 import { untilReachable } from '../store/reach-database.js';
 import { dropOldPartitions, keepPartitions } from '../store/partitions.js';
+import type { Cashier } from '../usecases/cashier.js';
 import { makeChores } from '../worker/chores.js';
 import { makeCashier, makeClock } from './assemble.js';
 import { backlogMetrics } from './backlog-metrics.js';
@@ -39,13 +41,18 @@ runProcess(async (shutdown) => {
   await untilReachable(database, PATIENCE_MS);
   const source = await openDatabase(database, 'pay_worker', poolSize);
   shutdown.add('the pool', () => source.destroy());
-  const cashier = makeCashier(settings, {
-    source,
-    poolSize,
-    clock,
-    events: cashierMetrics(registry),
-    onCommitted: () => undefined,
-  });
+  const presence = await startPresence(database);
+  shutdown.add('the presence', () => presence.stop());
+  const cashier: Cashier = {
+    ...makeCashier(settings, {
+      source,
+      poolSize,
+      clock,
+      events: cashierMetrics(registry),
+      onCommitted: () => undefined,
+    }),
+    presence: () => presence.number(),
+  };
 
   backlogMetrics(registry, cashier);
   const countFault = faultCounter(registry);

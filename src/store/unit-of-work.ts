@@ -53,7 +53,24 @@ export interface Scope {
   /** The caller; row security shows this user's rows alone, unless staff. */
   userId: string;
   isStaff: boolean;
+  /** It takes many rows, each by its key: see KEYED. */
+  isBatch?: boolean;
 }
+
+/**
+ * How statements over many rows are planned: once for each connection, as look-ups by key in the order of the joins as they are written. Left alone the
+ * planner makes the plans of a dozen joins anew for each batch, or keeps one from when the tables were small, which reads them as a whole for ever after.
+ */
+const KEYED = [
+  'plan_cache_mode = force_generic_plan',
+  'join_collapse_limit = 1',
+  'enable_seqscan = off',
+  'enable_bitmapscan = off',
+  'enable_hashjoin = off',
+  'enable_mergejoin = off',
+]
+  .map((setting) => `; set local ${setting}`)
+  .join('');
 
 /** What opens units of work: a pool under one role, the process's clock, and who to tell after a commit. */
 export interface Transactor {
@@ -154,6 +171,20 @@ async function repeatedly<T>(transactor: Transactor, scope: Scope, work: (uow: U
   }
 }
 
+/** Lists of so many numbers are the lists of buckets, which are the same objects each time. */
+const LONG_LIST = 128;
+const texts = new WeakMap<object, string>();
+
+/** A parameter as it is sent; the text of a long list of buckets is made once. */
+function asText(param: unknown): unknown {
+  if (!Array.isArray(param) || param.length < LONG_LIST || !param.every((one) => typeof one === 'number')) return param;
+  const known = texts.get(param);
+  if (known !== undefined) return known;
+  const text = `{${param.join(',')}}`;
+  texts.set(param, text);
+  return text;
+}
+
 /** The SQLSTATE of a driver's error, wherever TypeORM put it; null for anything else. */
 export function sqlState(error: unknown): string | null {
   if (typeof error !== 'object' || error === null) return null;
@@ -170,7 +201,7 @@ async function once<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfW
     manager: runner.manager,
     now,
     run: async <Params extends readonly unknown[], Row>(what: Statement<Params, Row>, params: Params): Promise<Row[]> => {
-      const answer: unknown = await runner.query(what.text, [...params]);
+      const answer: unknown = await runner.query(what.text, params.map(asText));
       // TypeORM gives [rows, count] for what updates or deletes, however it begins, and rows for the rest; only this function knows.
       const rows: unknown = Array.isArray(answer) && Array.isArray(answer[0]) ? answer[0] : answer;
       invariant(Array.isArray(rows), 'a statement answers with rows', { statement: what.name });
@@ -183,7 +214,9 @@ async function once<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfW
   };
   try {
     const role = scope.isStaff ? 'staff' : 'user';
-    await runner.query(`start transaction; set local app.user_id = '${scope.userId}'; set local app.role = '${role}'`);
+    await runner.query(
+      `start transaction; set local app.user_id = '${scope.userId}'; set local app.role = '${role}'${scope.isBatch ? KEYED : ''}`,
+    );
     // One round trip instead of two: TypeORM ends what it takes for a transaction of its own.
     Object.assign(runner, { isTransactionActive: true });
     const answer = await work(uow);

@@ -19,6 +19,7 @@ import {
   lockStanding,
   resendRenewals,
   sendRenewals,
+  TOLD,
   writePaidRenewals,
   type PaidRenewal,
   type RenewalAttemptRef,
@@ -28,13 +29,13 @@ import {
 } from '../store/renewals.store.js';
 import { countCharged, slowCallsDown } from '../store/renewal-control.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
-import { mayStillSend, newId, own, SYSTEM, type Cashier } from './cashier.js';
+import { mayStillSend, newId, own, BATCH, SYSTEM, type Cashier } from './cashier.js';
 import { fingerprintOf, renewalRequest } from './charge-request.js';
 import { readPayment, recordPayment, sendPayment } from './send-payment.js';
 
 /** Whether any renewal waits to go out in these buckets: one look, so that an idle worker asks for little. */
 export async function isAnyToSend(cashier: Cashier, buckets: number[]): Promise<boolean> {
-  return inTx(cashier.tx, SYSTEM, async (uow) => (await countDueAttempts(uow, buckets, 1)) > 0);
+  return inTx(cashier.tx, BATCH, async (uow) => (await countDueAttempts(uow, buckets, 1)) > 0);
 }
 
 /** Movements of a row with the row. */
@@ -54,6 +55,11 @@ export function sourced(
     invoiceId,
     effectiveAt,
   }));
+}
+
+/** Ids of rows of the outbox, for `count` changes that are told of somebody. */
+export function outboxIds(uow: UnitOfWork, cashier: Cashier, bucket: number, count: number): string[] {
+  return Array.from({ length: count }, () => makeId('whe', bucket, uow.now.getTime(), cashier.tx.random.bytes(8)));
 }
 
 /** A claimed renewal, and when it was claimed by the clock that nobody moves. */
@@ -76,6 +82,9 @@ export interface Collected {
   claimed: number;
   failures: unknown[];
 }
+
+/** A sent renewal is looked at so long after its claim: when its call is surely over. */
+const FIRST_LOOK_MS = CALL_TIMEOUT_MS + 1_000;
 
 /** Successes written by one statement at most. */
 const MOST_SETTLED_AT_ONCE = 500;
@@ -124,7 +133,7 @@ export function makeCollector(cashier: Cashier, forEach: ForEach): Collector {
 
   return {
     collect: async (buckets, limit, admit) => {
-      const due = await inTx(cashier.tx, SYSTEM, (uow) => countDueAttempts(uow, buckets, limit));
+      const due = await inTx(cashier.tx, BATCH, (uow) => countDueAttempts(uow, buckets, limit));
       const admitted = due === 0 ? 0 : await admit(due);
       if (admitted === 0) return { claimed: 0, failures: [] };
       const { claimed, unwanted } = await claim(cashier, buckets, admitted);
@@ -140,11 +149,13 @@ export function makeCollector(cashier: Cashier, forEach: ForEach): Collector {
   };
 }
 
-/** Sent renewals whose lease is over are claimed again. One that would now be asked for differently is left to the resolver. */
+/** Sent renewals whose worker is gone, or whose lease is over, are claimed again. One that would now be asked for differently is left to the resolver. */
 async function claimLost(cashier: Cashier, buckets: number[], limit: number): Promise<Claimed[]> {
-  const { sent, claimedAtMs } = await inTx(cashier.tx, SYSTEM, async (uow) => {
-    const locked = await lockLostRenewals(uow, buckets, limit);
-    const claimed = locked.length === 0 ? [] : await resendRenewals(uow, locked, new Date(uow.now.getTime() + LEASE_MS));
+  const { sent, claimedAtMs } = await inTx(cashier.tx, BATCH, async (uow) => {
+    const now = uow.now.getTime();
+    const locked = await lockLostRenewals(uow, buckets, limit, new Date(now + FIRST_LOOK_MS));
+    const claim = { leaseUntil: new Date(now + LEASE_MS), claimedBy: cashier.presence?.() ?? null };
+    const claimed = locked.length === 0 ? [] : await resendRenewals(uow, locked, claim);
     return { sent: claimed, claimedAtMs: cashier.monotonicMs() };
   });
   return sent
@@ -166,7 +177,7 @@ async function claim(
   buckets: number[],
   limit: number,
 ): Promise<{ claimed: Claimed[]; unwanted: RenewalAttemptRef[] }> {
-  const { refs, sent, claimedAtMs } = await inTx(cashier.tx, SYSTEM, async (uow) => {
+  const { refs, sent, claimedAtMs } = await inTx(cashier.tx, BATCH, async (uow) => {
     const locked = await lockRenewalAttempts(uow, buckets, limit);
     if (locked.length === 0) return { refs: locked, sent: [], claimedAtMs: 0 };
     const now = uow.now.getTime();
@@ -174,7 +185,8 @@ async function claim(
       callDeadlineAt: new Date(now + CALL_TIMEOUT_MS),
       keyValidUntil: new Date(now + cashier.provider.keyLifeMs),
       leaseUntil: new Date(now + LEASE_MS),
-      nextActionAt: new Date(now + CALL_TIMEOUT_MS + 1_000),
+      nextActionAt: new Date(now + FIRST_LOOK_MS),
+      claimedBy: cashier.presence?.() ?? null,
     };
     const claimed = await sendRenewals(uow, locked, times);
     // Only what is really taken counts against the hour's plan: of those admitted another lane may have taken some.
@@ -211,7 +223,7 @@ function isPlain(fact: PaymentFact, renewal: SentRenewal): boolean {
 
 /** Writes successes together; false for those that must take the other road, as something has moved meanwhile. */
 async function settlePaid(cashier: Cashier, paid: { renewal: Claimed; fact: PaymentFact }[]): Promise<boolean[]> {
-  return inTx(cashier.tx, SYSTEM, async (uow) => {
+  return inTx(cashier.tx, BATCH, async (uow) => {
     const standing = await lockStanding(
       uow,
       paid.map(({ renewal }) => renewal),
@@ -274,7 +286,7 @@ function paidRow(
       subscriptionId: row.subscriptionId,
       subscriptionVersion: row.subscriptionVersion,
       subscriptionStatus: row.subscriptionStatus,
-      outboxId: makeId('whe', renewal.bucket, uow.now.getTime(), cashier.tx.random.bytes(8)),
+      outboxIds: outboxIds(uow, cashier, renewal.bucket, TOLD.ofPaid),
       version: row.transactionVersion + 1,
       previousStatus: row.transactionStatus,
       statementDescriptor: fact.statementDescriptor,
