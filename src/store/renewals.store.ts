@@ -454,6 +454,26 @@ export async function resendRenewals(
   return uow.run(RESEND, [refs.map(({ bucket }) => bucket), refs.map(({ id }) => id), uow.now, leaseUntil, claimedBy]);
 }
 
+const GIVE_BACK = statement<[number[], string[], number[], Date], never>(
+  'give_renewals_back',
+  `update payment_attempt a set lease_until = $4, next_action_at = $4, claimed_by = null, version = a.version + 1
+   from unnest($1::smallint[], $2::uuid[], $3::int[]) k (bucket, id, version)
+   where a.bucket = k.bucket and a.id = k.id and a.version = k.version and a.status = 'sent' and a.lease_until > $4`,
+);
+
+/** Ends claims under which nothing was sent, where they still hold, so that another need not wait for the end of their lease. */
+export async function giveRenewalsBack(
+  uow: UnitOfWork,
+  renewals: readonly { bucket: number; id: string; version: number }[],
+): Promise<void> {
+  await uow.run(GIVE_BACK, [
+    renewals.map(({ bucket }) => bucket),
+    renewals.map(({ id }) => id),
+    renewals.map(({ version }) => version),
+    uow.now,
+  ]);
+}
+
 const LOCK_CUSTOMERS = statement<[number[], string[]], { user_id: string }>(
   'lock_customers',
   `select c.user_id from unnest($1::smallint[], $2::text[]) k (bucket, user_id)

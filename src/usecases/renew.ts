@@ -14,6 +14,7 @@ import type { ForEach } from '../platform/repeat.js';
 import type { ChargeRequest, PaymentFact } from '../ports/provider.js';
 import {
   countDueAttempts,
+  giveRenewalsBack,
   lockLostRenewals,
   lockRenewalAttempts,
   lockStanding,
@@ -86,6 +87,9 @@ export interface Collected {
 /** A sent renewal is looked at so long after its claim: when its call is surely over. */
 const FIRST_LOOK_MS = CALL_TIMEOUT_MS + 1_000;
 
+/** Claimed at once by a process that has sent nothing yet, or came too late with the last ones; doubled with each batch that went out in time. */
+const SLOWEST = 16;
+
 /** Successes written by one statement at most. */
 const MOST_SETTLED_AT_ONCE = 500;
 
@@ -96,9 +100,23 @@ export function makeCollector(cashier: Cashier, forEach: ForEach): Collector {
     MOST_SETTLED_AT_ONCE,
   );
 
+  /** So many are claimed at once: few by a process that is just warming up, as what it can not send in time helps nobody. */
+  let pace = SLOWEST;
+
+  /** Sends them side by side; those that were claimed too long ago go back to whoever is faster. */
+  async function sendAll(claimed: readonly Claimed[]): Promise<unknown[]> {
+    const late: Claimed[] = [];
+    const failures = await each(claimed, async (renewal) => {
+      // Too late to send: the lease may be over when it arrives.
+      if (!mayStillSend(cashier, renewal.claimedAtMs)) late.push(renewal);
+      else await send(renewal);
+    });
+    pace = late.length > 0 ? SLOWEST : pace * 2;
+    if (late.length > 0) await inTx(cashier.tx, BATCH, (uow) => giveRenewalsBack(uow, late));
+    return failures;
+  }
+
   async function send(renewal: Claimed): Promise<void> {
-    // Too late to send: the lease may be over when it arrives. The resolver finds the row.
-    if (!mayStillSend(cashier, renewal.claimedAtMs)) return;
     const called = await cashier.provider.charge(requestOf(renewal));
     cashier.events.providerCalled('charge', called.kind);
     if (called.kind === 'not_now' && called.reason === 'rate_limited') await goSlower(cashier, called.retryAfterMs);
@@ -133,18 +151,18 @@ export function makeCollector(cashier: Cashier, forEach: ForEach): Collector {
 
   return {
     collect: async (buckets, limit, admit) => {
-      const due = await inTx(cashier.tx, BATCH, (uow) => countDueAttempts(uow, buckets, limit));
+      const due = await inTx(cashier.tx, BATCH, (uow) => countDueAttempts(uow, buckets, Math.min(limit, pace)));
       const admitted = due === 0 ? 0 : await admit(due);
       if (admitted === 0) return { claimed: 0, failures: [] };
       const { claimed, unwanted } = await claim(cashier, buckets, admitted);
-      const failed = await each(claimed, send);
+      const failed = await sendAll(claimed);
       // Those that are not wanted any more end here; those that can not be charged as they stand are looked at one by one.
       const failedToo = await each(unwanted, (ref) => sendPayment(cashier, ref));
       return { claimed: claimed.length + unwanted.length, failures: [...failed, ...failedToo] };
     },
     recover: async (buckets, limit) => {
-      const claimed = await claimLost(cashier, buckets, limit);
-      return { claimed: claimed.length, failures: await each(claimed, send) };
+      const claimed = await claimLost(cashier, buckets, Math.min(limit, pace));
+      return { claimed: claimed.length, failures: await sendAll(claimed) };
     },
   };
 }

@@ -844,8 +844,8 @@ export const FENCES: readonly Fence[] = [
     'a renewal that is sent long after it was claimed',
     RACED,
     RENEW,
-    'if (!mayStillSend(cashier, renewal.claimedAtMs)) return;',
-    '',
+    'if (!mayStillSend(cashier, renewal.claimedAtMs)) late.push(renewal);\n      else await send(renewal);',
+    'await send(renewal);',
   ),
   fence(
     'renewal.last_look',
@@ -886,6 +886,14 @@ export const FENCES: readonly Fence[] = [
     'src/store/renewals.store.ts',
     'and (next_action_at <= $2 and lease_until < $2 or',
     'and (next_action_at <= $2 or',
+  ),
+  fence(
+    'lease.present_worker',
+    'a sent renewal that is asked about while its worker is seen to live',
+    RACED,
+    'src/store/renewals.store.ts',
+    'or claimed_by is not null and claimed_by not in (select number from alive))',
+    'or claimed_by is not null)',
   ),
   fence(
     'renewal.plan',
