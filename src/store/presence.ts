@@ -8,7 +8,7 @@ import { pgConfig, type DatabaseOptions } from '../platform/database-options.js'
 import { SteadyClient } from '../platform/steady-client.js';
 
 /** First half of the locks' names; a number of our own, the same for ever. */
-export const PRESENCE_LOCKS = 7_020_419;
+export const PRESENCE_LOCKS = 7_020_421;
 /** Numbers of presences: below this, as the other half of a lock's name is a positive int. */
 const NUMBERS = 2 ** 31 - 1;
 const AGAIN_MS = 1_000;
