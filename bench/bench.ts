@@ -22,7 +22,9 @@ export interface Bench {
   question: string;
   /** What there is more or less of, and how many unless told; only the usual number's result is kept. */
   size: { of: string; usual: number };
-  run(size: number, tell: (line: string) => void): Promise<Finding>;
+  /** A second size. */
+  also?: { of: string; usual: number };
+  run(size: number, tell: (line: string) => void, also?: number): Promise<Finding>;
 }
 
 /** The value below which this share of the values lies (nearest rank). @throws RangeError when there is none */

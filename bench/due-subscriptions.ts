@@ -17,8 +17,6 @@ const DAY = 86_400_000;
 export interface DueOptions {
   /** As the owner of the tables. */
   pool: pg.Pool;
-  /** The stand-in of Stripe. */
-  stripePort: number;
   count: number;
   /** Their period ended then, or up to three days before. */
   endsAt: Date;
@@ -27,15 +25,31 @@ export interface DueOptions {
 }
 
 /** Writes them; each has a period that was paid elsewhere, so the books begin here. */
-export async function writeDueSubscriptions(options: DueOptions): Promise<void> {
-  const { pool, count, endsAt, prefix } = options;
-  const users = Array.from({ length: count }, (_, nth) => `${prefix}-${nth}`);
-  const most = Math.max(
-    ...Map.groupBy(users, keyBucket)
-      .values()
-      .map((some) => some.length),
-  );
-  const { customer, methods } = await cardsAt(options.stripePort, most);
+export async function writeDueSubscriptions(
+  options: DueOptions & { /** The stand-in of Stripe. */ stripePort: number },
+): Promise<void> {
+  const { count, prefix } = options;
+  const inBucket = new Map<number, number>();
+  for (let nth = 0; nth < count; nth++) {
+    const bucket = keyBucket(`${prefix}-${nth}`);
+    inBucket.set(bucket, (inBucket.get(bucket) ?? 0) + 1);
+  }
+  const { customer, methods } = await cardsAt(options.stripePort, Math.max(...inBucket.values()));
+  const usedIn = new Map<number, number>();
+  const methodOf = (bucket: number): string => {
+    const nth = usedIn.get(bucket) ?? 0;
+    usedIn.set(bucket, nth + 1);
+    return methods[nth] ?? '';
+  };
+  await writeDueRows({ ...options, customer, methodOf });
+  await analyzeDue(options.pool);
+}
+
+/** The same with a customer and methods at the provider of one's own choice, without looking at the tables afterwards. */
+export async function writeDueRows(
+  options: DueOptions & { customer: string; methodOf: (bucket: number) => string },
+): Promise<void> {
+  const { pool, count, endsAt, prefix, customer, methodOf } = options;
   const { rows } = await pool.query<{ price: string; tier: string; tier_group: string }>(
     `select p.id as price, t.id as tier, t.tier_group from price p join tier t on t.id = p.tier_id
      where t.key = 'premium' and p.interval_unit = 'month' and p.currency = 'USD'`,
@@ -46,18 +60,13 @@ export async function writeDueSubscriptions(options: DueOptions): Promise<void> 
   const startsAt = new Date(Math.floor((endsAt.getTime() - 31 * DAY) / 1_000) * 1_000);
   const anchorLocal = anchorLocalOf(startsAt, 'UTC');
   const dueAt = boundary({ anchorLocal, zone: 'UTC', unit: 'month', count: 1, n: 1 });
-  const usedIn = new Map<number, number>();
   for (let first = 0; first < count; first += PORTION) {
-    const portion = users.slice(first, first + PORTION);
+    const portion = Array.from({ length: Math.min(PORTION, count - first) }, (_, nth) => `${prefix}-${first + nth}`);
     const buckets = portion.map(keyBucket);
     const idsOf = (kind: 'sub' | 'pm'): string[] =>
       buckets.map((bucket) => makeId(kind, bucket, startsAt.getTime(), randomBytes(8)));
     const [subscriptions, cards] = [idsOf('sub'), idsOf('pm')];
-    const tokens = buckets.map((bucket) => {
-      const nth = usedIn.get(bucket) ?? 0;
-      usedIn.set(bucket, nth + 1);
-      return methods[nth];
-    });
+    const tokens = buckets.map(methodOf);
     await pool.query('insert into customer (bucket, user_id) select * from unnest($1::smallint[], $2::text[])', [
       buckets,
       portion,
@@ -84,6 +93,10 @@ export async function writeDueSubscriptions(options: DueOptions): Promise<void> 
       [buckets, subscriptions, portion, startsAt],
     );
   }
+}
+
+/** Tells the planner of them, as autovacuum does within a minute. */
+export async function analyzeDue(pool: pg.Pool): Promise<void> {
   await pool.query('analyze customer, provider_customer, payment_method, subscription');
 }
 

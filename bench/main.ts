@@ -9,25 +9,29 @@ import { overload } from './overload.js';
 import { reads } from './reads.js';
 import { keepResult, printResult } from './result.js';
 import { renewalsKilled } from './renewals-killed.js';
+import { renewalsFloor } from './renewals-floor.js';
 import { renewals } from './renewals.js';
 import { storm } from './storm.js';
 
-const BENCHES: readonly Bench[] = [reads, live, renewals, renewalsKilled, storm, overload, attacks, fuzz];
+const BENCHES: readonly Bench[] = [reads, live, renewals, renewalsFloor, renewalsKilled, storm, overload, attacks, fuzz];
 
 const program = new Command('bench').description('Runs one bench, prints its ratios and keeps them in bench/results/.');
 for (const bench of BENCHES) {
   const { of, usual } = bench.size;
-  program
+  const { also } = bench;
+  const command = program
     .command(bench.name)
     .description(bench.question)
-    .option(`--${of} <count>`, `how many ${of}; the result of any other number is printed and not kept`, parseCount, usual)
-    .action(async (options: Record<string, number>) => {
-      const size = options[of] ?? usual;
-      const found = await bench.run(size, (line) => console.error(line));
-      printResult(bench, found);
-      if (size === usual) await keepResult(bench, found, new Date());
-      if (found.bounds.some(({ holds }) => !holds)) process.exitCode = 1;
-    });
+    .option(`--${of} <count>`, `how many ${of}; the result of any other number is printed and not kept`, parseCount, usual);
+  if (also) command.option(`--${also.of} <count>`, `how many ${also.of}; the same`, parseCount, also.usual);
+  command.action(async (options: Record<string, number>) => {
+    const size = options[of] ?? usual;
+    const second = also && (options[also.of.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())] ?? also.usual);
+    const found = await bench.run(size, (line) => console.error(line), second);
+    printResult(bench, found);
+    if (size === usual && second === also?.usual) await keepResult(bench, found, new Date());
+    if (found.bounds.some(({ holds }) => !holds)) process.exitCode = 1;
+  });
 }
 
 function parseCount(text: string): number {

@@ -1,6 +1,7 @@
 /** Four workers renew what is due, and one of them is killed every five seconds: is each charged once? */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { checkInvariants, parseInvariants } from '../src/store/invariants.js';
 import type { Bench } from './bench.js';
@@ -23,7 +24,11 @@ export const renewalsKilled: Bench = {
     const startWorker = async (nth: number): Promise<void> => {
       const [port] = await freePorts();
       if (isOver) return;
-      const env = { ...product.env, PORT: String(port) };
+      const env = {
+        ...product.env,
+        PORT: String(port),
+        NODE_COMPILE_CACHE: path.join(product.env['DATA_DIR'] ?? '', 'compiled'),
+      };
       workers[nth] = spawn(process.execPath, ['--enable-source-maps', 'dist/src/main/worker.js'], {
         env,
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

@@ -48,6 +48,7 @@ export class PaymentAttemptRow {
   @Column({ name: 'lease_until', type: 'timestamptz', nullable: true }) leaseUntil!: Date | null;
   @Column({ name: 'version', type: 'integer' }) version!: number;
   @Column({ name: 'absent_since', type: 'timestamptz', nullable: true }) absentSince!: Date | null;
+  @Column({ name: 'claimed_by', type: 'integer', nullable: true }) claimedBy!: number | null;
 }
 
 /** Money given back; its id is the id of its transaction. */

@@ -10,9 +10,11 @@ import { databaseOptions, readSettings } from '../platform/settings.js';
 import { SteadyClient } from '../platform/steady-client.js';
 import { sandboxMailbox } from '../providers/mailbox/mailbox.js';
 import { openDatabase, ping } from '../store/database.js';
+import { startPresence } from '../store/presence.js';
 import { FEED_WAKE_CHANNEL } from '../store/feed.reads.js';
 import { untilReachable } from '../store/reach-database.js';
 import { dropOldPartitions, keepPartitions } from '../store/partitions.js';
+import type { Cashier } from '../usecases/cashier.js';
 import { makeChores } from '../worker/chores.js';
 import { makeCashier, makeClock } from './assemble.js';
 import { backlogMetrics } from './backlog-metrics.js';
@@ -20,6 +22,9 @@ import { cashierMetrics, faultCounter } from './cashier-metrics.js';
 
 /** Connections of the pool, unless DATABASE_POOL says otherwise: the chores, and the calls they have in flight. */
 const POOL = 24;
+
+/** Chores begin one after the other, so that a start does not open a connection for each of them. */
+const APART_MS = 30;
 
 /** How long a start waits for a database that is away. */
 const PATIENCE_MS = 60_000;
@@ -39,13 +44,18 @@ runProcess(async (shutdown) => {
   await untilReachable(database, PATIENCE_MS);
   const source = await openDatabase(database, 'pay_worker', poolSize);
   shutdown.add('the pool', () => source.destroy());
-  const cashier = makeCashier(settings, {
-    source,
-    poolSize,
-    clock,
-    events: cashierMetrics(registry),
-    onCommitted: () => undefined,
-  });
+  const presence = await startPresence(database);
+  shutdown.add('the presence', () => presence.stop());
+  const cashier: Cashier = {
+    ...makeCashier(settings, {
+      source,
+      poolSize,
+      clock,
+      events: cashierMetrics(registry),
+      onCommitted: () => undefined,
+    }),
+    presence: () => presence.number(),
+  };
 
   backlogMetrics(registry, cashier);
   const countFault = faultCounter(registry);
@@ -77,9 +87,10 @@ runProcess(async (shutdown) => {
       machineNow: () => new Date(Date.now() + settings.sandboxClockOffsetMs),
     },
   });
-  for (const chore of chores) {
+  for (const [nth, chore] of chores.entries()) {
     const running = repeat({
       everyMs: chore.everyMs,
+      afterMs: nth * APART_MS,
       work: () => chore.run(),
       onError: (error) => {
         countFault(error);

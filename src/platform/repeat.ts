@@ -10,11 +10,18 @@ export interface Repeated {
  * Runs `work`, waits `everyMs`, and so on; when it says that there is more, at once again. A failure is reported and the next turn comes
  * after a growing pause, up to 30 s: a broken database is not hammered.
  */
-export function repeat(options: { everyMs: number; work: () => Promise<boolean>; onError: (error: unknown) => void }): Repeated {
+export function repeat(options: {
+  everyMs: number;
+  /** Before the first turn; 0 when left out. */
+  afterMs?: number;
+  work: () => Promise<boolean>;
+  onError: (error: unknown) => void;
+}): Repeated {
   const stopping = new AbortController();
   const { signal } = stopping;
   const running = (async () => {
     let failures = 0;
+    if (options.afterMs) await wait(options.afterMs, undefined, { signal }).catch(() => undefined);
     while (!signal.aborted) {
       let hasMore = false;
       try {

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { dieWithParent } from './die-with-parent.js';
 import { OneLineError } from './one-line-error.js';
 import { loadDotEnv } from './settings.js';
@@ -32,7 +33,8 @@ export function runProcess(start: (shutdown: Shutdown) => Promise<void>): void {
   dieWithParent(() => {
     if (!shutdown.isStopping) end(0);
   });
-  start(shutdown).catch((error: unknown) => {
+  // Kept now: whoever is killed keeps nothing.
+  start(shutdown).then(flushCompileCache, (error: unknown) => {
     if (shutdown.isStopping) return; // The start stumbled over parts that are gone already.
     tell(error);
     end(1);

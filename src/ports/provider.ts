@@ -219,8 +219,8 @@ export interface PaymentProvider {
 
   /** What an event of this type is about. */
   objectKindOf(eventType: string): ProviderEvent['objectKind'];
-  /** Whether an event of this type tells no more than that a payment was begun, or that it succeeded. */
-  tellsSuccess(eventType: string): boolean;
+  /** Types of events that tell no more than that a payment was begun, or that it succeeded. */
+  readonly successEvents: readonly string[];
   /** Checks the signature over the raw bytes; null when forged, too old or from the future. */
   openEvent(rawBody: Uint8Array, headers: Readonly<Record<string, string | undefined>>, now: Date): ProviderEvent | null;
   /** The provider's own list of the events of a span [from, to), complete, oldest first, each with its raw object as text. */

@@ -317,9 +317,7 @@ export class SimulatedProvider implements PaymentProvider {
     return second === 'dispute' ? 'dispute' : 'other';
   }
 
-  tellsSuccess(eventType: string): boolean {
-    return eventType === 'payment_intent.succeeded';
-  }
+  readonly successEvents = ['payment_intent.succeeded'];
 
   openEvent(rawBody: Uint8Array, headers: Readonly<Record<string, string | undefined>>): ProviderEvent | null {
     const signed = Buffer.from(headers['simulated-signature'] ?? '', 'hex');

@@ -25,7 +25,7 @@ const POST = statement<
   'post_movements',
   `insert into ledger_movement (bucket, source_id, event, leg, debit_account_id, credit_account_id, currency, amount, user_id, invoice_id, effective_at, posted_at)
    select $1, $2, m.event, m.leg, d.id, c.id, m.currency, m.amount, $9, $10, $11, $12
-   from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[]) m(event, leg, debit, credit, currency, amount)
+   from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::char(3)[], $8::bigint[]) m(event, leg, debit, credit, currency, amount)
    join ledger_account d on d.code = m.debit and d.currency = m.currency and (d.provider_account_id is null or d.provider_account_id = $13)
    join ledger_account c on c.code = m.credit and c.currency = m.currency and (c.provider_account_id is null or c.provider_account_id = $13)
    returning leg`,

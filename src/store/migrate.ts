@@ -11,6 +11,7 @@ import { TierChanges1700000000008 } from '../../migrations/0008-tier-changes.js'
 import { Gifts1700000000009 } from '../../migrations/0009-gifts.js';
 import { Documents1700000000010 } from '../../migrations/0010-documents.js';
 import { KnownEvents1700000000011 } from '../../migrations/0011-known-events.js';
+import { Claims1700000000012 } from '../../migrations/0012-claims.js';
 import { pgConfig, type DatabaseOptions } from '../platform/database-options.js';
 import { keepPartitions } from './partitions.js';
 
@@ -76,6 +77,7 @@ async function runMigrations(options: DatabaseOptions): Promise<string[]> {
       Gifts1700000000009,
       Documents1700000000010,
       KnownEvents1700000000011,
+      Claims1700000000012,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

@@ -29,9 +29,12 @@ export async function claimOutbox(uow: UnitOfWork, limit: number): Promise<{ wak
   };
 }
 
-const NOTIFY = statement<[string, string], never>('notify_feed', 'select pg_notify($1, $2)');
+const NOTIFY = statement<[string, string[]], never>(
+  'notify_feed',
+  'select pg_notify($1, payload) from unnest($2::text[]) payload',
+);
 
-/** Wakes every listener of a channel; the payload is a hint, the table the truth. */
-export async function notify(uow: UnitOfWork, channel: string, payload: string): Promise<void> {
-  await uow.run(NOTIFY, [channel, payload]);
+/** Wakes every listener of a channel, once for each payload; a payload is a hint, the table the truth. */
+export async function notify(uow: UnitOfWork, channel: string, payloads: string[]): Promise<void> {
+  await uow.run(NOTIFY, [channel, payloads]);
 }

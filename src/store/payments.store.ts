@@ -332,12 +332,12 @@ export async function listPaidCharges(uow: UnitOfWork, invoiceIds: string[]): Pr
 /** New columns of an attempt; status and the rest only together with a raised version. */
 export type AttemptColumns = Partial<Omit<PaymentAttemptRow, 'bucket' | 'id' | 'version' | 'userId'>>;
 
-/** Changes an attempt if it still has the version that was read; false when somebody else was first. */
+/** Changes an attempt if it still has the version that was read; false when somebody else was first. Whoever changes one alone holds it by its lease alone. */
 export async function changeAttempt(uow: UnitOfWork, row: PaymentAttemptRow, set: AttemptColumns): Promise<boolean> {
   const done = await uow.manager.update(
     PaymentAttemptRow,
     { bucket: row.bucket, id: row.id, version: row.version },
-    { ...set, version: row.version + 1 },
+    { claimedBy: null, ...set, version: row.version + 1 },
   );
   return done.affected === 1;
 }
@@ -363,7 +363,8 @@ const DUE_ATTEMPTS = statement<[Slot, Date, number], { id: TransactionId; user_i
   'due_attempts',
   `select id, user_id from payment_attempt
    where bucket between ($1::smallint[])[1] and ($1::smallint[])[2] and next_action_at <= $2 and (lease_until is null or lease_until < $2)
-     and not (cause = 'renewal' and (status = 'created' or status = 'sent' and probes < 4 and coalesce(lease_until, '-infinity') > $2::timestamptz - interval '10 s'))
+     and (status <> 'created' or cause <> 'renewal')
+     and not (cause = 'renewal' and status = 'sent' and probes < 4 and coalesce(lease_until, '-infinity') > $2::timestamptz - interval '10 s')
    order by next_action_at limit $3`,
 );
 const DUE_REFUNDS = statement<[Slot, Date, number], { id: TransactionId; user_id: string }>(

@@ -7,6 +7,7 @@ import type { Slot } from '../platform/slots.js';
 import type { Movement } from '../domain/ledger/journals.js';
 import { invariant } from '../domain/invariant.js';
 import type { CouponColumns } from './catalogue.store.js';
+import { PRESENCE_LOCKS } from './presence.js';
 import { statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
@@ -138,8 +139,8 @@ export interface RenewalBill {
   invoiceId: InvoiceId;
   intentId: PaymentIntentId;
   attemptId: TransactionId;
-  /** What the ids of its rows in the outbox are derived from. */
-  outboxId: string;
+  /** Of its rows in the outbox, one for each change that is told. */
+  outboxIds: string[];
   epoch: number;
   periodNumber: number;
   periodStart: Date;
@@ -184,56 +185,57 @@ function postedFrom(movements: string, account: string, now: string): string {
        invoice_id, effective_at, posted_at)
      select m.bucket, m."sourceId", m.event, m.leg, d.id, c.id, m.currency, m.amount, m."userId", m."invoiceId", m."effectiveAt", ${now}
      from jsonb_to_recordset(${movements}::jsonb) as m (bucket smallint, "sourceId" uuid, event text, leg text, debit text, credit text,
-       currency text, amount bigint, "userId" text, "invoiceId" uuid, "effectiveAt" timestamptz)
+       currency char(3), amount bigint, "userId" text, "invoiceId" uuid, "effectiveAt" timestamptz)
      join ledger_account d on d.code = m.debit and d.currency = m.currency and (d.provider_account_id is null or d.provider_account_id = ${account})
      join ledger_account c on c.code = m.credit and c.currency = m.currency and (c.provider_account_id is null or c.provider_account_id = ${account})
      returning leg`;
 }
 
 /**
- * Changes told to the feed and the outbox, in this order for each user; `k` holds one row of each user with bucket, "userId" and "outboxId". A change
- * is a word of the feed with the expressions, over `k`, of its subject, version, status and previous status.
+ * Changes told to the feed and the outbox, in this order for each user; `k` holds one row of each user with bucket, "userId" and "outboxIds", one for
+ * each change. A change is a word of the feed with the expressions, over `k`, of its subject, version, status and previous status.
  */
 function told(
   changes: readonly (readonly [word: string, subject: string, version: string, status: string, previous: string])[],
 ): string {
   const rows = changes.map(
     ([word, subject, version, status, previous], at) =>
-      `select bucket, "userId", "outboxId", ${at + 1} as nth, '${word}' as change, ${subject} as subject, ${version} as version,
-       ${status} as status, ${previous} as previous from k`,
+      `(${at + 1}, '${word}', b.${subject}, ${version}, ${status}, ${previous}, b."outboxIds"[${at + 1}])`,
   );
-  return `change as (
-     ${rows.join('\n     union all ')})
-   , bumped as (
+  return `bumped as (
      update customer c set feed_seq = c.feed_seq + ${changes.length} from k where c.bucket = k.bucket and c.user_id = k."userId"
-     returning c.bucket, c.user_id, c.feed_seq - ${changes.length} as before)
+     returning k.*, c.feed_seq - ${changes.length} as before)
+   , change as (
+     select b.bucket, b."userId", b.before + h.nth as seq, h.* from bumped b cross join lateral (values
+       ${rows.join(',\n       ')}) h (nth, change, subject, version, status, previous, "outboxId"))
    , feed as (
      insert into feed_entry (bucket, user_id, seq, at, change, subject_id, version, status, previous_status)
-     select b.bucket, b.user_id, b.before + h.nth, $3, h.change, h.subject, h.version, h.status, h.previous
-     from bumped b join change h on h.bucket = b.bucket and h."userId" = b.user_id)
+     select bucket, "userId", seq, $3, change, subject, version, status, previous from change)
    , outbox as (
      insert into outbox_event (bucket, id, user_id, seq, type, data)
-     select b.bucket, derive_id(h."outboxId", h.change, $3), b.user_id, b.before + h.nth, h.change, jsonb_build_object('subjectId', h.subject,
-       'version', h.version, 'status', h.status, 'previousStatus', h.previous)
-     from bumped b join change h on h.bucket = b.bucket and h."userId" = b.user_id)`;
+     select bucket, "outboxId", "userId", seq, change, jsonb_build_object('subjectId', subject, 'version', version, 'status', status,
+       'previousStatus', previous)
+     from change)`;
 }
 
-const TOLD_OF_BILL = told([
+const TOLD_OF_BILL = [
   ['invoice', '"invoiceId"', '0', "'open'", 'null::text'],
   ['payment_status', '"attemptId"', '0', "'pending'", 'null::text'],
-]);
-const TOLD_OF_PAID = told([
+] as const;
+const TOLD_OF_PAID = [
   ['invoice', '"invoiceId"', '0', "'paid'", "'open'"],
-  ['payment_status', '"attemptId"', 'version', "'succeeded'", '"previousStatus"'],
-  ['subscription', '"subscriptionId"', '"subscriptionVersion" + 1', "'active'", '"subscriptionStatus"'],
+  ['payment_status', '"attemptId"', 'b.version', "'succeeded'", 'b."previousStatus"'],
+  ['subscription', '"subscriptionId"', 'b."subscriptionVersion" + 1', "'active'", 'b."subscriptionStatus"'],
   ['entitlements', '"subscriptionId"', '0', 'null', 'null'],
-]);
+] as const;
+/** How many changes a bill, and its payment, tell. */
+export const TOLD = { ofBill: TOLD_OF_BILL.length, ofPaid: TOLD_OF_PAID.length };
 
 const WRITE_BILLS = statement<[string, string, Date, number], { posted: number }>(
   'write_renewal_bills',
   `with k as materialized (
      select r.* from jsonb_to_recordset($1::jsonb) as r (bucket smallint, "userId" text, "subscriptionId" uuid, "invoiceId" uuid,
-       "intentId" uuid, "attemptId" uuid, "outboxId" uuid, epoch int, "periodNumber" int, "periodStart" timestamptz, "periodEnd" timestamptz,
+       "intentId" uuid, "attemptId" uuid, "outboxIds" uuid[], epoch int, "periodNumber" int, "periodStart" timestamptz, "periodEnd" timestamptz,
        "startsOn" date, "endsOn" date, currency text, net bigint, discount bigint, tax bigint, "ratePpm" int, "couponId" uuid,
        "creditApplied" bigint, "debitCollected" bigint, amount bigint, description text, "priceId" uuid, "methodId" uuid,
        "idempotencyKey" text, fingerprint text, "sendAt" timestamptz))
@@ -270,7 +272,7 @@ const WRITE_BILLS = statement<[string, string, Date, number], { posted: number }
      select bucket, "attemptId", 0, "userId", 'pending', $3, 'renewal' from k)
    , billed as (
      update subscription s set next_action_at = null from k where s.bucket = k.bucket and s.id = k."subscriptionId")
-   , ${TOLD_OF_BILL}
+   , ${told(TOLD_OF_BILL)}
    select count(*)::int as posted from posted`,
 );
 
@@ -338,7 +340,7 @@ export interface SentRenewal {
   fingerprint: Buffer;
 }
 
-const SEND = statement<[number[], string[], Date, Date, Date, Date, Date], SentRenewal>(
+const SEND = statement<[number[], string[], Date, Date, Date, Date, Date, number | null], SentRenewal>(
   'send_renewals',
   `with k as materialized (
      select a.bucket, a.id, i.id as intent_id, i.invoice_id, m.provider_object_id, pc.object_id
@@ -355,7 +357,7 @@ const SEND = statement<[number[], string[], Date, Date, Date, Date, Date], SentR
      update payment_intent i set status = 'in_flight', version = i.version + 1 from k where i.bucket = k.bucket and i.id = k.intent_id)
    , sent as (
      update payment_attempt a set status = 'sent', sent_at = $3, call_deadline_at = $4, key_valid_until = $5, lease_until = $6,
-       next_action_at = $7, version = a.version + 1
+       next_action_at = $7, claimed_by = $8, version = a.version + 1
      from k where a.bucket = k.bucket and a.id = k.id
      returning a.bucket, a.id, a.user_id, a.version, a.amount, a.currency, a.idempotency_key, a.request_fingerprint)
    select t.bucket, t.id, t.user_id as "userId", t.version, k.intent_id as "intentId", k.invoice_id as "invoiceId", t.amount, t.currency,
@@ -364,19 +366,21 @@ const SEND = statement<[number[], string[], Date, Date, Date, Date, Date], SentR
    from sent t join k on k.bucket = t.bucket and k.id = t.id`,
 );
 
-/** The instants of a claim, all computed from the unit's own. */
-export interface ClaimTimes {
+/** A claim: its instants, all computed from the unit's own, and whose it is. */
+export interface Claim {
   callDeadlineAt: Date;
   keyValidUntil: Date;
   leaseUntil: Date;
   nextActionAt: Date;
+  /** Presence of the worker that claims. */
+  claimedBy: number | null;
 }
 
 /**
  * The last look before the call (rules N3), and the claim: those still wanted are `sent` from here on. Whatever is missing in the answer is not
  * wanted any more, or can not be charged as it stands.
  */
-export async function sendRenewals(uow: UnitOfWork, refs: RenewalAttemptRef[], claim: ClaimTimes): Promise<SentRenewal[]> {
+export async function sendRenewals(uow: UnitOfWork, refs: RenewalAttemptRef[], claim: Claim): Promise<SentRenewal[]> {
   return uow.run(SEND, [
     refs.map(({ bucket }) => bucket),
     refs.map(({ id }) => id),
@@ -385,26 +389,39 @@ export async function sendRenewals(uow: UnitOfWork, refs: RenewalAttemptRef[], c
     claim.keyValidUntil,
     claim.leaseUntil,
     claim.nextActionAt,
+    claim.claimedBy,
   ]);
 }
 
-const LOCK_LOST = statement<[Slot, Date, number], { bucket: number; id: TransactionId; user_id: string }>(
+const LOCK_LOST = statement<[Slot, Date, number, Date, number], { bucket: number; id: TransactionId; user_id: string }>(
   'lock_lost_renewals',
-  `with due as materialized (
+  `with alive as materialized (
+     select l.objid::int8 as number from pg_locks l join pg_database d on d.oid = l.database
+     where l.locktype = 'advisory' and l.classid = $5::int8::oid and l.granted and d.datname = current_database())
+   , due as materialized (
      select bucket, id, user_id from payment_attempt
-     where bucket between ($1::smallint[])[1] and ($1::smallint[])[2] and next_action_at <= $2 and status = 'sent' and cause = 'renewal' and probes < 4 and lease_until < $2
+     where bucket between ($1::smallint[])[1] and ($1::smallint[])[2] and next_action_at <= $4 and status = 'sent' and cause = 'renewal' and probes < 4
+       and (next_action_at <= $2 and lease_until < $2 or claimed_by is not null and claimed_by not in (select number from alive))
      limit $3 for update skip locked)
    select d.bucket, d.id, d.user_id from due d join customer c on c.bucket = d.bucket and c.user_id = d.user_id
    for update of c skip locked`,
 );
 
-/** Locks up to `limit` sent renewals whose worker is gone, and their customers. */
-export async function lockLostRenewals(uow: UnitOfWork, buckets: Slot, limit: number): Promise<RenewalAttemptRef[]> {
-  const rows = await uow.run(LOCK_LOST, [buckets, uow.now, limit]);
+/**
+ * Locks up to `limit` sent renewals whose worker is gone, and their customers: its lease is over, or it is seen to be gone.
+ * @param claimedUntil those claimed up to now are looked at before this
+ */
+export async function lockLostRenewals(
+  uow: UnitOfWork,
+  buckets: Slot,
+  limit: number,
+  claimedUntil: Date,
+): Promise<RenewalAttemptRef[]> {
+  const rows = await uow.run(LOCK_LOST, [buckets, uow.now, limit, claimedUntil, PRESENCE_LOCKS]);
   return rows.map(({ bucket, id, user_id }) => ({ bucket, id, userId: user_id }));
 }
 
-const RESEND = statement<[number[], string[], Date, Date], SentRenewal>(
+const RESEND = statement<[number[], string[], Date, Date, number | null], SentRenewal>(
   'resend_renewals',
   `with k as materialized (
      select a.bucket, a.id, i.id as intent_id, i.invoice_id, m.provider_object_id, pc.object_id
@@ -416,7 +433,7 @@ const RESEND = statement<[number[], string[], Date, Date], SentRenewal>(
      where a.status = 'sent' and a.provider_object_id is null and i.status = 'in_flight' and i.cancel_requested_at is null
        and a.key_valid_until > $3)
    , sent as (
-     update payment_attempt a set lease_until = $4, probes = a.probes + 1, version = a.version + 1
+     update payment_attempt a set lease_until = $4, claimed_by = $5, probes = a.probes + 1, version = a.version + 1
      from k where a.bucket = k.bucket and a.id = k.id
      returning a.bucket, a.id, a.user_id, a.version, a.amount, a.currency, a.idempotency_key, a.request_fingerprint)
    select t.bucket, t.id, t.user_id as "userId", t.version, k.intent_id as "intentId", k.invoice_id as "invoiceId", t.amount, t.currency,
@@ -429,8 +446,33 @@ const RESEND = statement<[number[], string[], Date, Date], SentRenewal>(
  * Claims sent renewals again, to ask how they ended by the very same request. Whatever is missing in the answer is for the resolver: its key is
  * too old, or nobody wants it any more.
  */
-export async function resendRenewals(uow: UnitOfWork, refs: RenewalAttemptRef[], leaseUntil: Date): Promise<SentRenewal[]> {
-  return uow.run(RESEND, [refs.map(({ bucket }) => bucket), refs.map(({ id }) => id), uow.now, leaseUntil]);
+export async function resendRenewals(
+  uow: UnitOfWork,
+  refs: RenewalAttemptRef[],
+  claim: Pick<Claim, 'leaseUntil' | 'claimedBy'>,
+): Promise<SentRenewal[]> {
+  const { leaseUntil, claimedBy } = claim;
+  return uow.run(RESEND, [refs.map(({ bucket }) => bucket), refs.map(({ id }) => id), uow.now, leaseUntil, claimedBy]);
+}
+
+const GIVE_BACK = statement<[number[], string[], number[], Date], never>(
+  'give_renewals_back',
+  `update payment_attempt a set lease_until = $4, next_action_at = $4, claimed_by = null, version = a.version + 1
+   from unnest($1::smallint[], $2::uuid[], $3::int[]) k (bucket, id, version)
+   where a.bucket = k.bucket and a.id = k.id and a.version = k.version and a.status = 'sent' and a.lease_until > $4`,
+);
+
+/** Ends claims under which nothing was sent, where they still hold, so that another need not wait for the end of their lease. */
+export async function giveRenewalsBack(
+  uow: UnitOfWork,
+  renewals: readonly { bucket: number; id: string; version: number }[],
+): Promise<void> {
+  await uow.run(GIVE_BACK, [
+    renewals.map(({ bucket }) => bucket),
+    renewals.map(({ id }) => id),
+    renewals.map(({ version }) => version),
+    uow.now,
+  ]);
 }
 
 const LOCK_CUSTOMERS = statement<[number[], string[]], { user_id: string }>(
@@ -495,8 +537,8 @@ export interface PaidRenewal {
   subscriptionVersion: number;
   /** Before. */
   subscriptionStatus: string;
-  /** What the ids of its rows in the outbox are derived from. */
-  outboxId: string;
+  /** Of its rows in the outbox, one for each change that is told. */
+  outboxIds: string[];
   /** Of the transaction, after the change. */
   version: number;
   previousStatus: string;
@@ -531,7 +573,7 @@ const WRITE_PAID = statement<[string, string, Date, number], { posted: number; a
   'write_paid_renewals',
   `with k as materialized (
      select * from jsonb_to_recordset($1::jsonb) as r (bucket smallint, "userId" text, "attemptId" uuid, "attemptVersion" int, "intentId" uuid,
-       "invoiceId" uuid, "subscriptionId" uuid, "subscriptionVersion" int, "subscriptionStatus" text, "outboxId" uuid, version int, "previousStatus" text,
+       "invoiceId" uuid, "subscriptionId" uuid, "subscriptionVersion" int, "subscriptionStatus" text, "outboxIds" uuid[], version int, "previousStatus" text,
        "statementDescriptor" text, "objectId" text, "objectBucket" smallint, "chargeId" text, "chargeBucket" smallint, "periodNumber" int,
        "periodStart" timestamptz, "periodEnd" timestamptz, "entitledUntil" timestamptz, "nextActionAt" timestamptz, "recordId" uuid,
        "nativeId" text, "nativeType" text, "recordObjectId" text, "recordParentId" text, gross bigint, fee bigint, net bigint, currency text,
@@ -570,7 +612,7 @@ const WRITE_PAID = statement<[string, string, Date, number], { posted: number; a
    , told as (
      insert into subscription_event (bucket, subscription_id, version, user_id, kind, status, cause, at)
      select bucket, id, version, user_id, 'renewed', 'active', 'renewal', $3 from renewed)
-   , ${TOLD_OF_PAID}
+   , ${told(TOLD_OF_PAID)}
    select (select count(*) from posted)::int as posted, (select count(*) from renewed)::int as advanced`,
 );
 

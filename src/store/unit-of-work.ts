@@ -53,7 +53,24 @@ export interface Scope {
   /** The caller; row security shows this user's rows alone, unless staff. */
   userId: string;
   isStaff: boolean;
+  /** It takes many rows, each by its key: see KEYED. */
+  isBatch?: boolean;
 }
+
+/**
+ * How statements over many rows are planned: once for each connection, as look-ups by key in the order of the joins as they are written. Left alone the
+ * planner makes the plans of a dozen joins anew for each batch, or keeps one from when the tables were small, which reads them as a whole for ever after.
+ */
+const KEYED = [
+  'plan_cache_mode = force_generic_plan',
+  'join_collapse_limit = 1',
+  'enable_seqscan = off',
+  'enable_bitmapscan = off',
+  'enable_hashjoin = off',
+  'enable_mergejoin = off',
+]
+  .map((setting) => `; set local ${setting}`)
+  .join('');
 
 /** What opens units of work: a pool under one role, the process's clock, and who to tell after a commit. */
 export interface Transactor {
@@ -183,7 +200,9 @@ async function once<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfW
   };
   try {
     const role = scope.isStaff ? 'staff' : 'user';
-    await runner.query(`start transaction; set local app.user_id = '${scope.userId}'; set local app.role = '${role}'`);
+    await runner.query(
+      `start transaction; set local app.user_id = '${scope.userId}'; set local app.role = '${role}'${scope.isBatch ? KEYED : ''}`,
+    );
     // One round trip instead of two: TypeORM ends what it takes for a transaction of its own.
     Object.assign(runner, { isTransactionActive: true });
     const answer = await work(uow);

@@ -10,7 +10,9 @@ program
   .addOption(new Option('--port <number>', 'port to listen on').env('SANDBOX_STRIPE_PORT').default('4010'))
   .addOption(new Option('--data-dir <path>', 'its state is kept in the folder stripe in there').env('DATA_DIR').default('.data'))
   .addOption(
-    new Option('--webhook-url <url>', 'where its webhooks go (default: the gateway on this machine)').env('STRIPE_WEBHOOK_URL'),
+    new Option('--webhook-url <url>', 'where its webhooks go; none: nowhere (default: the gateway on this machine)').env(
+      'STRIPE_WEBHOOK_URL',
+    ),
   )
   .addOption(
     new Option('--webhook-secret <secret>', 'what they are signed with (default: the sandbox secret)').env(

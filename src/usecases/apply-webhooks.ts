@@ -18,8 +18,8 @@ import {
 } from '../store/payments.store.js';
 import {
   claimWebhooks,
+  endKnownWebhooks,
   findRef,
-  listKnownPaid,
   listedUntil,
   moveListedUntil,
   recordFinding,
@@ -34,7 +34,7 @@ import { keyBucket } from '../platform/json.js';
 import type { ForEach } from '../platform/repeat.js';
 import { applyDisputeFact } from './apply-dispute-fact.js';
 import { applySetupFact } from './complete-setup.js';
-import { type Cashier, findingId, newId, own, SYSTEM } from './cashier.js';
+import { BATCH, type Cashier, findingId, newId, own, SYSTEM } from './cashier.js';
 import { recordPayment } from './send-payment.js';
 import { adoptRefund, applyRefundFact } from './apply-refund-fact.js';
 import { LATE } from './send-refund.js';
@@ -68,23 +68,31 @@ export interface WebhookTurn {
   failures: unknown[];
 }
 
+/** Events that tell only what is known are ended so many times as many at once as others are claimed: they cost nearly nothing. */
+const KNOWN_FOR_ONE = 8;
+
+/** Ends events that tell only what is known here already; answers with their number. */
+async function endKnown(cashier: Cashier, buckets: Slot, limit: number): Promise<number> {
+  const ended = await inTx(cashier.tx, BATCH, (uow) => endKnownWebhooks(uow, buckets, cashier.provider.successEvents, limit));
+  for (let nth = 0; nth < ended; nth++) cashier.events.webhook('applied');
+  return ended;
+}
+
 /**
- * Claims and applies up to `limit` stored events. Each object is worked on by itself: what fails about one is that one's alone.
+ * Ends those events that tell only what is known; claims and applies up to `limit` of the others. Each object is worked on by itself: what fails about one is that one's alone.
  * @throws what kept the queue itself from being read or written
  */
 export async function applyWebhooks(cashier: Cashier, buckets: Slot, limit: number, forEach: ForEach): Promise<WebhookTurn> {
+  const known = await endKnown(cashier, buckets, limit * KNOWN_FOR_ONE);
   // Read before the claim is written: by this clock the lease never seems to last longer than it does.
   const claimedAtMs = cashier.monotonicMs();
-  const claimed = await inTx(cashier.tx, SYSTEM, (uow) =>
+  const claimed = await inTx(cashier.tx, BATCH, (uow) =>
     claimWebhooks(uow, buckets, limit, new Date(uow.now.getTime() + LEASE_MS)),
   );
   const turn: Turn = { cashier, leftMs: () => claimedAtMs + LEASE_MS - cashier.monotonicMs() };
   const failures: unknown[] = [];
-  const known = await withoutNews(cashier, claimed);
-  await settle(cashier, [...known], 'done');
   // What says nothing to us is one group, and ends together.
-  const rest = claimed.filter((event) => !known.has(event));
-  const objects = Map.groupBy(rest, (event) => (kindOf(cashier, event) === 'other' ? null : event.objectId));
+  const objects = Map.groupBy(claimed, (event) => (kindOf(cashier, event) === 'other' ? null : event.objectId));
   await forEach([...objects.values()], async (events) => {
     let outcome: Outcome;
     try {
@@ -95,18 +103,7 @@ export async function applyWebhooks(cashier: Cashier, buckets: Slot, limit: numb
     }
     await settle(cashier, events, outcome);
   });
-  return { claimed: claimed.length, failures };
-}
-
-/** Events that can only tell of a success that is known and booked: most of all, as our own answer is faster than they are. */
-async function withoutNews(cashier: Cashier, claimed: readonly ClaimedWebhook[]): Promise<Set<ClaimedWebhook>> {
-  const told = claimed.flatMap((event) =>
-    event.objectId !== null && cashier.provider.tellsSuccess(event.type) ? [{ event, objectId: event.objectId }] : [],
-  );
-  if (told.length === 0) return new Set();
-  const payments = told.map(({ event, objectId }) => ({ objectId, providerAccountId: event.providerAccountId }));
-  const known = await inTx(cashier.tx, SYSTEM, (uow) => listKnownPaid(uow, payments));
-  return new Set(told.filter(({ objectId }) => known.has(objectId)).map(({ event }) => event));
+  return { claimed: known + claimed.length, failures };
 }
 
 /** A worker's turn and what is left of its lease, by the clock that nobody moves: a process can be stopped between any two lines. */
@@ -138,7 +135,7 @@ function kindOf(cashier: Cashier, event: ClaimedWebhook): ProviderEvent['objectK
 /** Ends the claim, where it still holds. */
 async function settle(cashier: Cashier, events: ClaimedWebhook[], outcome: Outcome): Promise<void> {
   if (events.length === 0) return;
-  const settled = await inTx(cashier.tx, SYSTEM, async (uow) => {
+  const settled = await inTx(cashier.tx, BATCH, async (uow) => {
     const held = await settleWebhooks(uow, events, (event) => decideWebhook(outcome, event, uow.now));
     const ends = held.map((event) => ({ event, status: decideWebhook(outcome, event, uow.now).status }));
     for (const { event, status } of ends) if (status === 'parked') await findParked(uow, event);
@@ -400,14 +397,14 @@ async function keepMissed(cashier: Cashier, listed: { event: ProviderEvent; raw:
   if (listed.length === 0) return;
   const { accountId } = cashier.provider;
   const ids = listed.map(({ event }) => event.eventId);
-  const unknown = await inTx(cashier.tx, SYSTEM, (uow) => unknownEvents(uow, accountId, ids));
+  const unknown = await inTx(cashier.tx, BATCH, (uow) => unknownEvents(uow, accountId, ids));
   const missed = listed
     .filter(({ event }) => unknown.has(event.eventId))
     .map(({ event, raw }) => ({ id: newId(cashier, 'whe', keyBucket(event.eventId)), event, rawBody: Buffer.from(raw) }));
   for (let first = 0; first < missed.length; first += KEPT_AT_ONCE) {
     const portion = missed.slice(first, first + KEPT_AT_ONCE);
     const from = { providerAccountId: accountId, source: 'listing' } as const;
-    const added = await inTx(cashier.tx, SYSTEM, (uow) => storeWebhooks(uow, portion, from));
+    const added = await inTx(cashier.tx, BATCH, (uow) => storeWebhooks(uow, portion, from));
     for (const { id, event } of portion)
       if (added.has(id) && event.createdAt.getTime() < now - ON_ITS_WAY_MS) cashier.events.webhook('missed');
   }

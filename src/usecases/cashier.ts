@@ -35,6 +35,8 @@ export interface Cashier {
   defaultReturnUrl: string;
   /** Whether a client's return address is on the allow-list. */
   isReturnUrlAllowed(url: string): boolean;
+  /** The number by which others see that this worker lives (store/presence.ts); null or left out: nobody can see it. */
+  presence?: () => number | null;
   events: CashierEvents;
   /** Signs quotes, and knows its own again. */
   quotes: Quotes;
@@ -60,6 +62,9 @@ export function own(userId: string): Scope {
 
 /** The scope of a unit of work that belongs to no user. */
 export const SYSTEM: Scope = { userId: 'system', isStaff: false };
+
+/** The same for many rows at once, each taken by its key. */
+export const BATCH: Scope = { ...SYSTEM, isBatch: true };
 
 /** The scope of a unit of work of staff: all rows, each access audited. */
 export function staff(actor: Actor): Scope {

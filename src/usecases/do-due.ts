@@ -4,7 +4,6 @@
  * everything else one by one, as it is rare.
  */
 import { areProvenSent, trialNotices } from '../domain/consent/notices.js';
-import { makeId } from '../domain/ids.js';
 import type { Slot } from '../platform/slots.js';
 import { invariant } from '../domain/invariant.js';
 import { balanceUsed, invoiceFinalized, type Movement } from '../domain/ledger/journals.js';
@@ -38,6 +37,7 @@ import {
   loadDueSubscriptions,
   lockDueSubscriptions,
   putOffRenewals,
+  TOLD,
   writeRenewalBills,
   type DueRow,
   type RenewalBill,
@@ -53,13 +53,13 @@ import {
 } from '../store/subscriptions.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { rankedPrice, targetPrice } from './billed-price.js';
-import { findingId, newId, SYSTEM, type Cashier } from './cashier.js';
+import { findingId, newId, BATCH, type Cashier } from './cashier.js';
 import { chargeKey, fingerprintOf, renewalRequest } from './charge-request.js';
 import { giveUpChange } from './drop-renewal.js';
 import { endSubscription, type EndReason } from './end-subscription.js';
 import { describedLine, issueInvoice } from './issue-invoice.js';
 import { openPeriod } from './open-period.js';
-import { sourced } from './renew.js';
+import { outboxIds, sourced } from './renew.js';
 import { retryRenewal } from './retry-renewal.js';
 
 /** What one subscription's trouble puts it off by, so that it stands before nobody. */
@@ -75,7 +75,7 @@ export interface RenewalOptions {
 
 /** Whether anything is due in these buckets: one look, so that an idle worker asks for little. */
 export async function isAnythingDue(cashier: Cashier, buckets: Slot): Promise<boolean> {
-  return inTx(cashier.tx, SYSTEM, (uow) => isAnySubscriptionDue(uow, buckets));
+  return inTx(cashier.tx, BATCH, (uow) => isAnySubscriptionDue(uow, buckets));
 }
 
 /** One turn. */
@@ -102,7 +102,7 @@ export async function doDue(cashier: Cashier, options: RenewalOptions, buckets: 
       if ((await doBatch(cashier, options, buckets, 1, (refs) => (taken = refs))) === 0) break;
     } catch (error) {
       failures.push(error);
-      await inTx(cashier.tx, SYSTEM, (uow) => putOffRenewals(uow, taken, new Date(uow.now.getTime() + TROUBLE_MS)));
+      await inTx(cashier.tx, BATCH, (uow) => putOffRenewals(uow, taken, new Date(uow.now.getTime() + TROUBLE_MS)));
     }
   }
   return { looked, failures };
@@ -126,7 +126,7 @@ async function doBatch(
   limit: number,
   tell: (refs: SubscriptionRef[]) => void = () => undefined,
 ): Promise<number> {
-  return inTx(cashier.tx, SYSTEM, async (uow) => {
+  return inTx(cashier.tx, BATCH, async (uow) => {
     const refs = await lockDueSubscriptions(uow, buckets, limit);
     tell(refs);
     if (refs.length === 0) return 0;
@@ -415,7 +415,7 @@ function billOf(batch: Batch, row: DueRow, sold: Sold, period: DuePeriod, quote:
     userId: row.userId,
     subscriptionId: row.id,
     ...ids,
-    outboxId: makeId('whe', row.bucket, uow.now.getTime(), cashier.tx.random.bytes(8)),
+    outboxIds: outboxIds(uow, cashier, row.bucket, TOLD.ofBill),
     epoch: period.epoch,
     periodNumber: period.n,
     periodStart: period.start,

@@ -2,7 +2,7 @@ import { keyBucket } from '../platform/json.js';
 import { gather } from '../platform/gather.js';
 import { storeWebhooks, type NewWebhook } from '../store/provider.store.js';
 import { inTx } from '../store/unit-of-work.js';
-import { type Cashier, newId, SYSTEM } from './cashier.js';
+import { type Cashier, newId, BATCH } from './cashier.js';
 
 /** Events kept by one statement at most; a rush of payments brings three each. */
 const MOST_AT_ONCE = 100;
@@ -13,7 +13,7 @@ export const receiveWebhook = (
 ): ((rawBody: Uint8Array, headers: Readonly<Record<string, string | undefined>>) => Promise<'stored' | 'refused'>) => {
   const keep = gather<NewWebhook, boolean>(async (webhooks) => {
     const from = { providerAccountId: cashier.provider.accountId, source: 'push' } as const;
-    const added = await inTx(cashier.tx, SYSTEM, (uow) => storeWebhooks(uow, webhooks, from));
+    const added = await inTx(cashier.tx, BATCH, (uow) => storeWebhooks(uow, webhooks, from));
     return webhooks.map(({ id }) => added.has(id));
   }, MOST_AT_ONCE);
   return async (rawBody, headers) => {

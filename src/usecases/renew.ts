@@ -15,11 +15,13 @@ import type { ForEach } from '../platform/repeat.js';
 import type { ChargeRequest, PaymentFact } from '../ports/provider.js';
 import {
   countDueAttempts,
+  giveRenewalsBack,
   lockLostRenewals,
   lockRenewalAttempts,
   lockStanding,
   resendRenewals,
   sendRenewals,
+  TOLD,
   writePaidRenewals,
   type PaidRenewal,
   type RenewalAttemptRef,
@@ -29,13 +31,13 @@ import {
 } from '../store/renewals.store.js';
 import { countCharged, slowCallsDown } from '../store/renewal-control.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
-import { mayStillSend, newId, own, SYSTEM, type Cashier } from './cashier.js';
+import { mayStillSend, newId, own, BATCH, SYSTEM, type Cashier } from './cashier.js';
 import { fingerprintOf, renewalRequest } from './charge-request.js';
 import { readPayment, recordPayment, sendPayment } from './send-payment.js';
 
 /** Whether any renewal waits to go out in these buckets: one look, so that an idle worker asks for little. */
 export async function isAnyToSend(cashier: Cashier, buckets: Slot): Promise<boolean> {
-  return inTx(cashier.tx, SYSTEM, async (uow) => (await countDueAttempts(uow, buckets, 1)) > 0);
+  return inTx(cashier.tx, BATCH, async (uow) => (await countDueAttempts(uow, buckets, 1)) > 0);
 }
 
 /** Movements of a row with the row. */
@@ -55,6 +57,11 @@ export function sourced(
     invoiceId,
     effectiveAt,
   }));
+}
+
+/** Ids of rows of the outbox, for `count` changes that are told of somebody. */
+export function outboxIds(uow: UnitOfWork, cashier: Cashier, bucket: number, count: number): string[] {
+  return Array.from({ length: count }, () => makeId('whe', bucket, uow.now.getTime(), cashier.tx.random.bytes(8)));
 }
 
 /** A claimed renewal, and when it was claimed by the clock that nobody moves. */
@@ -78,6 +85,12 @@ export interface Collected {
   failures: unknown[];
 }
 
+/** A sent renewal is looked at so long after its claim: when its call is surely over. */
+const FIRST_LOOK_MS = CALL_TIMEOUT_MS + 1_000;
+
+/** Claimed at once by a process that has sent nothing yet, or came too late with the last ones; doubled with each batch that went out in time. */
+const SLOWEST = 16;
+
 /** Successes written by one statement at most. */
 const MOST_SETTLED_AT_ONCE = 500;
 
@@ -88,9 +101,23 @@ export function makeCollector(cashier: Cashier, forEach: ForEach): Collector {
     MOST_SETTLED_AT_ONCE,
   );
 
+  /** So many are claimed at once: few by a process that is just warming up, as what it can not send in time helps nobody. */
+  let pace = SLOWEST;
+
+  /** Sends them side by side; those that were claimed too long ago go back to whoever is faster. */
+  async function sendAll(claimed: readonly Claimed[]): Promise<unknown[]> {
+    const late: Claimed[] = [];
+    const failures = await each(claimed, async (renewal) => {
+      // Too late to send: the lease may be over when it arrives.
+      if (!mayStillSend(cashier, renewal.claimedAtMs)) late.push(renewal);
+      else await send(renewal);
+    });
+    pace = late.length > 0 ? SLOWEST : pace * 2;
+    if (late.length > 0) await inTx(cashier.tx, BATCH, (uow) => giveRenewalsBack(uow, late));
+    return failures;
+  }
+
   async function send(renewal: Claimed): Promise<void> {
-    // Too late to send: the lease may be over when it arrives. The resolver finds the row.
-    if (!mayStillSend(cashier, renewal.claimedAtMs)) return;
     const called = await cashier.provider.charge(requestOf(renewal));
     cashier.events.providerCalled('charge', called.kind);
     if (called.kind === 'not_now' && called.reason === 'rate_limited') await goSlower(cashier, called.retryAfterMs);
@@ -125,27 +152,29 @@ export function makeCollector(cashier: Cashier, forEach: ForEach): Collector {
 
   return {
     collect: async (buckets, limit, admit) => {
-      const due = await inTx(cashier.tx, SYSTEM, (uow) => countDueAttempts(uow, buckets, limit));
+      const due = await inTx(cashier.tx, BATCH, (uow) => countDueAttempts(uow, buckets, Math.min(limit, pace)));
       const admitted = due === 0 ? 0 : await admit(due);
       if (admitted === 0) return { claimed: 0, failures: [] };
       const { claimed, unwanted } = await claim(cashier, buckets, admitted);
-      const failed = await each(claimed, send);
+      const failed = await sendAll(claimed);
       // Those that are not wanted any more end here; those that can not be charged as they stand are looked at one by one.
       const failedToo = await each(unwanted, (ref) => sendPayment(cashier, ref));
       return { claimed: claimed.length + unwanted.length, failures: [...failed, ...failedToo] };
     },
     recover: async (buckets, limit) => {
-      const claimed = await claimLost(cashier, buckets, limit);
-      return { claimed: claimed.length, failures: await each(claimed, send) };
+      const claimed = await claimLost(cashier, buckets, Math.min(limit, pace));
+      return { claimed: claimed.length, failures: await sendAll(claimed) };
     },
   };
 }
 
-/** Sent renewals whose lease is over are claimed again. One that would now be asked for differently is left to the resolver. */
+/** Sent renewals whose worker is gone, or whose lease is over, are claimed again. One that would now be asked for differently is left to the resolver. */
 async function claimLost(cashier: Cashier, buckets: Slot, limit: number): Promise<Claimed[]> {
-  const { sent, claimedAtMs } = await inTx(cashier.tx, SYSTEM, async (uow) => {
-    const locked = await lockLostRenewals(uow, buckets, limit);
-    const claimed = locked.length === 0 ? [] : await resendRenewals(uow, locked, new Date(uow.now.getTime() + LEASE_MS));
+  const { sent, claimedAtMs } = await inTx(cashier.tx, BATCH, async (uow) => {
+    const now = uow.now.getTime();
+    const locked = await lockLostRenewals(uow, buckets, limit, new Date(now + FIRST_LOOK_MS));
+    const claim = { leaseUntil: new Date(now + LEASE_MS), claimedBy: cashier.presence?.() ?? null };
+    const claimed = locked.length === 0 ? [] : await resendRenewals(uow, locked, claim);
     return { sent: claimed, claimedAtMs: cashier.monotonicMs() };
   });
   return sent
@@ -167,7 +196,7 @@ async function claim(
   buckets: Slot,
   limit: number,
 ): Promise<{ claimed: Claimed[]; unwanted: RenewalAttemptRef[] }> {
-  const { refs, sent, claimedAtMs } = await inTx(cashier.tx, SYSTEM, async (uow) => {
+  const { refs, sent, claimedAtMs } = await inTx(cashier.tx, BATCH, async (uow) => {
     const locked = await lockRenewalAttempts(uow, buckets, limit);
     if (locked.length === 0) return { refs: locked, sent: [], claimedAtMs: 0 };
     const now = uow.now.getTime();
@@ -175,7 +204,8 @@ async function claim(
       callDeadlineAt: new Date(now + CALL_TIMEOUT_MS),
       keyValidUntil: new Date(now + cashier.provider.keyLifeMs),
       leaseUntil: new Date(now + LEASE_MS),
-      nextActionAt: new Date(now + CALL_TIMEOUT_MS + 1_000),
+      nextActionAt: new Date(now + FIRST_LOOK_MS),
+      claimedBy: cashier.presence?.() ?? null,
     };
     const claimed = await sendRenewals(uow, locked, times);
     // Only what is really taken counts against the hour's plan: of those admitted another lane may have taken some.
@@ -212,7 +242,7 @@ function isPlain(fact: PaymentFact, renewal: SentRenewal): boolean {
 
 /** Writes successes together; false for those that must take the other road, as something has moved meanwhile. */
 async function settlePaid(cashier: Cashier, paid: { renewal: Claimed; fact: PaymentFact }[]): Promise<boolean[]> {
-  return inTx(cashier.tx, SYSTEM, async (uow) => {
+  return inTx(cashier.tx, BATCH, async (uow) => {
     const standing = await lockStanding(
       uow,
       paid.map(({ renewal }) => renewal),
@@ -275,7 +305,7 @@ function paidRow(
       subscriptionId: row.subscriptionId,
       subscriptionVersion: row.subscriptionVersion,
       subscriptionStatus: row.subscriptionStatus,
-      outboxId: makeId('whe', renewal.bucket, uow.now.getTime(), cashier.tx.random.bytes(8)),
+      outboxIds: outboxIds(uow, cashier, renewal.bucket, TOLD.ofPaid),
       version: row.transactionVersion + 1,
       previousStatus: row.transactionStatus,
       statementDescriptor: fact.statementDescriptor,

@@ -4,6 +4,7 @@ import type { PriceId, SubscriptionId } from '../../src/domain/ids.js';
 import { ALL_BUCKETS } from '../../src/platform/slots.js';
 import type { ChargeRequest } from '../../src/ports/provider.js';
 import { LEASE_MS, SEND_GUARD_MS } from '../../src/domain/payment/schedule.js';
+import { startPresence } from '../../src/store/presence.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
 import type { Actor } from '../../src/usecases/contract.js';
 import { doDue } from '../../src/usecases/do-due.js';
@@ -153,6 +154,35 @@ test('what a killed worker had sent is found out together, by the same request, 
   expect(await kept()).toEqual([800, 800]);
   await expectSoundBooks(world);
   await expectBooksOfProvider(world);
+});
+
+test('what a worker had claimed is free the moment the worker is gone, and not while it lives', async () => {
+  const presence = await startPresence(world.db.options);
+  await bill();
+  const killed = { ...world.worker, presence: () => presence.number(), provider: { ...world.worker.provider, charge: dying } };
+  await collect(killed).catch(() => undefined);
+  const recover = () => makeCollector(world.worker, oneByOne).recover(ALL_BUCKETS, LIMIT);
+  expect((await recover()).claimed).toBe(0);
+  await presence.stop();
+  expect(presence.number()).toBe(null);
+  // The server notices a moment later.
+  let found = 0;
+  for (const limit = Date.now() + 10_000; found === 0 && Date.now() < limit;) found = (await recover()).claimed;
+  expect(found).toBe(1);
+  expect(await attemptsOf()).toEqual([{ status: 'succeeded' }]);
+  expect(await kept()).toEqual([800, 800]);
+  await expectSoundBooks(world);
+  await expectBooksOfProvider(world);
+});
+
+test('what a worker could not send in time it gives back, and another sends it before the lease would be over', async () => {
+  await bill();
+  const stopped = recorded(slow(world.worker, SEND_GUARD_MS + 1));
+  await collect(stopped.cashier);
+  await world.advance(1_000);
+  expect(await makeCollector(world.worker, oneByOne).recover(ALL_BUCKETS, LIMIT)).toEqual({ claimed: 1, failures: [] });
+  expect([stopped.calls, await kept()]).toEqual([[], [800, 800]]);
+  await expectSoundBooks(world);
 });
 
 test('a renewal whose event comes before its own answer is recorded once', async () => {

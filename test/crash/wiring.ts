@@ -79,7 +79,7 @@ export function withoutCustomerLock(text: string): string {
 }
 
 /** Members of the port that call nobody. */
-const LOCAL = new Set(['isMethodToken', 'objectKindOf', 'tellsSuccess', 'openEvent']);
+const LOCAL = new Set(['isMethodToken', 'objectKindOf', 'openEvent']);
 
 /** The same cashier, each of whose provider calls goes through `around` by its name. */
 export function withCalls(cashier: Cashier, around: (name: string, call: () => Promise<unknown>) => Promise<unknown>): Cashier {

@@ -14,7 +14,7 @@ export interface Mortal {
 }
 
 /** Members of the provider that call nobody: whatever else there is, or will be, goes over the wire. */
-const SILENT: ReadonlySet<string> = new Set(['isMethodToken', 'objectKindOf', 'tellsSuccess', 'openEvent']);
+const SILENT: ReadonlySet<string> = new Set(['isMethodToken', 'objectKindOf', 'openEvent']);
 
 /**
  * The cashier in a process of its own, which dies at the point that is asked for, by name or number (from 1), or never. From then on nothing it does has an effect: it

@@ -11,7 +11,7 @@ import type { Called, PaymentFact, PaymentProvider, ProviderEvent, RefundFact, S
 import { toStripeAmount } from './amounts.js';
 import { classifyTrouble } from './classify.js';
 import { isSigned } from './signature.js';
-import { disputeOf, eventOf, objectKindOf, paymentOf, readEvent, refundOf, setupOf, tellsSuccess } from './translate.js';
+import { disputeOf, eventOf, objectKindOf, paymentOf, readEvent, refundOf, setupOf, SUCCESS_EVENTS } from './translate.js';
 
 /** What the adapter needs to know. */
 export interface StripeOptions {
@@ -34,7 +34,7 @@ const KEY_LIFE_MS = 23 * 3_600_000;
 /** Form of a PaymentMethod's id, test tokens included (docs.stripe.com/testing). */
 const METHOD_TOKEN = /^pm_[A-Za-z0-9_]{3,80}$/;
 /** Sockets kept to Stripe: wanted calls a second times latency, with room. */
-const MAX_SOCKETS = 128;
+const MAX_SOCKETS = 320;
 /** Pages of a listing that is followed: 100 objects each. A user with more payments in a window than this is looked at by a person. */
 const MAX_PAGES = 20;
 const PAGE = 100;
@@ -62,7 +62,7 @@ export function stripeProvider(options: StripeOptions): PaymentProvider {
   async function call<Fact>(run: () => Promise<{ fact: Fact; requestId: string | undefined }>): Promise<Called<Fact>> {
     invariant(!isInsideTransaction(), 'no provider is called inside a database transaction');
     try {
-      const { fact, requestId } = await run();
+      const { fact, requestId } = await withoutStacks(run);
       return { kind: 'fact', fact, requestId: requestId ?? null };
     } catch (error) {
       return classifyTrouble(error);
@@ -252,7 +252,7 @@ export function stripeProvider(options: StripeOptions): PaymentProvider {
       }),
 
     objectKindOf,
-    tellsSuccess,
+    successEvents: SUCCESS_EVENTS,
     openEvent: (rawBody, headers, now) => openEvent(options.webhookSecrets, rawBody, headers, now),
 
     listEvents: ({ from, to }) =>
@@ -286,6 +286,20 @@ function openEvent(
   now: Date,
 ): ProviderEvent | null {
   return isSigned(rawBody, headers['stripe-signature'], secrets, now) ? readEvent(Buffer.from(rawBody).toString('utf8')) : null;
+}
+
+/**
+ * Begins a call. The SDK notes for each one where it was begun, which with source maps costs as much as the call itself; what it throws later has its
+ * own place.
+ */
+function withoutStacks<T>(begin: () => Promise<T>): Promise<T> {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return begin();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }
 
 function protocolOf(base: URL): 'http' | 'https' {

@@ -277,10 +277,8 @@ export function objectKindOf(type: string): ProviderEvent['objectKind'] {
   return 'other';
 }
 
-/** Whether an event of this type tells no more than that a payment was begun, or that it succeeded. */
-export function tellsSuccess(type: string): boolean {
-  return type === 'payment_intent.created' || type === 'payment_intent.succeeded';
-}
+/** Types of events that tell no more than that a payment was begun, or that it succeeded. */
+export const SUCCESS_EVENTS: readonly string[] = ['payment_intent.created', 'payment_intent.succeeded'];
 
 function idOf(reference: string | { id: string } | null | undefined): string | null {
   return typeof reference === 'string' ? reference : (reference?.id ?? null);

@@ -6,6 +6,9 @@ import { startStripeStandIn } from './server.js';
 /** Signs webhooks when no other secret is set: known to the gateway's sandbox mode, worthless elsewhere. */
 export const SANDBOX_WEBHOOK_SECRET = 'whsec_sandbox_0123456789abcdefghijklmnopqrstuv';
 
+/** What STRIPE_WEBHOOK_URL says when nobody is to be told of events. */
+export const NO_WEBHOOKS = 'none';
+
 const DEFAULT_PORT = 4010;
 const DEFAULT_GATEWAY_PORT = 4000;
 
@@ -13,7 +16,8 @@ const DEFAULT_GATEWAY_PORT = 4000;
 interface Settings {
   port: number;
   stateDir: string;
-  webhookUrl: string;
+  /** null: events are kept and listed, but sent to nobody. */
+  webhookUrl: string | null;
   webhookSecret: string;
 }
 
@@ -26,7 +30,10 @@ export function settingsOf(env: Readonly<Record<string, string | undefined>>): S
   return {
     port: portOf(env, 'SANDBOX_STRIPE_PORT', DEFAULT_PORT),
     stateDir: path.join(env['DATA_DIR'] || '.data', 'stripe'),
-    webhookUrl: env['STRIPE_WEBHOOK_URL'] || `http://127.0.0.1:${gatewayPort}/webhooks/stripe`,
+    webhookUrl:
+      env['STRIPE_WEBHOOK_URL'] === NO_WEBHOOKS
+        ? null
+        : env['STRIPE_WEBHOOK_URL'] || `http://127.0.0.1:${gatewayPort}/webhooks/stripe`,
     webhookSecret: env['STRIPE_WEBHOOK_SECRET'] || SANDBOX_WEBHOOK_SECRET,
   };
 }

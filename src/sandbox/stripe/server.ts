@@ -19,8 +19,8 @@ export interface StripeStandInOptions {
   host?: string;
   /** Everything it knows is kept here; made when it does not exist. One process at a time. */
   stateDir: string;
-  /** Where webhooks go; more can be added while it runs. */
-  webhookUrl?: string;
+  /** Where webhooks go; null or left out: nowhere. More can be added while it runs. */
+  webhookUrl?: string | null;
   webhookSecret: string;
   /** How browsers reach it, for links to its own pages; its own address when not given. */
   publicBaseUrl?: string;
@@ -65,7 +65,7 @@ export async function startStripeStandIn(options: StripeStandInOptions): Promise
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 
   const state = new State(options.stateDir, () => now().getTime(), options.seed ?? null);
-  if (options.webhookUrl !== undefined) {
+  if (options.webhookUrl) {
     state.standingEndpoints = [{ id: options.webhookUrl, url: options.webhookUrl, secret: options.webhookSecret }];
   }
   const faults = new Faults();

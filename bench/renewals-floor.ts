@@ -1,0 +1,368 @@
+/**
+ * What renewals cost without HTTP: with a provider in memory, beside one statement that writes the same rows; with ten times as many of them, and
+ * with many subscriptions that are not due.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import pg from 'pg';
+import type { DataSource } from 'typeorm';
+import { ALL_BUCKETS, slotsOfBuckets } from '../src/platform/slots.js';
+import { removeEmbeddedPostgres, startEmbeddedPostgres, type EmbeddedPostgres } from '../src/platform/embedded-postgres.js';
+import { SystemRandom } from '../src/platform/random.js';
+import { eachAtMost } from '../src/platform/repeat.js';
+import type { ChargeRequest, PaymentFact } from '../src/ports/provider.js';
+import { stripeProvider } from '../src/providers/stripe/adapter.js';
+import { openDatabase } from '../src/store/database.js';
+import { migrate } from '../src/store/migrate.js';
+import type { Cashier } from '../src/usecases/cashier.js';
+import { doDue } from '../src/usecases/do-due.js';
+import { publishCatalogue, readCatalogue } from '../src/usecases/publish-catalogue.js';
+import { Quotes } from '../src/usecases/quotes.js';
+import { makeCollector } from '../src/usecases/renew.js';
+import type { Bench, Finding } from './bench.js';
+import { analyzeDue, writeDueRows } from './due-subscriptions.js';
+import { processTimes } from './process-times.js';
+
+const ACCOUNT = 1;
+const WANTED_OF_FLOOR = 0.35;
+/** What still counts as the same cost, and as flat. */
+const SAME_WITHIN = 1.25;
+const GROWN_AT_MOST_MIB = 8;
+/** Batches of the floor, of billing and of collecting alike. */
+const BATCH = 500;
+/** As a worker has them in flight. */
+const IN_FLIGHT = 256;
+const SLOTS = 16;
+
+/** The bench. */
+export const renewalsFloor: Bench = {
+  name: 'renewals-floor',
+  size: { of: 'subscriptions', usual: 20_000 },
+  also: { of: 'not-due', usual: 200_000 },
+  question:
+    'What does a renewal cost with a provider in memory, beside one statement that writes the same rows, when they are many, and when more are not due?',
+  run: async (count, tell, notDue) => {
+    const dataDir = await mkdtemp(path.join(os.tmpdir(), 'bench-floor-'));
+    const server = await startEmbeddedPostgres({ dataDir, isDurable: true });
+    try {
+      return await measure(server, count, notDue ?? 0, tell);
+    } finally {
+      await server.stop();
+      await removeEmbeddedPostgres(dataDir);
+      await rm(dataDir, { recursive: true, force: true });
+    }
+  },
+};
+
+/** What one turn over many renewals cost. */
+interface Cost {
+  perSecond: number;
+  /** Microseconds of CPU of a renewal. */
+  databaseUs: number;
+  processUs: number;
+}
+
+async function measure(server: EmbeddedPostgres, count: number, notDue: number, tell: (line: string) => void): Promise<Finding> {
+  const options = { host: server.host, port: server.port, database: 'postgres', username: server.user };
+  await migrate(options, new Date());
+  const pool = new pg.Pool({ ...server, database: 'postgres', max: 4 });
+  const source = await openDatabase(options, 'pay_worker', 24);
+  try {
+    const client = await pool.connect();
+    await publishCatalogue(client, readCatalogue(await readFile('data/catalogue.json', 'utf8')), new Date());
+    client.release();
+    const cashier = inMemory(source);
+    const few = Math.ceil(count / 10);
+    const due = async (prefix: string, many: number): Promise<void> => {
+      await writeDueRows({
+        pool,
+        methodOf: methodsApart(),
+        customer: 'cus_bench',
+        count: many,
+        endsAt: new Date(Date.now() - 1_000),
+        prefix,
+      });
+      await analyzeDue(pool);
+    };
+    // What is compiled and planned the first time counts for none of them.
+    await due('warm', few);
+    await renewAll(cashier, few);
+    tell(`One statement for ${count} renewals.`);
+    await due('floor', count);
+    const floor = await costOf(count, () => writeFloor(pool, count));
+    tell(`The product for ${count / 10} and for ${count} renewals.`);
+    await due('few', few);
+    await costOf(few, () => renewAll(cashier, few));
+    const small = memoryMiB();
+    await due('many', count);
+    const product = await costOf(count, () => renewAll(cashier, count));
+    const large = memoryMiB();
+    tell(`Writing ${notDue} subscriptions that are not due.`);
+    await writeNotDue(pool, notDue);
+    await due('beside', count);
+    const beside = await costOf(count, () => renewAll(cashier, count));
+    const { rows } = await pool.query<{ renewed: number }>(
+      'select count(*)::int as renewed from subscription where period_number = 1',
+    );
+    const ofFloor = product.perSecond / floor.perSecond;
+    const besideUs = beside.databaseUs + beside.processUs;
+    const aloneUs = product.databaseUs + product.processUs;
+    return {
+      ratios: [
+        { what: 'renewals a second of what one statement writes', value: ofFloor, unit: 'x' },
+        { what: 'CPU of one statement, of what a renewal takes in all', value: floor.databaseUs / aloneUs, unit: 'x' },
+        { what: `CPU of a renewal beside ${notDue} that are not due`, value: besideUs / aloneUs, unit: 'x' },
+      ],
+      figures: [
+        { what: 'renewals by one statement', value: floor.perSecond, unit: '/s' },
+        { what: 'renewals, provider in memory', value: product.perSecond, unit: '/s' },
+        { what: 'one statement, a renewal in the database', value: floor.databaseUs, unit: 'us CPU' },
+        { what: 'a renewal in the database', value: product.databaseUs, unit: 'us CPU' },
+        { what: 'a renewal in our process', value: product.processUs, unit: 'us CPU' },
+        { what: `memory kept after ${few + few}`, value: small.kept * 1_024, unit: 'KiB' },
+        { what: `memory kept after ${few + few + count}`, value: large.kept * 1_024, unit: 'KiB' },
+        { what: 'memory taken from the system then', value: large.resident * 1_024, unit: 'KiB' },
+      ],
+      bounds: [
+        { what: `at least ${WANTED_OF_FLOOR} of what one statement writes`, holds: ofFloor >= WANTED_OF_FLOOR },
+        {
+          what: `memory kept grows by less than ${GROWN_AT_MOST_MIB} MiB with ten times as many`,
+          holds: large.kept - small.kept < GROWN_AT_MOST_MIB,
+        },
+        { what: `the same cost within ${SAME_WITHIN} beside those that are not due`, holds: besideUs / aloneUs <= SAME_WITHIN },
+        { what: 'each is renewed once', holds: rows[0]?.renewed === few + count + few + count + count },
+      ],
+    };
+  } finally {
+    await source.destroy();
+    await pool.end();
+  }
+}
+
+/** A cashier whose provider answers at once. */
+function inMemory(source: DataSource): Cashier {
+  const provider = stripeProvider({
+    apiKey: 'sk_test_bench',
+    webhookSecrets: [],
+    publishableKey: null,
+    apiBase: 'http://127.0.0.1:9',
+    accountId: ACCOUNT,
+    timeoutMs: 1_000,
+  });
+  return {
+    tx: { source, clock: { now: () => new Date() }, random: new SystemRandom(), onCommitted: () => undefined },
+    provider: { ...provider, charge: async (request) => ({ kind: 'fact', fact: paid(request), requestId: null }) },
+    env: 'bench',
+    monotonicMs: () => performance.now(),
+    pause: () => Promise.resolve(),
+    giftSecret: () => '',
+    defaultReturnUrl: '',
+    isReturnUrlAllowed: () => false,
+    events: {
+      providerCalled: () => undefined,
+      findingOpened: () => undefined,
+      statusChanged: () => undefined,
+      webhook: () => undefined,
+    },
+    quotes: new Quotes('signs the quotes of a bench'),
+  };
+}
+
+function paid(request: ChargeRequest): PaymentFact {
+  const mark = randomBytes(12).toString('hex');
+  const feeMinor = 35n;
+  return {
+    objectId: `pi_${mark}`,
+    status: 'succeeded',
+    chargeId: `ch_${mark}`,
+    amountMinor: request.amountMinor,
+    currency: request.currency,
+    intentRef: request.intentRef,
+    decline: null,
+    nextAction: null,
+    statementDescriptor: 'BENCH',
+    records: [
+      {
+        nativeId: `txn_${mark}`,
+        nativeType: 'charge',
+        kind: 'charge',
+        objectId: `ch_${mark}`,
+        parentObjectId: null,
+        grossMinor: request.amountMinor,
+        feeMinor,
+        netMinor: request.amountMinor - feeMinor,
+        currency: request.currency,
+        occurredAt: new Date(),
+        status: 'pending',
+        raw: `{"id":"txn_${mark}"}`,
+      },
+    ],
+  } as PaymentFact;
+}
+
+/** Bills and collects until all are renewed, as a worker's chores do it side by side. */
+async function renewAll(cashier: Cashier, count: number): Promise<void> {
+  const collector = makeCollector(cashier, (items, work) => eachAtMost(items, IN_FLIGHT, work));
+  const slots = slotsOfBuckets(SLOTS);
+  let billed = 0;
+  let sent = 0;
+  const billing = async (): Promise<void> => {
+    for (let slot = 0; billed < count; slot++) {
+      const { looked, failures } = await doDue(cashier, { spreadMs: 0 }, slots[slot % SLOTS] ?? ALL_BUCKETS, BATCH);
+      if (failures.length > 0) throw new AggregateError(failures);
+      billed += looked;
+    }
+  };
+  const collecting = async (): Promise<void> => {
+    for (let slot = 0; sent < count; slot++) {
+      const { claimed, failures } = await collector.collect(
+        slots[slot % SLOTS] ?? ALL_BUCKETS,
+        IN_FLIGHT,
+        async (wanted) => wanted,
+      );
+      if (failures.length > 0) throw new AggregateError(failures);
+      sent += claimed;
+    }
+  };
+  await Promise.all([billing(), collecting()]);
+}
+
+/** The same rows as a renewal leaves, by one statement for each batch. */
+async function writeFloor(pool: pg.Pool, count: number): Promise<void> {
+  const client = await pool.connect();
+  try {
+    await client.query(
+      'set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off',
+    );
+    for (let done = 0; done < count;) {
+      const { rows } = await client.query<{ done: number }>({ name: 'floor', text: FLOOR, values: [new Date(), BATCH] });
+      done += rows[0]?.done ?? 0;
+      if (rows[0]?.done === 0) throw new Error('Nothing was due any more.');
+    }
+  } finally {
+    client.release(true);
+  }
+}
+
+/** A new id in the bucket of its row. */
+const ID = `(substr(uuidv7()::text, 1, 15) || lpad(to_hex(bucket::int), 3, '0') || substr(uuidv7()::text, 19))::uuid`;
+const FLOOR = `with due as materialized (
+     select s.bucket, s.id, s.user_id, s.price_id, s.payment_method_id, s.version, s.period_end, s.period_end + interval '1 month' as next_end
+     from subscription s where s.next_action_at <= $1 and s.status = 'active' limit $2 for update skip locked)
+   , k as materialized (
+     select d.*, p.amount, p.currency, t.name, ${ID} as invoice, ${ID} as intent, ${ID} as attempt, ${ID} as record, md5(d.id::text) as mark
+     from due d join price p on p.id = d.price_id join tier t on t.id = p.tier_id)
+   , bill as (
+     insert into invoice (bucket, id, user_id, kind, subscription_id, epoch, period_number, period_start, period_end, currency, net, tax, status, finalized_at, paid_at)
+     select bucket, invoice, user_id, 'period', id, 0, 1, period_end, next_end, currency, amount, 0, 'paid', $1, $1 from k)
+   , line as (
+     insert into invoice_line (bucket, invoice_id, position, user_id, description, price_id, amount, period_start, period_end)
+     select bucket, invoice, 1, user_id, name, price_id, amount, period_end, next_end from k)
+   , schedule as (
+     insert into revenue_schedule (bucket, invoice_id, seq, user_id, currency, net, starts_on, ends_on)
+     select bucket, invoice, 1, user_id, currency, amount, period_end::date, next_end::date from k)
+   , intents as (
+     insert into payment_intent (bucket, id, user_id, invoice_id, amount, currency, status) select bucket, intent, user_id, invoice, amount, currency, 'succeeded' from k)
+   , attempts as (
+     insert into payment_attempt (bucket, id, user_id, payment_intent_id, number, provider_account_id, payment_method_id, amount, currency, cause, is_off_session,
+       idempotency_key, request_fingerprint, status, provider_object_id, provider_charge_id, sent_at, call_deadline_at, key_valid_until)
+     select bucket, attempt, user_id, intent, 1, ${ACCOUNT}, payment_method_id, amount, currency, 'renewal', true, 'att:floor:' || attempt, decode(mark, 'hex'), 'succeeded',
+       'pi_' || mark, 'ch_' || mark, $1, $1, $1 from k)
+   , history as (
+     insert into transaction (bucket, id, user_id, kind, status, amount, currency, provider_account_id, payment_method_id, subscription_id, invoice_id, settled_at, version)
+     select bucket, attempt, user_id, 'charge', 'succeeded', amount, currency, ${ACCOUNT}, payment_method_id, id, invoice, $1, 1 from k)
+   , happened as (
+     insert into transaction_event (bucket, transaction_id, version, user_id, status, at, cause)
+     select bucket, attempt, 0, user_id, 'pending', $1, 'renewal' from k union all select bucket, attempt, 1, user_id, 'succeeded', $1, 'renewal' from k)
+   , posted as (
+     insert into ledger_movement (bucket, source_id, event, leg, debit_account_id, credit_account_id, currency, amount, user_id, invoice_id, effective_at, posted_at)
+     select k.bucket, m.source, m.event, '', a.one, a.two, k.currency, m.amount, k.user_id, m.invoice, $1, $1
+     from k cross join lateral (values (k.invoice, 'invoice_finalized', k.amount, k.invoice), (k.attempt, 'payment_succeeded', k.amount, k.invoice),
+       (k.record, 'provider_fee', 35, null)) m (source, event, amount, invoice)
+     cross join lateral (select min(id) as one, max(id) as two from ledger_account where currency = k.currency) a)
+   , ref as (
+     insert into provider_ref (bucket, object_id, provider_account_id, kind, id)
+     select key_bucket('pi_' || mark), 'pi_' || mark, ${ACCOUNT}, 'payment_intent', intent from k
+     union all select key_bucket('ch_' || mark), 'ch_' || mark, ${ACCOUNT}, 'charge', attempt from k)
+   , record as (
+     insert into provider_record (bucket, id, provider_account_id, native_id, native_type, kind, object_id, our_ref, gross, fee, net, currency, occurred_at, day, status,
+       digest, matched_id, matched_type, matched_by)
+     select bucket, record, ${ACCOUNT}, 'txn_' || mark, 'charge', 'charge', 'ch_' || mark, intent, amount, 35, amount - 35, currency, $1, $1::date, 'pending', decode(mark, 'hex'),
+       attempt, 'transaction', 'M1' from k)
+   , renewed as (
+     update subscription s set period_number = 1, period_start = k.period_end, period_end = k.next_end, entitled_until = k.next_end, next_action_at = k.next_end,
+       version = s.version + 1 from k where s.bucket = k.bucket and s.id = k.id)
+   , told as (
+     insert into subscription_event (bucket, subscription_id, version, user_id, kind, status, cause, at)
+     select bucket, id, version + 1, user_id, 'renewed', 'active', 'renewal', $1 from k)
+   , bumped as (
+     update customer c set feed_seq = c.feed_seq + 6 from k where c.bucket = k.bucket and c.user_id = k.user_id returning k.*, c.feed_seq - 6 as before)
+   , change as materialized (select b.bucket, b.user_id, b.attempt, b.before + n as seq from bumped b cross join generate_series(1, 6) n)
+   , feed as (
+     insert into feed_entry (bucket, user_id, seq, at, change, subject_id, version, status) select bucket, user_id, seq, $1, 'payment_status', attempt, 1, 'succeeded' from change)
+   , outbox as (
+     insert into outbox_event (bucket, id, user_id, seq, type, data)
+     select bucket, ${ID}, user_id, seq, 'payment_status', jsonb_build_object('subjectId', attempt, 'version', 1, 'status', 'succeeded', 'previousStatus', 'pending') from change)
+   select count(*)::int as done from k`;
+
+/** Subscriptions that end in a year, with their customers, written by SQL alone. */
+async function writeNotDue(pool: pg.Pool, count: number): Promise<void> {
+  const portion = 100_000;
+  for (let first = 0; first < count; first += portion) {
+    await pool.query(
+      `with k as materialized (
+         select 'later-' || n as user_id, key_bucket('later-' || n) as bucket from generate_series($1::int, $2::int) n)
+       , customers as (insert into customer (bucket, user_id) select bucket, user_id from k)
+       insert into subscription (bucket, id, user_id, tier_group, tier_id, price_id, status, anchor_local, zone, period_start, period_end, entitled_until, next_action_at)
+       select k.bucket, ${ID}, k.user_id, t.tier_group, t.id, p.id, 'active', localtimestamp, 'UTC', now(), now() + interval '1 year', now() + interval '1 year',
+         now() + interval '1 year'
+       from k cross join (select * from price where interval_unit = 'year' and currency = 'USD' limit 1) p join tier t on t.id = p.tier_id`,
+      [first, Math.min(first + portion, count) - 1],
+    );
+  }
+  await pool.query('vacuum analyze customer, subscription');
+}
+
+/** Within a bucket no two methods may be one of the provider's. */
+function methodsApart(): (bucket: number) => string {
+  return () => `pm_${randomBytes(12).toString('hex')}`;
+}
+
+/** Runs work over so many renewals and tells its cost. */
+async function costOf(count: number, work: () => Promise<void>): Promise<Cost> {
+  const before = await cpuMs();
+  const startedAt = performance.now();
+  await work();
+  const seconds = (performance.now() - startedAt) / 1_000;
+  const after = await cpuMs();
+  return {
+    perSecond: count / seconds,
+    databaseUs: ((after.database - before.database) * 1_000) / count,
+    processUs: ((after.process - before.process) * 1_000) / count,
+  };
+}
+
+/** CPU of this process, and of the server below it. */
+async function cpuMs(): Promise<{ process: number; database: number }> {
+  const all = await processTimes();
+  const ours = new Set([process.pid]);
+  for (const pid of ours) for (const one of all) if (one.parent === pid) ours.add(one.pid);
+  const { user, system } = process.cpuUsage();
+  const database = all
+    .filter(({ pid, command }) => ours.has(pid) && command.includes('postgres'))
+    .reduce((sum, { ownMs, childrenMs, command }) => sum + ownMs + (command.includes('/bin/postgres') ? childrenMs : 0), 0);
+  return { process: (user + system) / 1_000, database };
+}
+
+/** Memory that is in use after a collection, and memory taken from the system. */
+function memoryMiB(): { kept: number; resident: number } {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  const { heapUsed, external, rss } = process.memoryUsage();
+  return { kept: (heapUsed + external) / 2 ** 20, resident: rss / 2 ** 20 };
+}
