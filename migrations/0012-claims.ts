@@ -10,7 +10,7 @@ drop index payment_attempt_due;
 create index payment_attempt_due on payment_attempt (bucket, next_action_at) where next_action_at is not null and (status <> 'created' or cause <> 'renewal');
 create index payment_attempt_unsent on payment_attempt (bucket, next_action_at) where status = 'created' and cause = 'renewal';
 drop index webhook_inbox_due;
-create index webhook_inbox_due on webhook_inbox (next_action_at) where next_action_at is not null;
+create index webhook_inbox_due on webhook_inbox (next_action_at, bucket) where next_action_at is not null;
 `;
 
 export class Claims1700000000012 implements MigrationInterface {

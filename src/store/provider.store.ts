@@ -228,7 +228,7 @@ const CLAIM_WEBHOOKS = statement<
    , claimed as (
      update webhook_inbox w set lease_until = $4, attempts = w.attempts + 1 from due
      where w.bucket = due.bucket and w.event_id = due.event_id and w.provider_account_id = due.provider_account_id
-       and w.next_action_at <= $2 and (w.lease_until is null or w.lease_until < $2)
+       and (w.lease_until is null or w.lease_until < $2)
      returning w.bucket, w.id, w.event_id, w.type, w.object_id, w.provider_account_id, w.attempts)
    select * from claimed`,
 );

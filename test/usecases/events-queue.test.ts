@@ -327,7 +327,7 @@ test('workers on one queue claim disjoint events, and what happened is told once
     workers.map(async ({ cashier }) => {
       const mine: string[] = [];
       claims.push(mine);
-      for (let turn = 0; turn < 4; turn++) await applyWebhooks(cashier, ALL_BUCKETS, 64, recording(mine));
+      for (let turn = 0; turn < 4; turn++) await applyWebhooks(cashier, ALL_BUCKETS, 16, recording(mine));
     }),
   );
   const all = claims.flat();
