@@ -266,16 +266,9 @@ function jsonOf({ text, json }: SentText): unknown {
 function withinBudget<T>(budgetMs: number, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const tooLate = setTimeout(() => reject(timedOut()), budgetMs);
-    work.then(
-      (done) => {
-        clearTimeout(tooLate);
-        resolve(done);
-      },
-      (cause: unknown) => {
-        clearTimeout(tooLate);
-        reject(cause);
-      },
-    );
+    const inTime = (): void => clearTimeout(tooLate);
+    work.then(inTime, inTime);
+    work.then(resolve, reject);
   });
 }
 

@@ -57,7 +57,7 @@ const FREE_TEXT_KEYS: ReadonlySet<string> = new Set(['note', 'comment', 'message
 /** Keys that announce a security code; case, `_`, `-` and a final digit count for nothing. */
 const SECURITY_CODE_KEYS = ['cvc', 'cvv', 'cvn', 'cid', 'csc', 'securitycode', 'cardsecuritycode'];
 const SECURITY_CODE_KEY = new RegExp(
-  `^[_-]*(?:${SECURITY_CODE_KEYS.map((key) => [...key].join('[_-]*')).join('|')})[_-]*\\d?$`,
+  `^[_-]*(?:${SECURITY_CODE_KEYS.map((key) => key.split('').join('[_-]*')).join('|')})[_-]*\\d?$`,
   'i',
 );
 const SECURITY_CODE = /^\s*\d{3,4}\s*$/;

@@ -187,7 +187,7 @@ function arrayText(items: readonly unknown[]): string {
           ? lastText
           : typeof item === 'string'
             ? quoted(item)
-            : String(item);
+            : String(item as number | bigint | boolean);
   }
   return `{${text}}`;
 }
