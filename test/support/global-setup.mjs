@@ -36,7 +36,8 @@ export default async function setup() {
     connection.on('error', () => undefined);
     server ??= start();
     server.then(
-      ({ host, port, user }) => connection.end(`${JSON.stringify({ host, port, user, template: TEMPLATE, roomyTemplate: ROOMY_TEMPLATE })}\n`),
+      ({ host, port, user }) =>
+        connection.end(`${JSON.stringify({ host, port, user, template: TEMPLATE, roomyTemplate: ROOMY_TEMPLATE })}\n`),
       (error) => connection.end(`${JSON.stringify({ error: String(error) })}\n`),
     );
   });
