@@ -52,13 +52,14 @@ export interface LoadSample {
 }
 
 /**
- * The bound after an interval. Shrinks from what was really inside: a bound that nothing reaches holds nothing back, and a loop that is late with next
- * to nothing inside is kept from its work by something else, such as another program; then refusing would help nobody.
+ * The bound after an interval. Shrinks from what was really inside: a bound that nothing reaches holds nothing back. A loop that is late with next to
+ * nothing inside is kept from its work by something else, such as another program: refusing would help nobody then, so the bound comes back all the same.
  */
 export function boundAfter(bound: number, { delayMs, peak, hasRefused }: LoadSample, bounds: LoadBounds): number {
   const { least, burst, most, calmMs, lateMs } = bounds;
-  if (delayMs > lateMs) return peak <= least ? bound : Math.max(least, Math.floor(Math.min(bound, peak) * SHRINK));
-  if (delayMs > calmMs) return bound;
+  const isOurs = peak > least;
+  if (isOurs && delayMs > lateMs) return Math.max(least, Math.floor(Math.min(bound, peak) * SHRINK));
+  if (isOurs && delayMs > calmMs) return bound;
   if (hasRefused) return Math.min(most, Math.ceil(bound * TRY_MORE));
   return Math.min(most, Math.ceil(bound * COME_BACK), Math.max(burst, peak * ROOM));
 }

@@ -22,9 +22,11 @@ describe('the bound of operations at once', () => {
     expect(after(64, { delayMs: 500, peak: 9 })).toBe(8);
   });
 
-  test('stays while the loop is late with next to nothing inside: something else keeps it', () => {
+  test('stays or comes back while the loop is late with next to nothing inside: something else keeps it', () => {
     expect(after(64, { delayMs: 500, peak: 8 })).toBe(64);
     expect(after(64, { delayMs: 500, peak: 0 })).toBe(64);
+    expect(after(8, { delayMs: 500, peak: 3 })).toBe(10);
+    expect(after(40, { delayMs: 9, peak: 8 })).toBe(50);
   });
 
   test('stays between late and in time, so that it does not swing', () => {
