@@ -173,7 +173,7 @@ function resolveEntities(schema: GraphQLSchema): void {
     const count = representations.length;
     if (count > MAX_REPRESENTATIONS) throw tooMany('_entities', count, MAX_REPRESENTATIONS);
     if (!representations.every(isReference))
-      throw badUserInput('Each representation names an entity of this subgraph in __typename.');
+      throw badUserInput('Each representation names an entity of this subgraph in __typename, and has its key, a text.');
     restrictCaching(info, new Set(representations.map(({ __typename }) => __typename)));
     return representations.map((reference) => referenceResolvers[reference.__typename](reference, context));
   };
@@ -185,7 +185,10 @@ type Reference = { readonly __typename: EntityName } & Record<'id' | 'key', stri
 
 function isReference(representation: unknown): representation is Reference {
   if (typeof representation !== 'object' || representation === null || !('__typename' in representation)) return false;
-  return typeof representation.__typename === 'string' && Object.hasOwn(referenceResolvers, representation.__typename);
+  const name = representation.__typename;
+  if (typeof name !== 'string' || !Object.hasOwn(referenceResolvers, name)) return false;
+  const key: unknown = Reflect.get(representation, name === 'Feature' ? 'key' : 'id');
+  return typeof key === 'string';
 }
 
 /** An answer may be cached as long as the strictest of the types in it says. */

@@ -210,6 +210,19 @@ test('references to tiers and features are public, and more than a thousand are 
   expect(codesOf(await graph.ask(null, query, { refs: many }))).toEqual(['OPERATION_TOO_COMPLEX']);
 });
 
+test.each([
+  { __typename: 'Nobody', id: 'x' },
+  { id: 'x' },
+  { __typename: 'Tier', id: 5 },
+  { __typename: 'Feature', id: 'badge' },
+  'Tier',
+  null,
+])('what is no reference is refused before anything is loaded for the others: %j', async (wrong) => {
+  const query = 'query ($refs: [_Any!]!) { _entities(representations: $refs) { __typename } }';
+  const refs = [{ __typename: 'UserSubscription', id: 'sub_1' }, wrong];
+  expect(codesOf(await graph.ask({ userId: 'ana' }, query, { refs }))).toEqual(['BAD_USER_INPUT']);
+});
+
 const until = fc.option(
   fc.integer({ min: 1, max: 5 }).map((days) => new Date(NOW.getTime() + days * 86_400_000)),
   { nil: null },
