@@ -6,7 +6,7 @@ export default {
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
-  // Half of what a suite does is waiting for processes and sockets: as many workers as cores.
-  maxWorkers: '100%',
+  // A sixth of the time the cores would wait with as many workers as cores: suites wait for processes and sockets.
+  maxWorkers: '150%',
   testTimeout: 60_000,
 };
