@@ -362,6 +362,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'removing a payment method',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const actor = await withCard(world, someUser());
@@ -399,6 +400,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'giving up a payment that waits for its step',
+      cutsInSuite: 'each fifth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed('pm_card_threeDSecure2Required');
@@ -664,6 +666,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'the worker cancelling a payment whose step nobody did in 23 hours',
+      cutsInSuite: 'each fifth',
       process: 'worker',
       prepare: async () => {
         const actor = await withCard(world, someUser(), 'pm_card_threeDSecure2Required');
@@ -698,6 +701,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'the worker giving back a charge that appeared late',
+      cutsInSuite: 'each fifth',
       process: 'worker',
       prepare: async () => {
         const actor = await withCard(world, someUser());
@@ -782,6 +786,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'fetching events that never arrived',
+      cutsInSuite: 'each fifth',
       process: 'worker',
       prepare: async () => {
         const actor = await withCard(world, someUser());
@@ -843,6 +848,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'carrying changes to the gateways',
+      cutsInSuite: 'each fifth',
       process: 'worker',
       prepare: async () => {
         const { actor } = await subscribed();

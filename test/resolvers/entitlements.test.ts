@@ -216,7 +216,6 @@ test.each([
   { __typename: 'Tier', id: 5 },
   { __typename: 'Feature', id: 'badge' },
   'Tier',
-  null,
 ])('what is no reference is refused before anything is loaded for the others: %j', async (wrong) => {
   const query = 'query ($refs: [_Any!]!) { _entities(representations: $refs) { __typename } }';
   const refs = [{ __typename: 'UserSubscription', id: 'sub_1' }, wrong];
