@@ -49,19 +49,21 @@ runProcess(async (shutdown) => {
 
   if (settings.auth.issuer === SANDBOX_ISSUER) prepareSandboxIssuer(settings.dataDir);
   const time = readSandboxTime(settings.dataDir);
+  // What one process has compiled the next one need not.
+  const env = { NODE_COMPILE_CACHE: path.join(settings.dataDir, 'compiled'), ...process.env };
   // The stand-ins need no database: both take their time at once.
-  const [env] = await Promise.all([
+  const [database] = await Promise.all([
     prepareDatabase(settings, settings.isSandbox ? instantOf(time) : new Date(), shutdown),
-    startAll(standIns, { ...process.env }, shutdown),
+    startAll(standIns, env, shutdown),
   ]);
   if (settings.isSandbox) await setStandInClock(settings.sandboxStripePort, time);
-  await startAll(ours, env, shutdown);
+  await startAll(ours, { ...env, ...database }, shutdown);
   console.log(await welcome(settings));
 });
 
-/** Starts the embedded server where it is wanted, migrates, seeds the catalogue. @returns the environment that leads our processes there */
+/** Starts the embedded server where it is wanted, migrates, seeds the catalogue. @returns the settings that lead our processes there */
 async function prepareDatabase(settings: Settings, now: Date, shutdown: Shutdown): Promise<NodeJS.ProcessEnv> {
-  const env: NodeJS.ProcessEnv = { ...process.env };
+  const env: NodeJS.ProcessEnv = {};
   if (!settings.database) {
     await keepDatabase(settings, shutdown);
     env['DATABASE_URL'] = socketDatabaseUrl(embeddedPostgresAddress(settings.dataDir), 'postgres');
@@ -117,16 +119,11 @@ async function keepDatabase({ dataDir }: Settings, shutdown: Shutdown): Promise<
 }
 
 /** Starts them together and waits until each is ready. @throws OneLineError when one ends first or takes too long */
-/** What one process has compiled the next one need not: a worker that is started again is at work a third sooner. */
-function withCompiled(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return { NODE_COMPILE_CACHE: path.join(env['DATA_DIR'] || '.data', 'compiled'), ...env };
-}
-
 async function startAll(parts: Part[], env: NodeJS.ProcessEnv, shutdown: Shutdown): Promise<void> {
   await Promise.all(
     parts.map(async (part) => {
       const { name, file } = part;
-      const child = new Supervised({ name, tell, start: async () => startChild(pathOf(file), withCompiled(env)) });
+      const child = new Supervised({ name, tell, start: async () => startChild(pathOf(file), env) });
       shutdown.add(name, () => child.stop());
       await child.start(() => untilReady(part, shutdown));
     }),

@@ -10,8 +10,9 @@ import type { Actor } from '../../src/usecases/contract.js';
 import { doDue } from '../../src/usecases/do-due.js';
 import { makeCollector } from '../../src/usecases/renew.js';
 import { expectBooksOfProvider, expectSoundBooks } from '../support/book-checks.js';
-import { letSleep, paymentsOf, subscription } from '../support/lives.js';
-import { newKey, oneByOne, priceId, someUser, startWorld, withCard, type World } from '../support/world.js';
+import { cancellation, letSleep, paymentsOf, subscription } from '../support/lives.js';
+import { permutations } from '../support/permutations.js';
+import { oneByOne, priceId, someUser, startWorld, withCard, type World } from '../support/world.js';
 import { holding, slow } from './scene.js';
 import { barrier, recorded, withCalls, withDatabaseHooks } from './wiring.js';
 
@@ -57,15 +58,7 @@ async function attemptsOf() {
 const bill = (cashier = world.worker) => doDue(cashier, { spreadMs: 0 }, ALL_BUCKETS, LIMIT);
 const collect = (cashier: Cashier = world.worker) =>
   makeCollector(cashier, oneByOne).collect(ALL_BUCKETS, LIMIT, async (wanted) => wanted);
-const cancelNow = () =>
-  world.commands.cancelSubscription(actor, {
-    subscriptionId: id,
-    immediately: true,
-    reason: null,
-    comment: null,
-    expectedVersion: null,
-    idempotencyKey: newKey(),
-  });
+const cancelNow = () => world.commands.cancelSubscription(actor, cancellation(id, true));
 
 /** What the provider kept of each of the user's payments, in the order of time. */
 async function kept(): Promise<number[]> {
@@ -255,14 +248,10 @@ const STEPS = {
 } as const;
 type Step = keyof typeof STEPS;
 
-/** Every order of some steps. */
-function orders(steps: readonly Step[]): Step[][] {
-  if (steps.length < 2) return [[...steps]];
-  return steps.flatMap((step, at) => orders(steps.toSpliced(at, 1)).map((rest) => [step, ...rest]));
-}
-
 /** Nothing is charged before it was billed. */
-const RACES = orders(['bill', 'collect', 'cancel', 'events']).filter((order) => order.indexOf('bill') < order.indexOf('collect'));
+const RACES = permutations<Step>(['bill', 'collect', 'cancel', 'events']).filter(
+  (order) => order.indexOf('bill') < order.indexOf('collect'),
+);
 
 test.each(RACES.flatMap((order) => [true, false].map((isLost) => ({ order, isLost }))))(
   'in this order, answer lost: $isLost, nobody is charged after a cancel or gets it back in full: $order',

@@ -13,7 +13,8 @@ import type { Actor } from '../../src/usecases/contract.js';
 import { doDue } from '../../src/usecases/do-due.js';
 import { makeCollector } from '../../src/usecases/renew.js';
 import { expectBooksOfProvider, expectSoundBooks } from '../support/book-checks.js';
-import { letSleep, paymentsOf, subscription } from '../support/lives.js';
+import { cancellation, letSleep, paymentsOf, subscription } from '../support/lives.js';
+import { permutations } from '../support/permutations.js';
 import { change, rowOf, sell } from '../support/tier-changes.js';
 import { newKey, oneByOne, someUser, startWorld, withCard, type World } from '../support/world.js';
 import { holding } from './scene.js';
@@ -74,15 +75,7 @@ const STEPS = {
 type Step = keyof typeof STEPS;
 
 async function cancel(cashier: Cashier, immediately: boolean): Promise<Came> {
-  const command = {
-    subscriptionId: id,
-    immediately,
-    reason: null,
-    comment: null,
-    expectedVersion: null,
-    idempotencyKey: newKey(),
-  };
-  return came(await makeCommands(cashier).cancelSubscription(actor, command));
+  return came(await makeCommands(cashier).cancelSubscription(actor, cancellation(id, immediately)));
 }
 
 /** A period ends, is billed, and is charged. */
@@ -90,12 +83,10 @@ const RENEWAL: readonly Step[] = ['end', 'bill', 'collect'];
 
 /** Every order of some steps in which those of the renewal follow each other. */
 function orders(steps: readonly Step[]): Step[][] {
-  if (steps.length === 0) return [[]];
-  const hasComeTo = (step: Step): boolean => {
-    const place = RENEWAL.indexOf(step);
-    return place < 0 || !steps.some((other) => RENEWAL.includes(other) && RENEWAL.indexOf(other) < place);
-  };
-  return steps.flatMap((step, at) => (hasComeTo(step) ? orders(steps.toSpliced(at, 1)).map((rest) => [step, ...rest]) : []));
+  const isInTurn = (order: readonly Step[]): boolean =>
+    RENEWAL.every((step, place) => place === 0 || order.indexOf(RENEWAL[place - 1] ?? step) < order.indexOf(step));
+  const hasRenewal = steps.includes('end');
+  return permutations(steps).filter((order) => !hasRenewal || isInTurn(order));
 }
 
 /** What the provider keeps of the user's money. */

@@ -1,6 +1,6 @@
 import type Stripe from 'stripe';
-import type { PriceId, TransactionId } from '../../src/domain/ids.js';
-import type { Actor, SubscribeCommand } from '../../src/usecases/contract.js';
+import type { PriceId, SubscriptionId, TransactionId } from '../../src/domain/ids.js';
+import type { Actor, CancelSubscriptionCommand, SubscribeCommand } from '../../src/usecases/contract.js';
 import { newKey, someStaff, type World } from './world.js';
 
 /** A command to subscribe to a price, with a key of its own. */
@@ -14,6 +14,11 @@ export function subscription(price: PriceId): SubscribeCommand {
     returnUrl: null,
     idempotencyKey: newKey(),
   };
+}
+
+/** A command to cancel, now or at the end of the period, with a key of its own. */
+export function cancellation(subscriptionId: SubscriptionId, immediately: boolean): CancelSubscriptionCommand {
+  return { subscriptionId, immediately, reason: null, comment: null, expectedVersion: null, idempotencyKey: newKey() };
 }
 
 /**

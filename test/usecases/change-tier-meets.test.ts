@@ -5,7 +5,7 @@ import { changeTier } from '../../src/usecases/change-tier.js';
 import { settleOpenChange } from '../../src/usecases/open-change.js';
 import { holding } from '../crash/scene.js';
 import { expectBooksOfProvider, expectSoundBooks } from '../support/book-checks.js';
-import { letSleep, refundPart, stepUrl } from '../support/lives.js';
+import { cancellation, letSleep, refundPart, stepUrl } from '../support/lives.js';
 import {
   balanceOf,
   change,
@@ -73,14 +73,7 @@ async function waiting(to = month.premium) {
 }
 
 const cancel = ({ actor, id }: Subscriber, immediately: boolean) =>
-  world.commands.cancelSubscription(actor, {
-    subscriptionId: id,
-    immediately,
-    reason: null,
-    comment: null,
-    expectedVersion: null,
-    idempotencyKey: newKey(),
-  });
+  world.commands.cancelSubscription(actor, cancellation(id, immediately));
 
 const codes = (answer: { refusals: { code: string }[] }): string[] => answer.refusals.map(({ code }) => code);
 

@@ -12,6 +12,7 @@ import type { Actor } from '../../src/usecases/contract.js';
 import { expectSoundBooks } from '../support/book-checks.js';
 import { TestClock } from '../support/clock.js';
 import { answerDispute, disputesOf, letProviderWork, paymentsOf, stateOf, stepUrl, subscription } from '../support/lives.js';
+import { permutations } from '../support/permutations.js';
 import { rehearse } from '../support/rehearsal.js';
 import {
   finishStep,
@@ -169,12 +170,6 @@ let stillProvider: PaymentProvider;
 beforeAll(() => {
   stillProvider = still(world.worker.provider);
 });
-
-/** Every order of some things. */
-function permutations<T>(things: readonly T[]): T[][] {
-  if (things.length < 2) return [[...things]];
-  return things.flatMap((thing, i) => permutations(things.toSpliced(i, 1)).map((rest) => [thing, ...rest]));
-}
 
 test('events told in the order in which they happened bring every state right', async () => {
   const state = await play(events, [1]);

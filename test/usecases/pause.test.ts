@@ -3,7 +3,7 @@ import type { PriceId, SubscriptionId, TransactionId } from '../../src/domain/id
 import type { Actor } from '../../src/usecases/contract.js';
 import { expectBooksOfProvider, expectSoundBooks } from '../support/book-checks.js';
 import { inLine } from '../support/in-line.js';
-import { letSleep, paymentsOf, stepUrl, subscription } from '../support/lives.js';
+import { cancellation, letSleep, paymentsOf, stepUrl, subscription } from '../support/lives.js';
 import { finishStep, newKey, priceId, someUser, startWorld, withCard, type World } from '../support/world.js';
 
 const DAY = 86_400_000;
@@ -70,8 +70,7 @@ const resuming = (actor: Actor, subscriptionId: SubscriptionId, idempotencyKey =
   return () => world.commands.resumeSubscription(actor, { subscriptionId, expectedVersion: null, idempotencyKey });
 };
 const cancelling = (actor: Actor, subscriptionId: SubscriptionId, immediately = false) => {
-  const command = { subscriptionId, immediately, reason: null, comment: null, expectedVersion: null, idempotencyKey: newKey() };
-  return () => world.commands.cancelSubscription(actor, command);
+  return () => world.commands.cancelSubscription(actor, cancellation(subscriptionId, immediately));
 };
 const codes = (answer: { refusals: { code: string }[] }) => answer.refusals.map(({ code }) => code);
 const paidCount = async (actor: Actor) => (await paymentsOf(world, actor)).filter(({ status }) => status === 'succeeded').length;
