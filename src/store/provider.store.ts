@@ -153,16 +153,35 @@ export async function recordFinding(uow: UnitOfWork, finding: NewFinding): Promi
 }
 
 const ADD_WEBHOOKS = statement<
-  [number[], string[], number, string[], string[], (string | null)[], string, Date[], Date, Buffer[]],
+  [
+    bucket: number[],
+    eventId: string[],
+    providerAccountId: number,
+    id: string[],
+    type: string[],
+    objectId: (string | null)[],
+    source: string,
+    providerCreatedAt: Date[],
+    now: Date,
+    body: Buffer[],
+    isOther: boolean[],
+    successTypes: readonly string[],
+    patientUntil: Date,
+  ],
   { id: WebhookEventId }
 >(
   'add_webhooks',
   `with told as materialized (
-     select distinct on (event_id) * from unnest($1::smallint[], $2::text[], $4::uuid[], $5::text[], $6::text[], $8::timestamptz[], $10::bytea[])
-       k (bucket, event_id, id, type, object_id, provider_created_at, body) order by event_id)
+     select distinct on (event_id) * from unnest($1::smallint[], $2::text[], $4::uuid[], $5::text[], $6::text[], $8::timestamptz[], $10::bytea[], $11::boolean[])
+       k (bucket, event_id, id, type, object_id, provider_created_at, body, is_other) order by event_id)
    , added as (
      insert into webhook_inbox (bucket, event_id, provider_account_id, id, type, object_id, source, provider_created_at, status, next_action_at)
-     select bucket, event_id, $3, id, type, object_id, $7, provider_created_at, 'new', $9 from told
+     select bucket, event_id, $3, id, type, object_id, $7, provider_created_at, case when is_other then 'ignored' else 'new' end,
+       case when is_other then null
+            when type = any($12) and not exists (select from provider_ref r
+              where r.bucket = key_bucket(told.object_id) and r.object_id = told.object_id and r.provider_account_id = $3) then $13::timestamptz
+            else $9::timestamptz end
+     from told
      on conflict (bucket, event_id, provider_account_id) do nothing returning bucket, id)
    insert into webhook_payload (bucket, id, body) select bucket, id, body from added join told using (bucket, id) returning id`,
 );
@@ -174,11 +193,25 @@ export interface NewWebhook {
   rawBody: Buffer;
 }
 
-/** Keeps events with their raw bytes, each once; answers with the ids of those that were not known. */
+/** From whom events come, and how they are taken. */
+export interface WebhookSource {
+  providerAccountId: number;
+  source: 'push' | 'listing';
+  /** Types of events that tell no more than that a payment was begun, or that it succeeded. */
+  successTypes: readonly string[];
+}
+
+/**
+ * Such an event about an object that was never met here waits so long, milliseconds: it has overtaken the answer of a call of ours, which says the
+ * same, and to apply both is twice the work. When the answer was lost, the event tells it then.
+ */
+export const OVERTAKEN_WAIT_MS = 5_000;
+
+/** Keeps events with their raw bytes, each once; what says nothing to us ends at once. @returns the ids of those that were not known */
 export async function storeWebhooks(
   uow: UnitOfWork,
   webhooks: readonly NewWebhook[],
-  from: { providerAccountId: number; source: 'push' | 'listing' },
+  from: WebhookSource,
 ): Promise<Set<WebhookEventId>> {
   const added = await uow.run(ADD_WEBHOOKS, [
     webhooks.map(({ event }) => keyBucket(event.eventId)),
@@ -191,6 +224,9 @@ export async function storeWebhooks(
     webhooks.map(({ event }) => event.createdAt),
     uow.now,
     webhooks.map(({ rawBody }) => rawBody),
+    webhooks.map(({ event }) => event.objectKind === 'other'),
+    from.successTypes,
+    new Date(uow.now.getTime() + OVERTAKEN_WAIT_MS),
   ]);
   return new Set(added.map(({ id }) => id));
 }
@@ -248,11 +284,11 @@ export async function claimWebhooks(uow: UnitOfWork, buckets: Slot, limit: numbe
   }));
 }
 
-const END_KNOWN = statement<[Slot, Date, readonly string[], number], { id: string }>(
+const END_KNOWN = statement<[Slot, Date, readonly string[], number, Date], { id: string }>(
   'end_known_webhooks',
   `with due as materialized (
      select bucket, event_id, provider_account_id, object_id from webhook_inbox
-     where bucket between ($1::smallint[])[1] and ($1::smallint[])[2] and next_action_at <= $2 and (lease_until is null or lease_until < $2) and type = any($3)
+     where bucket between ($1::smallint[])[1] and ($1::smallint[])[2] and next_action_at <= $5 and (lease_until is null or lease_until < $2) and type = any($3)
      order by next_action_at limit $4 for update skip locked)
    , known as materialized (
      select d.bucket, d.event_id, d.provider_account_id from due d
@@ -267,12 +303,12 @@ const END_KNOWN = statement<[Slot, Date, readonly string[], number], { id: strin
 );
 
 /**
- * Ends up to `limit` due events that can only tell of a success that is known here, with its line in the provider's books: most of all, as our own
- * answer is faster than they are. Nothing is asked of the provider for them.
+ * Ends up to `limit` events, due or waiting, that can only tell of a success that is known here, with its line in the provider's books: most of all,
+ * as our own answer is faster than they are. Nothing is asked of the provider for them.
  * @param types types of events that tell no more than that
  */
 export async function endKnownWebhooks(uow: UnitOfWork, buckets: Slot, types: readonly string[], limit: number): Promise<number> {
-  return (await uow.run(END_KNOWN, [buckets, uow.now, types, limit])).length;
+  return (await uow.run(END_KNOWN, [buckets, uow.now, types, limit, new Date(uow.now.getTime() + OVERTAKEN_WAIT_MS)])).length;
 }
 
 const SETTLE_WEBHOOKS = statement<

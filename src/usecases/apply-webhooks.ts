@@ -24,7 +24,6 @@ import {
   moveListedUntil,
   recordFinding,
   settleWebhooks,
-  storeWebhooks,
   unknownEvents,
   type ClaimedWebhook,
   type WebhookOutcome,
@@ -35,6 +34,7 @@ import type { ForEach } from '../platform/repeat.js';
 import { applyDisputeFact } from './apply-dispute-fact.js';
 import { applySetupFact } from './complete-setup.js';
 import { BATCH, type Cashier, findingId, newId, own, SYSTEM } from './cashier.js';
+import { keepEvents } from './receive-webhook.js';
 import { recordPayment } from './send-payment.js';
 import { adoptRefund, applyRefundFact } from './apply-refund-fact.js';
 import { LATE } from './send-refund.js';
@@ -403,8 +403,7 @@ async function keepMissed(cashier: Cashier, listed: { event: ProviderEvent; raw:
     .map(({ event, raw }) => ({ id: newId(cashier, 'whe', keyBucket(event.eventId)), event, rawBody: Buffer.from(raw) }));
   for (let first = 0; first < missed.length; first += KEPT_AT_ONCE) {
     const portion = missed.slice(first, first + KEPT_AT_ONCE);
-    const from = { providerAccountId: accountId, source: 'listing' } as const;
-    const added = await inTx(cashier.tx, BATCH, (uow) => storeWebhooks(uow, portion, from));
+    const added = await keepEvents(cashier, portion, 'listing');
     for (const { id, event } of portion)
       if (added.has(id) && event.createdAt.getTime() < now - ON_ITS_WAY_MS) cashier.events.webhook('missed');
   }

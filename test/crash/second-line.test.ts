@@ -303,7 +303,7 @@ test('an event that comes a second time is not kept again, and is applied once',
     event,
     rawBody: Buffer.from('{}'),
   };
-  const from = { providerAccountId: 1, source: 'push' } as const;
+  const from = { providerAccountId: 1, source: 'push', successTypes: [] } as const;
   expect(await inTx(world.worker.tx, SYSTEM, (uow) => storeWebhooks(uow, [webhook], from))).toEqual(new Set());
   expect(await world.query('select from webhook_inbox where event_id = $1', [event.eventId])).toHaveLength(1);
 });

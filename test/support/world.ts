@@ -15,6 +15,7 @@ import { startStripeStandIn, type StripeStandIn } from '../../src/sandbox/stripe
 import { sandboxMailbox } from '../../src/providers/mailbox/mailbox.js';
 import { openDatabase } from '../../src/store/database.js';
 import type { Wake } from '../../src/store/outbox.store.js';
+import { OVERTAKEN_WAIT_MS } from '../../src/store/provider.store.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
 import { makeCommands } from '../../src/usecases/commands.js';
 import type { Actor, Commands } from '../../src/usecases/contract.js';
@@ -57,7 +58,10 @@ export interface World {
   fault(fault: object): Promise<void>;
   clearFaults(): Promise<void>;
   truth(): Promise<Truth>;
-  /** Takes every event the stand-in has, or its newest few, or those of some types, as its webhooks would bring them. */
+  /**
+   * Takes every event the stand-in has, or its newest few, or those of some types, as its webhooks would bring them, and lets the time pass that they
+   * give to an answer which may still come.
+   */
   receiveEvents(only?: { newest: number; types?: RegExp }): Promise<void>;
   /** Every event the stand-in has, oldest first. */
   events(): Promise<Stripe.Event[]>;
@@ -207,11 +211,12 @@ export async function startWorld({ callTimeoutMs = CALL_TIMEOUT_MS } = {}): Prom
     receiveEvents: async (only) => {
       let left = only?.newest ?? Infinity;
       for await (const event of stripe.events.list({ limit: 100 })) {
-        if (left-- <= 0) return;
+        if (left-- <= 0) break;
         if (seen.has(event.id) || only?.types?.test(event.type) === false) continue;
         seen.add(event.id);
         await receiveEvent(event);
       }
+      clock.advance(OVERTAKEN_WAIT_MS);
     },
     events: async () => {
       const newestFirst: Stripe.Event[] = [];
