@@ -1,6 +1,7 @@
 /** After the storm: faults cleared, everything running, and time passes until nothing waits any more. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { keepPartitions } from '../store/partitions.js';
+import { LISTING_EVERY_MS } from '../usecases/apply-webhooks.js';
 import type { Stage } from './stage.js';
 
 /** Real time that may pass until nothing is open. */
@@ -23,7 +24,7 @@ export interface Unrest {
   unheard: string[];
 }
 
-/** Ends every disturbance and waits until everything runs. The workers are started anew, which lists what webhooks did not bring. */
+/** Ends every disturbance and waits until everything runs. The workers are started anew, with the clock of all. */
 export async function calmDown(stage: Stage): Promise<void> {
   stage.providerWire.calm();
   stage.webhookWire.calm();
@@ -51,10 +52,17 @@ export async function letRest(stage: Stage, tell: (left: number) => void): Promi
     tell(left);
     if (left === 0 || performance.now() > giveUpAt) return unrest;
     const nextMs = await nextLookInMs(stage);
-    const isTaken = nextMs > 0 || performance.now() - dueSince > TAKEN_WITHIN_MS;
+    const isLate = performance.now() - dueSince > TAKEN_WITHIN_MS;
+    const isTaken = nextMs > 0 || isLate;
     if (isTaken && unrest.open.length > 0) {
       const isWaitingForOthers = unrest.open.every(({ status }) => !['created', 'sent', 'unknown'].includes(status));
       await passTime(stage, Math.max(nextMs + 1_000, isWaitingForOthers ? LONG_STEP_MS : 0));
+      dueSince = performance.now();
+    }
+    if (isLate && left === unrest.unheard.length) {
+      // What no webhook brought is listed when its turn has come, by a worker that looks at its start.
+      await passTime(stage, LISTING_EVERY_MS);
+      stage.parts['worker-1'].restart();
       dueSince = performance.now();
     }
     await pause(LOOK_EVERY_MS);

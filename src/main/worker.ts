@@ -21,7 +21,7 @@ import { backlogMetrics } from './backlog-metrics.js';
 import { cashierMetrics, faultCounter } from './cashier-metrics.js';
 
 /** Connections of the pool, unless DATABASE_POOL says otherwise: the chores, and the calls they have in flight. */
-const POOL = 24;
+const POOL = 12;
 
 /** Chores begin one after the other, so that a start does not open a connection for each of them. */
 const APART_MS = 30;

@@ -219,10 +219,18 @@ export interface PaymentProvider {
 
   /** What an event of this type is about. */
   objectKindOf(eventType: string): ProviderEvent['objectKind'];
-  /** Types of events that tell no more than that a payment was begun, or that it succeeded. */
+  /** Types of events that tell no more than that a payment succeeded. */
   readonly successEvents: readonly string[];
   /** Checks the signature over the raw bytes; null when forged, too old or from the future. */
   openEvent(rawBody: Uint8Array, headers: Readonly<Record<string, string | undefined>>, now: Date): ProviderEvent | null;
-  /** The provider's own list of the events of a span [from, to), complete, oldest first, each with its raw object as text. */
-  listEvents(span: { from: Date; to: Date }): Promise<Called<{ event: ProviderEvent; raw: string }[]>>;
+  /** One page of the provider's own list of the events of a span [from, to); `after` is what the page before told, null for the first. */
+  listEvents(request: { from: Date; to: Date; after: string | null }): Promise<Called<EventPage>>;
+}
+
+/** A page of a provider's list of events. */
+export interface EventPage {
+  /** Each with its raw object as text. */
+  events: { event: ProviderEvent; raw: string }[];
+  /** What the next page is asked for with; null: this was the last. */
+  next: string | null;
 }

@@ -17,6 +17,7 @@ import type {
   DisputeFact,
   PaymentFact,
   PaymentProvider,
+  EventPage,
   ProviderEvent,
   ProviderNextAction,
   ProviderRecordFact,
@@ -334,10 +335,10 @@ export class SimulatedProvider implements PaymentProvider {
     };
   }
 
-  listEvents({ from, to }: { from: Date; to: Date }): Promise<Called<{ event: ProviderEvent; raw: string }[]>> {
+  listEvents({ from, to }: { from: Date; to: Date }): Promise<Called<EventPage>> {
     return this.#call('listEvents', from.toISOString(), null, () => {
       const first = this.#firstEventAt(from);
-      return this.#events.slice(first, this.#firstEventAt(to));
+      return { events: this.#events.slice(first, this.#firstEventAt(to)), next: null };
     });
   }
 

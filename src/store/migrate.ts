@@ -12,6 +12,7 @@ import { Gifts1700000000009 } from '../../migrations/0009-gifts.js';
 import { Documents1700000000010 } from '../../migrations/0010-documents.js';
 import { KnownEvents1700000000011 } from '../../migrations/0011-known-events.js';
 import { Claims1700000000012 } from '../../migrations/0012-claims.js';
+import { ListingTurns1700000000013 } from '../../migrations/0013-listing-turns.js';
 import { pgConfig, type DatabaseOptions } from '../platform/database-options.js';
 import { keepPartitions } from './partitions.js';
 
@@ -78,6 +79,7 @@ async function runMigrations(options: DatabaseOptions): Promise<string[]> {
       Documents1700000000010,
       KnownEvents1700000000011,
       Claims1700000000012,
+      ListingTurns1700000000013,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

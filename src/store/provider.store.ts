@@ -176,12 +176,13 @@ const ADD_WEBHOOKS = statement<
        k (bucket, event_id, id, type, object_id, provider_created_at, body, is_other) order by event_id)
    , added as (
      insert into webhook_inbox (bucket, event_id, provider_account_id, id, type, object_id, source, provider_created_at, status, next_action_at)
-     select bucket, event_id, $3, id, type, object_id, $7, provider_created_at, case when is_other then 'ignored' else 'new' end,
-       case when is_other then null
-            when type = any($12) and not exists (select from provider_ref r
-              where r.bucket = key_bucket(told.object_id) and r.object_id = told.object_id and r.provider_account_id = $3) then $13::timestamptz
-            else $9::timestamptz end
-     from told
+     select t.bucket, t.event_id, $3, t.id, t.type, t.object_id, $7, t.provider_created_at, case when t.is_other then 'ignored' else 'new' end,
+       case when t.is_other then null::timestamptz
+            when t.type = any($12) and r.id is null
+              then least($13::timestamptz, greatest($9::timestamptz, t.provider_created_at + ($13::timestamptz - $9::timestamptz)))
+            else $9 end
+     from told t left join provider_ref r
+       on r.bucket = key_bucket(t.object_id) and r.object_id = t.object_id and r.provider_account_id = $3
      on conflict (bucket, event_id, provider_account_id) do nothing returning bucket, id)
    insert into webhook_payload (bucket, id, body) select bucket, id, body from added join told using (bucket, id) returning id`,
 );
@@ -197,13 +198,13 @@ export interface NewWebhook {
 export interface WebhookSource {
   providerAccountId: number;
   source: 'push' | 'listing';
-  /** Types of events that tell no more than that a payment was begun, or that it succeeded. */
+  /** Types of events that tell no more than that a payment succeeded. */
   successTypes: readonly string[];
 }
 
 /**
- * Such an event about an object that was never met here waits so long, milliseconds: it has overtaken the answer of a call of ours, which says the
- * same, and to apply both is twice the work. When the answer was lost, the event tells it then.
+ * Such an event about an object that was never met here waits until it is so old, milliseconds: it has overtaken the answer of a call of ours, which
+ * says the same, and to apply both is twice the work. When the answer was lost, the event tells it then.
  */
 export const OVERTAKEN_WAIT_MS = 5_000;
 
@@ -369,14 +370,15 @@ export async function isMentioned(uow: UnitOfWork, reference: string, since: Dat
   return row?.isMentioned ?? false;
 }
 
-const LISTED_UNTIL = statement<[number], { listed_until: Date }>(
-  'listed_until',
-  'select listed_until from listing_cursor where provider_account_id = $1',
+const CLAIM_LISTING = statement<[number, Date, Date], { listedUntil: Date | null }>(
+  'claim_listing',
+  `insert into listing_cursor as c (provider_account_id, next_listing_at) values ($1, $3)
+   on conflict (provider_account_id) do update set next_listing_at = excluded.next_listing_at where c.next_listing_at <= $2
+   returning listed_until as "listedUntil"`,
 );
-const MOVE_LISTED_UNTIL = statement<[number, Date], never>(
+const MOVE_LISTED_UNTIL = statement<[number, Date, Date], never>(
   'move_listed_until',
-  `insert into listing_cursor (provider_account_id, listed_until) values ($1, $2)
-   on conflict (provider_account_id) do update set listed_until = excluded.listed_until`,
+  'update listing_cursor set listed_until = $2, next_listing_at = $3 where provider_account_id = $1',
 );
 const UNKNOWN_EVENTS = statement<[number[], string[], number], { event_id: string }>(
   'unknown_events',
@@ -384,15 +386,22 @@ const UNKNOWN_EVENTS = statement<[number[], string[], number], { event_id: strin
    where not exists (select from webhook_inbox w where w.bucket = k.bucket and w.event_id = k.event_id and w.provider_account_id = $3)`,
 );
 
-/** Up to when the provider's list of events was read; null before the first time. */
-export async function listedUntil(uow: UnitOfWork, providerAccountId: number): Promise<Date | null> {
-  const [row] = await uow.run(LISTED_UNTIL, [providerAccountId]);
-  return row?.listed_until ?? null;
+/**
+ * Takes the turn to list a provider's events, which no other worker has for so long, milliseconds.
+ * @returns up to when the list was read, null in it before the first time; null when the turn is not free
+ */
+export async function claimListing(
+  uow: UnitOfWork,
+  providerAccountId: number,
+  forMs: number,
+): Promise<{ listedUntil: Date | null } | null> {
+  const [claimed] = await uow.run(CLAIM_LISTING, [providerAccountId, uow.now, new Date(uow.now.getTime() + forMs)]);
+  return claimed ?? null;
 }
 
-/** Sets that mark. */
-export async function moveListedUntil(uow: UnitOfWork, providerAccountId: number, until: Date): Promise<void> {
-  await uow.run(MOVE_LISTED_UNTIL, [providerAccountId, until]);
+/** Sets that mark, and keeps the turn for so long again. */
+export async function moveListedUntil(uow: UnitOfWork, providerAccountId: number, until: Date, forMs: number): Promise<void> {
+  await uow.run(MOVE_LISTED_UNTIL, [providerAccountId, until, new Date(uow.now.getTime() + forMs)]);
 }
 
 /** Those of these events that were never kept. */

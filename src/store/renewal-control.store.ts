@@ -74,7 +74,7 @@ export async function readRenewalStatus(runner: Runner, providerAccountId: numbe
 
 const READ_HOUR = statement<[number, Date], { planned: number; charged: number }>(
   'read_renewal_hour',
-  'select planned, charged from renewal_hour where provider_account_id = $1 and hour = $2 for update',
+  'select planned, charged from renewal_hour where provider_account_id = $1 and hour = $2',
 );
 const COUNT_PLANNED = statement<[number, Date], { planned: number }>(
   'count_planned_renewals',
@@ -93,8 +93,8 @@ const COUNT_CHARGED = statement<[number, Date, number], never>(
 );
 const HOUR_MS = 3_600_000;
 
-/** The hour's plan, made by whoever is first in it: all that falls due before it ends. Locks the row. */
-export async function lockRenewalHour(uow: UnitOfWork, providerAccountId: number): Promise<{ planned: number; charged: number }> {
+/** The hour's plan, made by whoever is first in it: all that falls due before it ends. */
+export async function readRenewalHour(uow: UnitOfWork, providerAccountId: number): Promise<{ planned: number; charged: number }> {
   const hour = hourOf(uow);
   const [known] = await uow.run(READ_HOUR, [providerAccountId, hour]);
   if (known) return known;

@@ -2,10 +2,18 @@
  * What falls due by itself, and renewals above all, many at a time: each step is a few statements over a whole batch. Locks: due rows and their customers are taken with `skip locked`
  * and never waited for, so any number of workers share the work and none can wait for another in a circle.
  */
-import type { InvoiceId, PaymentIntentId, PriceId, SubscriptionId, TransactionId } from '../domain/ids.js';
+import {
+  bucketOf,
+  type InvoiceId,
+  type PaymentIntentId,
+  type PriceId,
+  type SubscriptionId,
+  type TransactionId,
+} from '../domain/ids.js';
 import type { Slot } from '../platform/slots.js';
 import type { Movement } from '../domain/ledger/journals.js';
 import { invariant } from '../domain/invariant.js';
+import type { TransactionCause } from './payments.store.js';
 import type { CouponColumns } from './catalogue.store.js';
 import { PRESENCE_LOCKS } from './presence.js';
 import { statement } from './statement.js';
@@ -475,6 +483,23 @@ export async function giveRenewalsBack(
   ]);
 }
 
+/** A renewal that waits for its outcome: what the outcome is compared with, and written to. */
+export type OpenRenewal = Pick<SentRenewal, 'bucket' | 'id' | 'userId' | 'intentId' | 'invoiceId' | 'amount' | 'currency'>;
+
+const OPEN_OF_INTENTS = statement<[number[], string[]], OpenRenewal>(
+  'open_renewals_of_intents',
+  `select a.bucket, a.id, a.user_id as "userId", i.id as "intentId", i.invoice_id as "invoiceId", a.amount, a.currency
+   from unnest($1::smallint[], $2::uuid[]) k (bucket, id)
+   join payment_intent i on i.bucket = k.bucket and i.id = k.id
+   join payment_attempt a on a.bucket = i.bucket and a.payment_intent_id = i.id
+   where i.status = 'in_flight' and a.status in ('sent', 'unknown') and a.cause = 'renewal'`,
+);
+
+/** Those of these intents that collect a renewal whose outcome is not known yet. */
+export async function openRenewalsOf(uow: UnitOfWork, intentIds: readonly PaymentIntentId[]): Promise<OpenRenewal[]> {
+  return uow.run(OPEN_OF_INTENTS, [intentIds.map(bucketOf), [...intentIds]]);
+}
+
 const LOCK_CUSTOMERS = statement<[number[], string[]], { user_id: string }>(
   'lock_customers',
   `select c.user_id from unnest($1::smallint[], $2::text[]) k (bucket, user_id)
@@ -569,7 +594,7 @@ export interface PaidRenewal {
   digest: string;
 }
 
-const WRITE_PAID = statement<[string, string, Date, number], { posted: number; advanced: number }>(
+const WRITE_PAID = statement<[string, string, Date, number, TransactionCause], { posted: number; advanced: number }>(
   'write_paid_renewals',
   `with k as materialized (
      select * from jsonb_to_recordset($1::jsonb) as r (bucket smallint, "userId" text, "attemptId" uuid, "attemptVersion" int, "intentId" uuid,
@@ -591,7 +616,7 @@ const WRITE_PAID = statement<[string, string, Date, number], { posted: number; a
      from k where t.bucket = k.bucket and t.id = k."attemptId" and t.version = k.version - 1)
    , event as (
      insert into transaction_event (bucket, transaction_id, version, user_id, status, at, cause)
-     select bucket, "attemptId", version, "userId", 'succeeded', $3, 'renewal' from k)
+     select bucket, "attemptId", version, "userId", 'succeeded', $3, $5 from k)
    , ref as (
      insert into provider_ref (bucket, object_id, provider_account_id, kind, id)
      select "objectBucket", "objectId", $4::smallint, 'payment_intent', "intentId" from k
@@ -621,9 +646,16 @@ export async function writePaidRenewals(
   uow: UnitOfWork,
   paid: PaidRenewal[],
   movements: SourcedMovement[],
-  providerAccountId: number,
+  from: { providerAccountId: number; cause: TransactionCause },
 ): Promise<void> {
-  const [written] = await uow.run(WRITE_PAID, [JSON.stringify(paid), JSON.stringify(movements), uow.now, providerAccountId]);
+  const { providerAccountId, cause } = from;
+  const [written] = await uow.run(WRITE_PAID, [
+    JSON.stringify(paid),
+    JSON.stringify(movements),
+    uow.now,
+    providerAccountId,
+    cause,
+  ]);
   invariant(written?.posted === movements.length && written.advanced === paid.length, 'a paid renewal is written as a whole', {
     written,
     paid: paid.length,

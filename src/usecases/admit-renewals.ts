@@ -1,5 +1,5 @@
 import { exceedsPlan, MOST_CLOCK_SKEW_MS } from '../domain/subscription/renewal.js';
-import { lockRenewalHour, readRenewalSwitch, setRenewalSwitch, takeCalls } from '../store/renewal-control.store.js';
+import { readRenewalHour, readRenewalSwitch, setRenewalSwitch, takeCalls } from '../store/renewal-control.store.js';
 import { recordFinding } from '../store/provider.store.js';
 import { inTx } from '../store/unit-of-work.js';
 import { newId, SYSTEM, type Cashier } from './cashier.js';
@@ -34,7 +34,8 @@ export async function admitRenewals(cashier: Cashier, options: AdmissionOptions,
     if (isStopped) return { admitted: 0, isRunaway: false };
     const skewMs = options.machineNow().getTime() - databaseNow.getTime();
     if (Math.abs(skewMs) > MOST_CLOCK_SKEW_MS) throw new ClockSkew(skewMs);
-    const hour = await lockRenewalHour(uow, account);
+    const hour = await readRenewalHour(uow, account);
+    // Last, as every worker waits for its row: it is held for no more than the commit.
     const taken = await takeCalls(uow, account, wanted, options.callsPerSecond);
     if (exceedsPlan(hour.planned, hour.charged, taken)) {
       const reason = `${hour.charged} charged and ${taken} more wanted, ${hour.planned} planned for the hour`;

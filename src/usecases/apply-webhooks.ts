@@ -6,7 +6,7 @@ import { idTimeMs, parsePublicId, type TransactionId } from '../domain/ids.js';
 import type { Slot } from '../platform/slots.js';
 import { invariant } from '../domain/invariant.js';
 import { CALL_TIMEOUT_MS, LEASE_MS } from '../domain/payment/schedule.js';
-import type { Called, DisputeFact, PaymentFact, ProviderEvent, RefundFact, SetupFact } from '../ports/provider.js';
+import type { Called, DisputeFact, EventPage, PaymentFact, ProviderEvent, RefundFact, SetupFact } from '../ports/provider.js';
 import { lockCustomer } from '../store/customers.store.js';
 import {
   listDisputes,
@@ -17,10 +17,10 @@ import {
   loadTransaction,
 } from '../store/payments.store.js';
 import {
+  claimListing,
   claimWebhooks,
   endKnownWebhooks,
   findRef,
-  listedUntil,
   moveListedUntil,
   recordFinding,
   settleWebhooks,
@@ -34,6 +34,8 @@ import type { ForEach } from '../platform/repeat.js';
 import { applyDisputeFact } from './apply-dispute-fact.js';
 import { applySetupFact } from './complete-setup.js';
 import { BATCH, type Cashier, findingId, newId, own, SYSTEM } from './cashier.js';
+import { gather } from '../platform/gather.js';
+import { settleTold } from './renew.js';
 import { keepEvents } from './receive-webhook.js';
 import { recordPayment } from './send-payment.js';
 import { adoptRefund, applyRefundFact } from './apply-refund-fact.js';
@@ -48,6 +50,8 @@ const MOST_TRIES = BACKOFF_MS.length + 1;
 const UNANSWERED_WAIT_OF_AGE = 0.5;
 const UNANSWERED_MIN_MS = 1_000;
 const UNANSWERED_MAX_MS = 120_000;
+/** All workers together list so often, and a little more rarely as each looks only once a minute: what was missed is here within ten minutes. */
+export const LISTING_EVERY_MS = 4 * 60_000;
 /** Each listing reaches back this much before the end of the last one, against clocks and late writers. */
 const LISTING_OVERLAP_MS = 10 * 60_000;
 /** The first listing of all reaches back this far: as long as the provider re-delivers. */
@@ -89,7 +93,13 @@ export async function applyWebhooks(cashier: Cashier, buckets: Slot, limit: numb
   const claimed = await inTx(cashier.tx, BATCH, (uow) =>
     claimWebhooks(uow, buckets, limit, new Date(uow.now.getTime() + LEASE_MS)),
   );
-  const turn: Turn = { cashier, leftMs: () => claimedAtMs + LEASE_MS - cashier.monotonicMs() };
+  const leftMs = (): number => claimedAtMs + LEASE_MS - cashier.monotonicMs();
+  const settleRenewal = gather<PaymentFact, boolean>(
+    async (facts) => (leftMs() > 0 ? settleTold(cashier, facts) : facts.map(() => false)),
+    limit,
+  );
+  const turn: Turn = { cashier, leftMs, settleRenewal };
+  const end = gather<Ended, null>((ended) => settle(cashier, ended), limit);
   const failures: unknown[] = [];
   // What says nothing to us is one group, and ends together.
   const objects = Map.groupBy(claimed, (event) => (kindOf(cashier, event) === 'other' ? null : event.objectId));
@@ -101,7 +111,7 @@ export async function applyWebhooks(cashier: Cashier, buckets: Slot, limit: numb
       failures.push(error);
       outcome = 'again';
     }
-    await settle(cashier, events, outcome);
+    await end({ events, outcome });
   });
   return { claimed: known + claimed.length, failures };
 }
@@ -110,6 +120,14 @@ export async function applyWebhooks(cashier: Cashier, buckets: Slot, limit: numb
 interface Turn {
   cashier: Cashier;
   leftMs: () => number;
+  /** Writes a success of a renewal together with others; false: it is none, or not as plain. */
+  settleRenewal: (fact: PaymentFact) => Promise<boolean>;
+}
+
+/** Events about one object, and what became of them. */
+interface Ended {
+  events: ClaimedWebhook[];
+  outcome: Outcome;
 }
 
 /**
@@ -132,20 +150,22 @@ function kindOf(cashier: Cashier, event: ClaimedWebhook): ProviderEvent['objectK
   return event.objectId === null ? 'other' : cashier.provider.objectKindOf(event.type);
 }
 
-/** Ends the claim, where it still holds. */
-async function settle(cashier: Cashier, events: ClaimedWebhook[], outcome: Outcome): Promise<void> {
-  if (events.length === 0) return;
+/** Ends claims, where they still hold. */
+async function settle(cashier: Cashier, ended: readonly Ended[]): Promise<null[]> {
+  const outcomeOf = new Map(ended.flatMap(({ events, outcome }) => events.map((event) => [event, outcome] as const)));
   const settled = await inTx(cashier.tx, BATCH, async (uow) => {
-    const held = await settleWebhooks(uow, events, (event) => decideWebhook(outcome, event, uow.now));
-    const ends = held.map((event) => ({ event, status: decideWebhook(outcome, event, uow.now).status }));
+    const decide = (event: ClaimedWebhook): WebhookOutcome => decideWebhook(outcomeOf.get(event) ?? 'again', event, uow.now);
+    const held = await settleWebhooks(uow, [...outcomeOf.keys()], decide);
+    const ends = held.map((event) => ({ event, status: decide(event).status }));
     for (const { event, status } of ends) if (status === 'parked') await findParked(uow, event);
     return ends;
   });
-  for (const { status } of settled) {
+  for (const { event, status } of settled) {
     if (status === 'parked') cashier.events.findingOpened('webhook_parked', 2);
     if (status !== 'new') cashier.events.webhook(status === 'done' ? 'applied' : status);
-    else if (outcome !== 'late') cashier.events.webhook('retried');
+    else if (outcomeOf.get(event) !== 'late') cashier.events.webhook('retried');
   }
+  return ended.map(() => null);
 }
 
 function decideWebhook(outcome: Outcome, event: ClaimedWebhook, now: Date): WebhookOutcome {
@@ -197,7 +217,7 @@ async function fetchAndApply(turn: Turn, kind: 'payment' | 'refund' | 'dispute' 
         turn,
         'read',
         () => provider.readPayment(objectId),
-        (fact) => applyPayment(cashier, fact),
+        (fact) => applyPayment(turn, fact),
       );
     case 'refund':
       return ask(
@@ -227,7 +247,7 @@ async function fetchAndApply(turn: Turn, kind: 'payment' | 'refund' | 'dispute' 
 
 /** Asks the provider and lets its answer decide: a call is begun only if it ends within the lease, a decision is made only within it. */
 async function ask<Fact>(
-  { cashier, leftMs }: Turn,
+  { cashier, leftMs }: Pick<Turn, 'cashier' | 'leftMs'>,
   operation: string,
   call: () => Promise<Called<Fact>>,
   apply: (fact: Fact) => Promise<Outcome>,
@@ -257,7 +277,9 @@ async function applySetup(cashier: Cashier, fact: SetupFact): Promise<Outcome> {
 }
 
 /** The object may be one that we know by its id, or one whose own unit of work is not committed yet: then again later. */
-async function applyPayment(cashier: Cashier, fact: PaymentFact): Promise<Outcome> {
+async function applyPayment({ cashier, leftMs, settleRenewal }: Turn, fact: PaymentFact): Promise<Outcome> {
+  if (fact.status === 'succeeded' && (await settleRenewal(fact))) return 'done';
+  if (leftMs() <= 0) return 'late';
   const ref = await lookUp(cashier, fact.objectId);
   if (ref === null && fact.intentRef === null) return 'ignored';
   const intentId = ref?.kind === 'payment_intent' ? ref.id : fact.intentRef && parsePublicId('pin', fact.intentRef);
@@ -372,28 +394,40 @@ function lookUp(cashier: Cashier, objectId: string) {
 
 /**
  * Lists the provider's own events and keeps those that never arrived: run always, not only after an outage. Goes on from where the last
- * listing ended, span by span, so that a worker that was away leaves no hole.
+ * listing ended, span by span, so that a worker that was away leaves no hole. Nothing is done while another worker's listing is fresh.
  */
 export async function fetchMissedEvents(cashier: Cashier): Promise<void> {
   const { provider } = cashier;
+  const claimed = await inTx(cashier.tx, SYSTEM, (uow) => claimListing(uow, provider.accountId, LISTING_EVERY_MS));
+  if (claimed === null) return;
   const now = cashier.tx.clock.now().getTime();
-  const until = await inTx(cashier.tx, SYSTEM, (uow) => listedUntil(uow, provider.accountId));
+  const until = claimed.listedUntil;
   let from =
     until === null
       ? now - FIRST_LISTING_MS
       : Math.max(Math.min(until.getTime(), now) - LISTING_OVERLAP_MS, now - LISTED_AT_MOST_MS);
   while (from < now) {
     const to = Math.min(from + LISTING_SPAN_MS, now);
-    const called = await provider.listEvents({ from: new Date(from), to: new Date(to) });
-    cashier.events.providerCalled('listEvents', called.kind);
-    if (called.kind !== 'fact') return;
-    await keepMissed(cashier, called.fact, now);
-    await inTx(cashier.tx, SYSTEM, (uow) => moveListedUntil(uow, provider.accountId, new Date(to)));
+    if (!(await listSpan(cashier, { from: new Date(from), to: new Date(to) }, now))) return;
+    await inTx(cashier.tx, SYSTEM, (uow) => moveListedUntil(uow, provider.accountId, new Date(to), LISTING_EVERY_MS));
     from = to;
   }
 }
 
-async function keepMissed(cashier: Cashier, listed: { event: ProviderEvent; raw: string }[], now: number): Promise<void> {
+/** Keeps what was missed in a span, page by page. @returns whether it was read to its end */
+async function listSpan(cashier: Cashier, span: { from: Date; to: Date }, now: number): Promise<boolean> {
+  let after: string | null = null;
+  do {
+    const called: Called<EventPage> = await cashier.provider.listEvents({ ...span, after });
+    cashier.events.providerCalled('listEvents', called.kind);
+    if (called.kind !== 'fact') return false;
+    await keepMissed(cashier, called.fact.events, now);
+    after = called.fact.next;
+  } while (after !== null);
+  return true;
+}
+
+async function keepMissed(cashier: Cashier, listed: EventPage['events'], now: number): Promise<void> {
   if (listed.length === 0) return;
   const { accountId } = cashier.provider;
   const ids = listed.map(({ event }) => event.eventId);

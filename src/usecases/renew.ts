@@ -3,7 +3,7 @@
  * is not a plain success takes the road of every other payment, so there is one way for each outcome and a crash anywhere leaves rows that the
  * resolver ends.
  */
-import { makeId } from '../domain/ids.js';
+import { makeId, parsePublicId } from '../domain/ids.js';
 import type { Slot } from '../platform/slots.js';
 import { paymentSucceeded, providerFee, type Movement } from '../domain/ledger/journals.js';
 import { CALL_TIMEOUT_MS, LEASE_MS } from '../domain/payment/schedule.js';
@@ -19,16 +19,19 @@ import {
   lockLostRenewals,
   lockRenewalAttempts,
   lockStanding,
+  openRenewalsOf,
   resendRenewals,
   sendRenewals,
   TOLD,
   writePaidRenewals,
+  type OpenRenewal,
   type PaidRenewal,
   type RenewalAttemptRef,
   type RenewalStanding,
   type SentRenewal,
   type SourcedMovement,
 } from '../store/renewals.store.js';
+import type { TransactionCause } from '../store/payments.store.js';
 import { countCharged, slowCallsDown } from '../store/renewal-control.store.js';
 import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { mayStillSend, newId, own, BATCH, SYSTEM, type Cashier } from './cashier.js';
@@ -96,10 +99,7 @@ const MOST_SETTLED_AT_ONCE = 500;
 
 /** The collector of one worker: successes that come while others are being written are written with the next ones. */
 export function makeCollector(cashier: Cashier, forEach: ForEach): Collector {
-  const settle = gather<{ renewal: Claimed; fact: PaymentFact }, boolean>(
-    (paid) => settlePaid(cashier, paid),
-    MOST_SETTLED_AT_ONCE,
-  );
+  const settle = gather<Paid, boolean>((paid) => settlePaid(cashier, paid, 'renewal'), MOST_SETTLED_AT_ONCE);
 
   /** So many are claimed at once: few by a process that is just warming up, as what it can not send in time helps nobody. */
   let pace = SLOWEST;
@@ -225,8 +225,34 @@ function requestOf(renewal: SentRenewal): ChargeRequest {
   return renewalRequest({ idempotencyKey, amountMinor: amount, currency, customerObjectId, methodObjectId, intentId, invoiceId });
 }
 
+/**
+ * Writes successes that events tell of renewals whose own answer was lost, together.
+ * @returns for each whether it was: what was not takes the road of every other payment
+ */
+export async function settleTold(cashier: Cashier, facts: readonly PaymentFact[]): Promise<boolean[]> {
+  const intentOf = (fact: PaymentFact) => (fact.intentRef === null ? null : parsePublicId('pin', fact.intentRef));
+  const intents = facts.map(intentOf).filter((id) => id !== null);
+  const open = intents.length === 0 ? [] : await inTx(cashier.tx, BATCH, (uow) => openRenewalsOf(uow, intents));
+  const openOf = new Map<string, OpenRenewal>(open.map((renewal) => [renewal.intentId, renewal]));
+  const paid = facts.map((fact): Paid | null => {
+    const renewal = openOf.get(intentOf(fact) ?? '');
+    return renewal && isPlain(fact, renewal) ? { renewal, fact } : null;
+  });
+  const together = paid.filter((one) => one !== null);
+  const written = together.length === 0 ? [] : await settlePaid(cashier, together, 'provider_event');
+  for (const isWritten of written) if (isWritten) cashier.events.statusChanged('charge', 'succeeded');
+  const isWritten = new Map(together.map((one, i) => [one, written[i] ?? false]));
+  return paid.map((one) => one !== null && (isWritten.get(one) ?? false));
+}
+
+/** A renewal and the success that its provider told of it. */
+interface Paid {
+  renewal: OpenRenewal;
+  fact: PaymentFact;
+}
+
 /** A success as it should be, with its line of the provider's books in the same currency: it may be written with others. */
-function isPlain(fact: PaymentFact, renewal: SentRenewal): boolean {
+function isPlain(fact: PaymentFact, renewal: OpenRenewal): boolean {
   const [record, ...more] = fact.records;
   return (
     fact.status === 'succeeded' &&
@@ -241,7 +267,7 @@ function isPlain(fact: PaymentFact, renewal: SentRenewal): boolean {
 }
 
 /** Writes successes together; false for those that must take the other road, as something has moved meanwhile. */
-async function settlePaid(cashier: Cashier, paid: { renewal: Claimed; fact: PaymentFact }[]): Promise<boolean[]> {
+async function settlePaid(cashier: Cashier, paid: readonly Paid[], cause: TransactionCause): Promise<boolean[]> {
   return inTx(cashier.tx, BATCH, async (uow) => {
     const standing = await lockStanding(
       uow,
@@ -261,7 +287,7 @@ async function settlePaid(cashier: Cashier, paid: { renewal: Claimed; fact: Paym
       movements.push(...one.movements);
       return true;
     });
-    if (rows.length > 0) await writePaidRenewals(uow, rows, movements, cashier.provider.accountId);
+    if (rows.length > 0) await writePaidRenewals(uow, rows, movements, { providerAccountId: cashier.provider.accountId, cause });
     return isTogether;
   });
 }
@@ -274,7 +300,7 @@ function movesOn(row: RenewalStanding): boolean {
 function paidRow(
   uow: UnitOfWork,
   cashier: Cashier,
-  renewal: SentRenewal,
+  renewal: OpenRenewal,
   fact: PaymentFact,
   row: RenewalStanding,
 ): { paid: PaidRenewal; movements: SourcedMovement[] } {

@@ -123,7 +123,7 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
     { name: 'documents', everyMs: 2_000, run: () => numberDocuments(cashier, NUMBERED_A_TURN) },
     {
       name: 'listing',
-      everyMs: 5 * 60_000,
+      everyMs: 60_000,
       run: async () => {
         await fetchMissedEvents(cashier);
         return false;

@@ -6,7 +6,8 @@ import { expect } from '@jest/globals';
 import type { PriceId, PurchaseId, SetupId, SubscriptionId, TransactionId } from '../../src/domain/ids.js';
 import { ALL_BUCKETS } from '../../src/platform/slots.js';
 import { parseGiftCode } from '../../src/domain/subscription/gift-code.js';
-import { applyWebhooks, fetchMissedEvents } from '../../src/usecases/apply-webhooks.js';
+import { OVERTAKEN_WAIT_MS } from '../../src/store/provider.store.js';
+import { applyWebhooks, fetchMissedEvents, LISTING_EVERY_MS } from '../../src/usecases/apply-webhooks.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
 import { makeCommands } from '../../src/usecases/commands.js';
 import type { Actor, Answered, Commands } from '../../src/usecases/contract.js';
@@ -792,11 +793,13 @@ export function makeLives(world: World, prices: Prices): Life[] {
         const actor = await withCard(world, someUser());
         // What other lives left behind is none of this one's.
         await fetchMissedEvents(world.worker);
+        await world.advance(LISTING_EVERY_MS);
         while ((await turn.webhooks(world.worker)) > 0);
         const ask = subscribing(actor);
         await cutOff(ask, 'after charge');
         const run = async (cashier: Cashier): Promise<void> => {
           await fetchMissedEvents(cashier);
+          world.clock.advance(OVERTAKEN_WAIT_MS);
           await turn.webhooks(cashier);
         };
         return { actor, run, again: ask };

@@ -57,9 +57,7 @@ beforeAll(async () => {
   // Two payments, a dispute, a refund and the last setup: what came before, our own answers told; those that say nothing have ended already.
   const lastSetup = all.findLast((event) => kindOf(event) === 'setup');
   events = all.filter(
-    (event) =>
-      ['payment', 'refund', 'dispute'].includes(kindOf(event)) ||
-      (lastSetup && objectOf(event) === objectOf(lastSetup)),
+    (event) => ['payment', 'refund', 'dispute'].includes(kindOf(event)) || (lastSetup && objectOf(event) === objectOf(lastSetup)),
   );
 });
 afterAll(async () => world.stop());

@@ -268,8 +268,12 @@ export function eventOf(event: Stripe.Event): ProviderEvent {
   };
 }
 
-/** What an event of this type is about. Events of charges say nothing that those of their payment do not. */
+/**
+ * What an event of this type is about. Events of charges say nothing that those of their payment do not; that a payment was begun says nothing that
+ * the event of its outcome, or of the step it waits for, does not, as all of ours are confirmed when they are made.
+ */
 export function objectKindOf(type: string): ProviderEvent['objectKind'] {
+  if (type === 'payment_intent.created') return 'other';
   if (type.startsWith('payment_intent.')) return 'payment';
   if (type.startsWith('charge.dispute.')) return 'dispute';
   if (type.startsWith('refund.') || type === 'charge.refund.updated') return 'refund';
@@ -277,8 +281,8 @@ export function objectKindOf(type: string): ProviderEvent['objectKind'] {
   return 'other';
 }
 
-/** Types of events that tell no more than that a payment was begun, or that it succeeded. */
-export const SUCCESS_EVENTS: readonly string[] = ['payment_intent.created', 'payment_intent.succeeded'];
+/** Types of events that tell no more than that a payment succeeded. */
+export const SUCCESS_EVENTS: readonly string[] = ['payment_intent.succeeded'];
 
 function idOf(reference: string | { id: string } | null | undefined): string | null {
   return typeof reference === 'string' ? reference : (reference?.id ?? null);
