@@ -1,7 +1,6 @@
 /** After the storm: faults cleared, everything running, and time passes until nothing waits any more. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { keepPartitions } from '../store/partitions.js';
-import { LISTING_EVERY_MS } from '../usecases/apply-webhooks.js';
 import type { Stage } from './stage.js';
 
 /** Real time that may pass until nothing is open. */
@@ -11,6 +10,8 @@ const LOOK_EVERY_MS = 150;
 const TAKEN_WITHIN_MS = 4_000;
 /** What waits for the customer or the bank is looked at by the hour or rarer: the clock takes longer steps. */
 const LONG_STEP_MS = 3 * 3_600_000;
+/** So long after a listing the next one is due (`next_listing_at` of `listing_cursor`). */
+const LISTING_EVERY_MS = 4 * 60_000;
 /** The stand-in's word for a delivery that waits. */
 const WAITING = 'waiting';
 
