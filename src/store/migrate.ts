@@ -13,6 +13,7 @@ import { Documents1700000000010 } from '../../migrations/0010-documents.js';
 import { KnownEvents1700000000011 } from '../../migrations/0011-known-events.js';
 import { Claims1700000000012 } from '../../migrations/0012-claims.js';
 import { ListingTurns1700000000013 } from '../../migrations/0013-listing-turns.js';
+import { SentRenewals1700000000014 } from '../../migrations/0014-sent-renewals.js';
 import { pgConfig, type DatabaseOptions } from '../platform/database-options.js';
 import { keepPartitions } from './partitions.js';
 
@@ -80,6 +81,7 @@ async function runMigrations(options: DatabaseOptions): Promise<string[]> {
       KnownEvents1700000000011,
       Claims1700000000012,
       ListingTurns1700000000013,
+      SentRenewals1700000000014,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

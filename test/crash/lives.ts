@@ -38,7 +38,7 @@ export interface Stage {
 export interface Life {
   title: string;
   /** Which of its points are cut unless SWEEP=whole: left out, all of them. */
-  cutsInSuite?: 'each fifth';
+  cutsInSuite?: 'each tenth';
   process: 'gateway' | 'worker';
   prepare(): Promise<Stage>;
 }
@@ -255,7 +255,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'subscribing with a limited coupon and what the balance pays of it',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const actor = await somePerson(world);
@@ -266,7 +266,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'subscribing with a limited coupon and a card that is declined',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const actor = await somePerson(world, 'pm_card_chargeCustomerFail');
@@ -277,7 +277,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'subscribing where nothing is due',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const actor = someUser();
@@ -287,7 +287,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'beginning a trial',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const actor = await somePerson(world);
@@ -297,7 +297,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'putting a coupon on a running subscription',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const actor = await somePerson(world);
@@ -308,7 +308,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'buying what the balance pays',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const actor = someUser();
@@ -363,7 +363,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'removing a payment method',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const actor = await withCard(world, someUser());
@@ -391,7 +391,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'withdrawing in the first days',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -401,7 +401,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'giving up a payment that waits for its step',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed('pm_card_threeDSecure2Required');
@@ -410,7 +410,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'pausing',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -419,7 +419,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'going on after a pause',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await paused();
@@ -428,7 +428,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'going on after a pause with a card that is declined',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await paused();
@@ -438,7 +438,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'giving a membership',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const actor = await withCard(world, someUser());
@@ -447,7 +447,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'giving a membership with a card that is declined',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const actor = await withCard(world, someUser(), 'pm_card_chargeCustomerFail');
@@ -456,7 +456,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'claiming a gift',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const { code } = await given();
@@ -466,7 +466,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'refunding a gift in use',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const { actor, code, transactionId } = await given();
@@ -477,7 +477,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'the worker settling a gift that was claimed',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'worker',
       prepare: async () => {
         const { code } = await given();
@@ -488,7 +488,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'the worker giving the value of a gift to who has another tier',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'worker',
       prepare: async () => {
         const { code } = await given(prices.lower);
@@ -499,7 +499,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'the worker giving back a gift that nobody claimed',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'worker',
       prepare: async () => {
         const { actor } = await given();
@@ -509,7 +509,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'granting a right',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const actor = someUser();
@@ -521,7 +521,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'changing to a higher tier',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -530,7 +530,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'changing to a higher tier with a card that is declined',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -540,7 +540,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'changing to a higher tier with a card that asks for 3-D Secure',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -550,7 +550,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'changing to a lower tier at once, with a note of what is left',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -559,7 +559,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'changing to a lower tier at the end of the period',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -568,7 +568,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'dropping a change that waits for its step',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await waiting();
@@ -581,7 +581,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'cancelling while a change waits for its step',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'gateway',
       prepare: async () => {
         const { actor, subscriptionId } = await waiting();
@@ -590,7 +590,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'the worker settling a change that waits for its step before its period is renewed',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'worker',
       prepare: async () => {
         const { actor, subscriptionId } = await waiting();
@@ -604,7 +604,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'the worker finding a change of tier in the listing',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'worker',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -667,7 +667,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'the worker cancelling a payment whose step nobody did in 23 hours',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'worker',
       prepare: async () => {
         const actor = await withCard(world, someUser(), 'pm_card_threeDSecure2Required');
@@ -702,7 +702,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'the worker giving back a charge that appeared late',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'worker',
       prepare: async () => {
         const actor = await withCard(world, someUser());
@@ -787,7 +787,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'fetching events that never arrived',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'worker',
       prepare: async () => {
         const actor = await withCard(world, someUser());
@@ -807,7 +807,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'ending a subscription with its period',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'worker',
       prepare: async () => {
         const { actor, subscriptionId } = await subscribed();
@@ -818,7 +818,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'billing a period that has begun',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'worker',
       prepare: async () => {
         const { actor } = await subscribed();
@@ -828,7 +828,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'charging renewals',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'worker',
       prepare: async () => {
         const { actor } = await subscribed();
@@ -839,7 +839,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'charging a renewal that is declined',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'worker',
       prepare: async () => {
         const { actor } = await subscribed();
@@ -851,7 +851,7 @@ export function makeLives(world: World, prices: Prices): Life[] {
     },
     {
       title: 'carrying changes to the gateways',
-      cutsInSuite: 'each fifth',
+      cutsInSuite: 'each tenth',
       process: 'worker',
       prepare: async () => {
         const { actor } = await subscribed();

@@ -126,7 +126,7 @@ export function sweep(kind: Life['process']): void {
 
       // Another fifth for each life, so that every kind of point is cut in some.
       const isCut = (n: number): boolean =>
-        life.cutsInSuite === undefined || isWholeSweep || n > whole.points.length || n % 5 === titles.indexOf(title) % 5;
+        life.cutsInSuite === undefined || isWholeSweep || n > whole.points.length || n % 10 === titles.indexOf(title) % 10;
       for (let n = 1; n <= MOST_POINTS; n++) {
         if (!isCut(n)) continue;
         await letSleep(world);
