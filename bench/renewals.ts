@@ -21,7 +21,7 @@ const EVENTS = [
 /** The bench. */
 export const renewals: Bench = {
   name: 'renewals',
-  size: { of: 'subscriptions', usual: 100_000 },
+  size: { of: 'subscriptions', usual: 20_000 },
   question: `Many periods end at once: how many renewals a second go through one worker, with a provider that takes ${PROVIDER_MS} ms? First without the provider's events of the same payments, then with them.`,
   run: async (count, tell) => {
     const found: Finding = { ratios: [], figures: [], bounds: [] };
