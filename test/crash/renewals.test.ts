@@ -1,10 +1,12 @@
 /** Renewals that meet others: another worker, an event, a cancellation, a stop of the process. Every order is made, none is waited for. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { PriceId, SubscriptionId } from '../../src/domain/ids.js';
+import { eachAtMost } from '../../src/platform/repeat.js';
 import { ALL_BUCKETS } from '../../src/platform/slots.js';
 import type { ChargeRequest } from '../../src/ports/provider.js';
 import { LEASE_MS, SEND_GUARD_MS } from '../../src/domain/payment/schedule.js';
 import { startPresence } from '../../src/store/presence.js';
+import { applyWebhooks } from '../../src/usecases/apply-webhooks.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
 import type { Actor } from '../../src/usecases/contract.js';
 import { doDue } from '../../src/usecases/do-due.js';
@@ -194,6 +196,37 @@ test('a renewal whose event comes before its own answer is recorded once', async
   expect(await world.query('select status, period_number from subscription where id = $1', [id])).toEqual([
     { status: 'active', period_number: 1 },
   ]);
+  await expectSoundBooks(world);
+  await expectBooksOfProvider(world);
+});
+
+test('renewals whose answers are lost are written together, as their events tell of them', async () => {
+  const others = [await withCard(world, someUser()), await withCard(world, someUser())];
+  for (const other of others) await world.commands.subscribe(other, subscription(premium));
+  await world.receiveEvents();
+  await world.work('webhooks');
+  await world.advance(MONTH);
+  await bill();
+  await collect({ ...world.worker, provider: { ...world.worker.provider, charge: dying } });
+  expect(await attemptsOf()).toEqual([{ status: 'sent' }, { status: 'sent' }, { status: 'sent' }]);
+  await world.receiveEvents({ newest: 20 });
+  const written: string[] = [];
+  const writing = withDatabaseHooks(world.worker, {
+    statement: async (text) => {
+      if (text.includes('insert into transaction_event')) written.push(text);
+      return text;
+    },
+  });
+  const { failures } = await applyWebhooks(writing, ALL_BUCKETS, LIMIT, (items, work) => eachAtMost(items, LIMIT, work));
+  expect(failures).toEqual([]);
+  expect(written.length).toBeLessThan(3);
+  expect(
+    await world.query(
+      `select distinct e.status, e.cause from transaction_event e join payment_attempt a on a.id = e.transaction_id
+       where a.cause = 'renewal' and a.sent_at > $1 and e.version > 0`,
+      [new Date(world.clock.now().getTime() - 600_000)],
+    ),
+  ).toEqual([{ status: 'succeeded', cause: 'provider_event' }]);
   await expectSoundBooks(world);
   await expectBooksOfProvider(world);
 });

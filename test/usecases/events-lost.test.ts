@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { idTimeMs, type PriceId, type TransactionId } from '../../src/domain/ids.js';
+import { LISTING_EVERY_MS } from '../../src/usecases/apply-webhooks.js';
+import type { Cashier } from '../../src/usecases/cashier.js';
 import type { Actor } from '../../src/usecases/contract.js';
 import { expectSoundBooks } from '../support/book-checks.js';
 import {
@@ -178,3 +180,52 @@ test('when every webhook of a day is lost, the listing alone brings every state 
   expect(kept.length).toBeGreaterThan(80);
   await expectSoundBooks(world);
 }, 120_000);
+
+test('workers take turns at the list of events: who comes within four minutes of another reads nothing', async () => {
+  const reads: string[] = [];
+  const listing = (name: string) => (cashier: Cashier) => ({
+    ...cashier,
+    provider: {
+      ...cashier.provider,
+      listEvents: (request: Parameters<typeof cashier.provider.listEvents>[0]) => {
+        if (request.after === null) reads.push(name);
+        return cashier.provider.listEvents(request);
+      },
+    },
+  });
+  const [first, second] = [await world.startWorker(listing('first')), await world.startWorker(listing('second'))];
+  world.clock.advance(LISTING_EVERY_MS);
+  await first.work('listing');
+  await second.work('listing');
+  expect(reads).toEqual(['first']);
+  world.clock.advance(LISTING_EVERY_MS);
+  await second.work('listing');
+  await first.work('listing');
+  expect(reads).toEqual(['first', 'second']);
+});
+
+test('a span of the list may have any number of pages: what was lost is found on the last of them too', async () => {
+  world.clock.advance(LISTING_EVERY_MS);
+  await world.work('listing');
+  const before = await world.query('select from webhook_inbox');
+  for (let nth = 0; nth < 60; nth++) await withCard(world, someUser(`page${nth}`));
+  const { length } = await world.events();
+  world.clock.advance(LISTING_EVERY_MS);
+  const pages: (string | null)[] = [];
+  const reader = await world.startWorker((cashier) => ({
+    ...cashier,
+    provider: {
+      ...cashier.provider,
+      listEvents: async (request) => {
+        const page = await cashier.provider.listEvents(request);
+        if (page.kind === 'fact') pages.push(page.fact.next);
+        return page;
+      },
+    },
+  }));
+  await reader.work('listing');
+  expect(pages.length).toBeGreaterThan(1);
+  expect(pages.at(-1)).toBeNull();
+  expect(length).toBeGreaterThan(before.length + 100);
+  expect(await world.query('select from webhook_inbox')).toHaveLength(length);
+});
