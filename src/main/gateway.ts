@@ -62,6 +62,9 @@ runProcess(async (shutdown) => {
     log.error({ err: error }, what);
   };
 
+  // graphql-js forgets what fails later of a list of which another item fails at once: one question must not end the process for everybody.
+  process.on('unhandledRejection', report('a promise failed that nobody waited for'));
+
   const clock = makeClock(settings);
   const database = databaseOptions(settings);
   const poolSize = settings.databasePool ?? APP_POOL;

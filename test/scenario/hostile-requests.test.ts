@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import http from 'node:http';
+import os from 'node:os';
+import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { attackSet, faultOf } from '../../bench/attack-set.js';
 import { HostileRequests, sendHostile } from '../../bench/hostile-requests.js';
@@ -18,14 +21,35 @@ let ana: Person;
 let eve: Person;
 const agent = new http.Agent({ keepAlive: true, maxSockets: AT_ONCE });
 
+/** Within a gateway: once it hears of promises that nobody waits for, one fails, and is noted when it was heard. */
+const UNHEARD = `
+  import { writeFileSync } from 'node:fs';
+  process.once('newListener', function look(event) {
+    if (event !== 'unhandledRejection' || !process.argv[1].endsWith('gateway.js')) return process.once('newListener', look);
+    setTimeout(() => {
+      process.on('unhandledRejection', () => writeFileSync(process.env.UNHEARD, 'heard'));
+      void Promise.reject(new Error('nobody waits for this'));
+    });
+  });`;
+let unheard: string;
+
 beforeAll(async () => {
-  product = await startProduct();
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'unheard-'));
+  const script = path.join(folder, 'unheard.mjs');
+  await writeFile(script, UNHEARD);
+  unheard = path.join(folder, 'heard');
+  product = await startProduct({ settings: { NODE_OPTIONS: `--import=${script}`, UNHEARD: unheard } });
   [ana, eve] = [await product.person('ana'), await product.person('eve')];
   await ana.addCard();
 });
 afterAll(async () => {
   agent.destroy();
   await product.stop();
+});
+
+test('a promise that fails with nobody waiting for it ends no gateway', async () => {
+  expect(readFileSync(unheard, 'utf8')).toBe('heard');
+  expect((await fetch(`${product.url}/readyz`)).status).toBe(200);
 });
 
 // `npm run bench -- fuzz` sends a hundred times as many. A counterexample is sent again by its seed and number.
