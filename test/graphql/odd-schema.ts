@@ -79,9 +79,10 @@ function plainValue(type: string, next: () => number, info: GraphQLResolveInfo, 
   const inner = isNullable ? type : type.slice(0, -1);
   if (inner.startsWith('[')) {
     const items = Array.from({ length: Math.floor(next() * 4) }, () => {
+      // Before what would stand there is made: a list of promises that nobody is given is heard by nobody.
+      if (time === 'later' && next() < 0.02) return Promise.reject(new Error('an item later'));
       const item = next() < 0.01 ? new Error('an item') : plainValue(inner.slice(1, -1), next, info, time);
-      if (time !== 'later') return item;
-      return next() < 0.02 ? Promise.reject(new Error('an item later')) : Promise.resolve(item);
+      return time === 'later' ? Promise.resolve(item) : item;
     });
     return next() < 0.1 ? new Set(items) : items;
   }
