@@ -26,7 +26,7 @@ const LIMIT_MS = 300_000;
 test(
   'real processes that are killed and disturbed charge nobody twice, lose nothing, and answer each key alike',
   async () => {
-    const args = ['dist/src/tools/chaos.js', '--seed', '7', '--minutes', '0.12', '--kill-every', '2s'];
+    const args = ['dist/src/tools/chaos.js', '--seed', '7', '--minutes', '0.17', '--kill-every', '3s'];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     const [told, how, [code]] = await Promise.all([
       text(child.stdout),
