@@ -247,7 +247,7 @@ async function fetchAndApply(turn: Turn, kind: 'payment' | 'refund' | 'dispute' 
 
 /** Asks the provider and lets its answer decide: a call is begun only if it ends within the lease, a decision is made only within it. */
 async function ask<Fact>(
-  { cashier, leftMs }: Pick<Turn, 'cashier' | 'leftMs'>,
+  { cashier, leftMs }: Turn,
   operation: string,
   call: () => Promise<Called<Fact>>,
   apply: (fact: Fact) => Promise<Outcome>,
