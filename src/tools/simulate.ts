@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { fail } from '../platform/run-process.js';
 import type { Databases } from '../simulate/databases.js';
-import { runSimulation } from '../simulate/run.js';
+import { runInParts } from '../simulate/parts.js';
 import { shrink, type Story } from '../simulate/shrink.js';
 import { lineOf, progressTeller, tableOf } from '../simulate/tell.js';
 import { WEATHERS, type WeatherName } from '../simulate/weather.js';
@@ -10,6 +10,9 @@ import { withOwnDatabases } from './own-databases.js';
 
 /** Every run begins here, so that a seed means the same whenever it is run. */
 const STARTS_AT = new Date('2027-01-01T00:00:00Z');
+
+/** From so many people on they live in two parts: below, what a part costs by itself is more than what is won. */
+const PEOPLE_OF_TWO_PARTS = 2_000;
 
 /** Problems told, of however many. */
 const MOST_TOLD = 20;
@@ -19,6 +22,7 @@ interface Options {
   months: number;
   seed: string;
   faults: WeatherName;
+  parts?: number;
   shrink: boolean;
 }
 
@@ -40,14 +44,20 @@ const program = new Command('simulate')
   .addOption(
     new Option('--faults <weather>', 'how much goes wrong between us and the provider').choices(WEATHERS).default('some'),
   )
+  .option(
+    '--parts <number>',
+    'how many runs side by side share the people (default: 2 from 2,000 people on); the digest is of a seed and a number of parts',
+    wholeNumber(1, 16),
+  )
   .option('--no-shrink', 'when a run fails, do not look for the shortest story that fails too')
-  .action(async ({ lives, months, seed, faults, shrink: isShrinking }: Options) => {
+  .action(async ({ lives, months, seed, faults, parts, shrink: isShrinking }: Options) => {
     const stopping = new AbortController();
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
+    const count = parts ?? (lives < PEOPLE_OF_TWO_PARTS ? 1 : 2);
     const story = { seed, months, startsAt: STARTS_AT, faults, lives: Array.from({ length: lives }, (_, number) => number) };
     try {
       process.exitCode = await withOwnDatabases(STARTS_AT, (databases) =>
-        tellRun(databases, story, isShrinking, stopping.signal),
+        tellRun(databases, story, count, isShrinking, stopping.signal),
       );
     } catch (error) {
       if (!stopping.signal.aborted) throw error;
@@ -57,12 +67,16 @@ const program = new Command('simulate')
   });
 
 /** @returns the exit code */
-async function tellRun(databases: Databases, story: Story, isShrinking: boolean, signal: AbortSignal): Promise<number> {
+async function tellRun(
+  databases: Databases,
+  story: Story,
+  parts: number,
+  isShrinking: boolean,
+  signal: AbortSignal,
+): Promise<number> {
   const startedAt = performance.now();
-  const database = await databases.make();
   const { seed } = story;
-  const result = await runSimulation({ ...story, database: database.options, progress: progressTeller(signal) });
-  await database.drop();
+  const result = await runInParts(databases, story, parts, progressTeller(signal));
   console.log(tableOf(result, (performance.now() - startedAt) / 1_000));
   const { problems, digest } = result;
   for (const { kind, subject, text } of problems.slice(0, MOST_TOLD)) console.log(`PROBLEM ${kind} ${subject}: ${text}`);

@@ -239,12 +239,6 @@ export const FENCES: readonly Fence[] = [
     ',                                          -- fence 6\n  foreign key (debit_account_id, currency) references ledger_account (id, currency), foreign key (credit_account_id, currency) references ledger_account (id, currency))',
     ')',
   ),
-  constraint(
-    'check.credit_not_negative',
-    'a customer who owes us credit',
-    'balance bigint not null check (balance >= 0), primary key (bucket, user_id, currency)',
-    'balance bigint not null, primary key (bucket, user_id, currency)',
-  ),
   fence(
     'append_only.trigger',
     'a row of ledger or history that is changed or deleted by anybody, the owner included',
@@ -858,7 +852,7 @@ export const FENCES: readonly Fence[] = [
   fence(
     'renewal.drop',
     'a renewal that goes on after its subscription has ended',
-    RACED,
+    RENEWED,
     'src/usecases/end-subscription.ts',
     'await dropRenewal(uow, cashier, subscriptionId);',
     '',

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Called, ChargeRequest, PaymentFact } from '../../src/ports/provider.js';
 import { Databases } from '../../src/simulate/databases.js';
 import { SimulatedProvider } from '../../src/simulate/provider.js';
+import { runInParts } from '../../src/simulate/parts.js';
 import { runSimulation, type RunOptions, type RunResult } from '../../src/simulate/run.js';
 import { shrink, type Story } from '../../src/simulate/shrink.js';
 import { lineOf, tableOf } from '../../src/simulate/tell.js';
@@ -73,6 +74,16 @@ test('a person lives the same life whoever else is there', async () => {
   const among = await run({ ...story, lives: PEOPLE.slice(0, 8) });
   const alone = await run({ ...story, lives: [7] });
   expect(alone.told).toEqual(among.told.filter(({ life }) => life === 7));
+  // And so does everybody in two parts, whose figures and months are added up.
+  const all = { seed: '1', startsAt: STARTS_AT, lives: PEOPLE.slice(0, 8), ...story };
+  const steps: number[] = [];
+  const apart = await runInParts(databases, all, 2, ({ share }) => void steps.push(share));
+  expect(apart.told).toEqual(among.told);
+  expect(apart.problems).toEqual([]);
+  expect(apart.months).toEqual(among.months);
+  const countsOf = ({ figures }: RunResult): unknown => figures.slice(0, 2).concat(figures.slice(3, 10));
+  expect(countsOf(apart)).toEqual(countsOf(among));
+  expect(steps).toEqual(steps.toSorted((a, b) => a - b));
 });
 
 /** A provider that charges whoever pays in euros once more. */
