@@ -6,6 +6,7 @@
 import { eachAtMost } from '../platform/repeat.js';
 import { readWaitingWork, type WaitingWork } from '../store/waiting-work.reads.js';
 import { Agenda } from './agenda.js';
+import { RENEWAL_LANES } from '../worker/chores.js';
 import type { Delivery } from './provider.js';
 import type { SimulatedWorld } from './world.js';
 
@@ -33,8 +34,7 @@ const LOOKS_AT: Readonly<Record<string, WaitingWork | 'daily'>> = {
   payments: 'payments',
   refunds: 'refunds',
   orphans: 'orphans',
-  'renewals 1': 'renewals',
-  'renewals 2': 'renewals',
+  ...Object.fromEntries(RENEWAL_LANES.map((lane) => [lane, 'renewals' as const])),
   'lost renewals': 'payments',
   notices: 'notices',
   gifts: 'gifts',
@@ -44,9 +44,6 @@ const LOOKS_AT: Readonly<Record<string, WaitingWork | 'daily'>> = {
   listing: 'daily',
   partitions: 'daily',
 };
-
-/** The lanes that send what was billed. */
-const COLLECTORS = ['renewals 1', 'renewals 2'] as const;
 
 /** The scheduler of one world. */
 export class Scheduler {
@@ -176,7 +173,7 @@ export class Scheduler {
     });
     for (const name of wanted) await this.#run(name);
     // What has just been billed goes out at once.
-    if (isDue('subscriptions') && !isDue('renewals')) for (const name of COLLECTORS) await this.#run(name);
+    if (isDue('subscriptions') && !isDue('renewals')) await this.#run(RENEWAL_LANES[0]);
   }
 
   /** A chore, until it has no more to do. */

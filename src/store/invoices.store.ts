@@ -81,7 +81,7 @@ const ADD_INVOICE = statement<
 >(
   'add_invoice',
   `with l as materialized (
-     select * from rows from (jsonb_to_recordset($18::jsonb) as ("priceId" uuid, description text, net bigint, discount bigint, "couponId" uuid, tax bigint,
+     select * from rows from (json_to_recordset($18::json) as ("priceId" uuid, description text, net bigint, discount bigint, "couponId" uuid, tax bigint,
        rate int, "periodStart" timestamptz, "periodEnd" timestamptz, "isProration" boolean)) with ordinality as l ("priceId", description, net,
        discount, "couponId", tax, rate, "periodStart", "periodEnd", "isProration", position))
    , invoice as (

@@ -10,7 +10,7 @@ import type { UnitOfWork } from './unit-of-work.js';
 const PLAN = statement<[number, string, string, string], never>(
   'plan_notices',
   `insert into notice (bucket, id, user_id, subscription_id, kind, due_at, next_action_at)
-   select $1, id, $2, $3::uuid, kind, "dueAt", "dueAt" from jsonb_to_recordset($4::jsonb) as r (id uuid, kind text, "dueAt" timestamptz)
+   select $1, id, $2, $3::uuid, kind, "dueAt", "dueAt" from json_to_recordset($4::json) as r (id uuid, kind text, "dueAt" timestamptz)
    on conflict (bucket, subscription_id, kind, due_at) do nothing`,
 );
 const LOAD = statement<[number, string], { kind: string; dueAt: Date; sentAt: Date | null; messageId: string | null }>(

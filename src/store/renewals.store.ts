@@ -192,7 +192,7 @@ function postedFrom(movements: string, account: string, now: string): string {
   return `insert into ledger_movement (bucket, source_id, event, leg, debit_account_id, credit_account_id, currency, amount, user_id,
        invoice_id, effective_at, posted_at)
      select m.bucket, m."sourceId", m.event, m.leg, d.id, c.id, m.currency, m.amount, m."userId", m."invoiceId", m."effectiveAt", ${now}
-     from jsonb_to_recordset(${movements}::jsonb) as m (bucket smallint, "sourceId" uuid, event text, leg text, debit text, credit text,
+     from json_to_recordset(${movements}::json) as m (bucket smallint, "sourceId" uuid, event text, leg text, debit text, credit text,
        currency char(3), amount bigint, "userId" text, "invoiceId" uuid, "effectiveAt" timestamptz)
      join ledger_account d on d.code = m.debit and d.currency = m.currency and (d.provider_account_id is null or d.provider_account_id = ${account})
      join ledger_account c on c.code = m.credit and c.currency = m.currency and (c.provider_account_id is null or c.provider_account_id = ${account})
@@ -242,7 +242,7 @@ export const TOLD = { ofBill: TOLD_OF_BILL.length, ofPaid: TOLD_OF_PAID.length }
 const WRITE_BILLS = statement<[string, string, Date, number], { posted: number }>(
   'write_renewal_bills',
   `with k as materialized (
-     select r.* from jsonb_to_recordset($1::jsonb) as r (bucket smallint, "userId" text, "subscriptionId" uuid, "invoiceId" uuid,
+     select r.* from json_to_recordset($1::json) as r (bucket smallint, "userId" text, "subscriptionId" uuid, "invoiceId" uuid,
        "intentId" uuid, "attemptId" uuid, "outboxIds" uuid[], epoch int, "periodNumber" int, "periodStart" timestamptz, "periodEnd" timestamptz,
        "startsOn" date, "endsOn" date, currency text, net bigint, discount bigint, tax bigint, "ratePpm" int, "couponId" uuid,
        "creditApplied" bigint, "debitCollected" bigint, amount bigint, description text, "priceId" uuid, "methodId" uuid,
@@ -597,7 +597,7 @@ export interface PaidRenewal {
 const WRITE_PAID = statement<[string, string, Date, number, TransactionCause], { posted: number; advanced: number }>(
   'write_paid_renewals',
   `with k as materialized (
-     select * from jsonb_to_recordset($1::jsonb) as r (bucket smallint, "userId" text, "attemptId" uuid, "attemptVersion" int, "intentId" uuid,
+     select * from json_to_recordset($1::json) as r (bucket smallint, "userId" text, "attemptId" uuid, "attemptVersion" int, "intentId" uuid,
        "invoiceId" uuid, "subscriptionId" uuid, "subscriptionVersion" int, "subscriptionStatus" text, "outboxIds" uuid[], version int, "previousStatus" text,
        "statementDescriptor" text, "objectId" text, "objectBucket" smallint, "chargeId" text, "chargeBucket" smallint, "periodNumber" int,
        "periodStart" timestamptz, "periodEnd" timestamptz, "entitledUntil" timestamptz, "nextActionAt" timestamptz, "recordId" uuid,

@@ -99,7 +99,7 @@ const WRITE_FEED = statement<[number, string, string, number, Date], { feed_seq:
      update customer set feed_seq = feed_seq + $4 where bucket = $1 and user_id = $2 returning feed_seq)
    , change as (
      select c.*, b.feed_seq - $4 + c.nth as seq from bumped b, rows from (
-       jsonb_to_recordset($3::jsonb) as ("outboxId" uuid, change text, "subjectId" uuid, version int, status text, "previousStatus" text)
+       json_to_recordset($3::json) as ("outboxId" uuid, change text, "subjectId" uuid, version int, status text, "previousStatus" text)
      ) with ordinality as c ("outboxId", change, "subjectId", version, status, "previousStatus", nth))
    , feed as (
      insert into feed_entry (bucket, user_id, seq, at, change, subject_id, version, status, previous_status)

@@ -32,7 +32,9 @@ const ROWS_A_TURN = 64;
 const DONE_A_TURN = 500;
 /** Renewals claimed at once: as many as fly at once, as what was claimed too long ago is not sent. */
 const SENT_A_TURN = 128;
-/** Renewals in flight at once in each of the two lanes. */
+/** What claims and sends renewals, by the names of the chores. */
+export const RENEWAL_LANES = ['renewals 1', 'renewals 2', 'renewals 3', 'renewals 4'] as const;
+/** Renewals in flight at once in each of the lanes. */
 const RENEWALS_AT_ONCE = 128;
 /** Documents of a kind numbered by one unit of work. */
 const NUMBERED_A_TURN = 500;
@@ -106,9 +108,8 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
       run: () => giveBackOrphans(cashier, ALL_BUCKETS, ROWS_A_TURN, forEach),
     },
     { name: 'due', everyMs: 1_000, run: due },
-    // Two lanes: while one waits for the last answers of its batch the other is in the middle of its own.
-    { name: 'renewals 1', everyMs: 500, run: inSlots(cashier, slots, isAnyToSend, send) },
-    { name: 'renewals 2', everyMs: 500, run: inSlots(cashier, slots, isAnyToSend, send) },
+    // Side by side: while one claims, or waits for the last answers of its batch, others are in the middle of theirs.
+    ...RENEWAL_LANES.map((name) => ({ name, everyMs: 1_000, run: inSlots(cashier, slots, isAnyToSend, send) })),
     ...(messenger === null ? [] : [{ name: 'notices', everyMs: 5_000, run: () => tell(messenger) }]),
     {
       name: 'lost renewals',
