@@ -22,9 +22,10 @@ export interface Bench {
   question: string;
   /** What there is more or less of, and how many unless told; only the usual number's result is kept. */
   size: { of: string; usual: number };
-  /** A second size. */
-  also?: { of: string; usual: number };
-  run(size: number, tell: (line: string) => void, also?: number): Promise<Finding>;
+  /** Further sizes. */
+  also?: readonly { of: string; usual: number }[];
+  /** @param also the further sizes, in their order */
+  run(size: number, tell: (line: string) => void, also: readonly number[]): Promise<Finding>;
 }
 
 /** The value below which this share of the values lies (nearest rank). @throws RangeError when there is none */

@@ -18,20 +18,25 @@ const BENCHES: readonly Bench[] = [reads, live, renewals, renewalsFloor, renewal
 const program = new Command('bench').description('Runs one bench, prints its ratios and keeps them in bench/results/.');
 for (const bench of BENCHES) {
   const { of, usual } = bench.size;
-  const { also } = bench;
+  const { also = [] } = bench;
   const command = program
     .command(bench.name)
     .description(bench.question)
     .option(`--${of} <count>`, `how many ${of}; the result of any other number is printed and not kept`, parseCount, usual);
-  if (also) command.option(`--${also.of} <count>`, `how many ${also.of}; the same`, parseCount, also.usual);
+  for (const one of also) command.option(`--${one.of} <count>`, `how many ${one.of}; the same`, parseCount, one.usual);
   command.action(async (options: Record<string, number>) => {
     const size = options[of] ?? usual;
-    const second = also && (options[also.of.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())] ?? also.usual);
-    const found = await bench.run(size, (line) => console.error(line), second);
+    const further = also.map((one) => options[camelCase(one.of)] ?? one.usual);
+    const found = await bench.run(size, (line) => console.error(line), further);
     printResult(bench, found);
-    if (size === usual && second === also?.usual) await keepResult(bench, found, new Date());
+    if (size === usual && also.every((one, at) => further[at] === one.usual)) await keepResult(bench, found, new Date());
     if (found.bounds.some(({ holds }) => !holds)) process.exitCode = 1;
   });
+}
+
+/** As commander names the option. */
+function camelCase(name: string): string {
+  return name.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 function parseCount(text: string): number {

@@ -1,6 +1,6 @@
 /**
- * What renewals cost without HTTP: with a provider in memory, beside one statement that writes the same rows; with ten times as many of them, and
- * with many subscriptions that are not due.
+ * What renewals cost without HTTP: with a provider in memory, beside one statement that writes the same rows; beside many subscriptions that are
+ * not due; and what memory is kept when very many come in a row.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -38,19 +38,23 @@ const BATCH = 500;
 /** As a worker has them in flight. */
 const IN_FLIGHT = 256;
 const SLOTS = 16;
+const TOLD_EVERY = 50_000;
 
 /** The bench. */
 export const renewalsFloor: Bench = {
   name: 'renewals-floor',
   size: { of: 'subscriptions', usual: 20_000 },
-  also: { of: 'not-due', usual: 200_000 },
+  also: [
+    { of: 'not-due', usual: 10_000_000 },
+    { of: 'in-a-row', usual: 1_000_000 },
+  ],
   question:
-    'What does a renewal cost with a provider in memory, beside one statement that writes the same rows, when they are many, and when more are not due?',
-  run: async (count, tell, notDue) => {
+    'What does a renewal cost with a provider in memory, beside one statement that writes the same rows, beside many that are not due, and what is kept of a million?',
+  run: async (count, tell, [notDue = 0, inARow = 0]) => {
     const dataDir = await mkdtemp(path.join(os.tmpdir(), 'bench-floor-'));
     const server = await startEmbeddedPostgres({ dataDir, isDurable: true });
     try {
-      return await measure(server, count, notDue ?? 0, tell);
+      return await measure(server, { count, notDue, inARow }, tell);
     } finally {
       await server.stop();
       await removeEmbeddedPostgres(dataDir);
@@ -67,7 +71,17 @@ interface Cost {
   processUs: number;
 }
 
-async function measure(server: EmbeddedPostgres, count: number, notDue: number, tell: (line: string) => void): Promise<Finding> {
+interface Sizes {
+  count: number;
+  notDue: number;
+  inARow: number;
+}
+
+async function measure(
+  server: EmbeddedPostgres,
+  { count, notDue, inARow }: Sizes,
+  tell: (line: string) => void,
+): Promise<Finding> {
   const options = { host: server.host, port: server.port, database: 'postgres', username: server.user };
   await migrate(options, new Date());
   const pool = new pg.Pool({ ...server, database: 'postgres', max: 4 });
@@ -95,17 +109,19 @@ async function measure(server: EmbeddedPostgres, count: number, notDue: number, 
     tell(`One statement for ${count} renewals.`);
     await due('floor', count);
     const floor = await costOf(count, () => writeFloor(pool, count));
-    tell(`The product for ${count / 10} and for ${count} renewals.`);
-    await due('few', few);
-    await costOf(few, () => renewAll(cashier, few));
-    const small = memoryMiB();
-    await due('many', count);
+    tell(`The product for ${count} renewals.`);
+    await due('alone', count);
     const product = await costOf(count, () => renewAll(cashier, count));
-    const large = memoryMiB();
+    const small = memoryMiB();
     tell(`Writing ${notDue} subscriptions that are not due.`);
-    await writeNotDue(pool, notDue);
+    await writeNotDue(pool, notDue, tell);
     await due('beside', count);
     const beside = await costOf(count, () => renewAll(cashier, count));
+    tell(`Writing ${inARow} that are due.`);
+    await due('row', inARow);
+    tell(`The product for ${inARow} renewals.`);
+    const row = await costOf(inARow, () => renewAll(cashier, inARow, tell));
+    const large = memoryMiB();
     const { rows } = await pool.query<{ renewed: number }>(
       'select count(*)::int as renewed from subscription where period_number = 1',
     );
@@ -124,18 +140,20 @@ async function measure(server: EmbeddedPostgres, count: number, notDue: number, 
         { what: 'one statement, a renewal in the database', value: floor.databaseUs, unit: 'us CPU' },
         { what: 'a renewal in the database', value: product.databaseUs, unit: 'us CPU' },
         { what: 'a renewal in our process', value: product.processUs, unit: 'us CPU' },
-        { what: `memory kept after ${few + few}`, value: small.kept * 1_024, unit: 'KiB' },
-        { what: `memory kept after ${few + few + count}`, value: large.kept * 1_024, unit: 'KiB' },
-        { what: 'memory taken from the system then', value: large.resident * 1_024, unit: 'KiB' },
+        { what: `renewals, ${inARow} in a row`, value: row.perSecond, unit: '/s' },
+        { what: `memory kept after ${few + count}`, value: small.kept * 1_024, unit: 'KiB' },
+        { what: `memory kept after ${few + count + count + inARow}`, value: large.kept * 1_024, unit: 'KiB' },
+        { what: `memory taken from the system after ${few + count}`, value: small.resident * 1_024, unit: 'KiB' },
+        { what: 'memory taken from the system at the end', value: large.resident * 1_024, unit: 'KiB' },
       ],
       bounds: [
         { what: `at least ${WANTED_OF_FLOOR} of what one statement writes`, holds: ofFloor >= WANTED_OF_FLOOR },
         {
-          what: `memory kept grows by less than ${GROWN_AT_MOST_MIB} MiB with ten times as many`,
+          what: `memory kept grows by less than ${GROWN_AT_MOST_MIB} MiB with ${inARow} more`,
           holds: large.kept - small.kept < GROWN_AT_MOST_MIB,
         },
         { what: `the same cost within ${SAME_WITHIN} beside those that are not due`, holds: besideUs / aloneUs <= SAME_WITHIN },
-        { what: 'each is renewed once', holds: rows[0]?.renewed === few + count + few + count + count },
+        { what: 'each is renewed once', holds: rows[0]?.renewed === few + count + count + count + inARow },
       ],
     };
   } finally {
@@ -206,7 +224,7 @@ function paid(request: ChargeRequest): PaymentFact {
 }
 
 /** Bills and collects until all are renewed, as a worker's chores do it side by side. */
-async function renewAll(cashier: Cashier, count: number): Promise<void> {
+async function renewAll(cashier: Cashier, count: number, tell: (line: string) => void = () => undefined): Promise<void> {
   const collector = makeCollector(cashier, (items, work) => eachAtMost(items, IN_FLIGHT, work));
   const slots = slotsOfBuckets(SLOTS);
   let billed = 0;
@@ -226,6 +244,7 @@ async function renewAll(cashier: Cashier, count: number): Promise<void> {
         async (wanted) => wanted,
       );
       if (failures.length > 0) throw new AggregateError(failures);
+      if (Math.floor((sent + claimed) / TOLD_EVERY) > Math.floor(sent / TOLD_EVERY)) tell(`${sent + claimed} of ${count} renewed`);
       sent += claimed;
     }
   };
@@ -311,9 +330,10 @@ const FLOOR = `with due as materialized (
    select count(*)::int as done from k`;
 
 /** Subscriptions that end in a year, with their customers, written by SQL alone. */
-async function writeNotDue(pool: pg.Pool, count: number): Promise<void> {
+async function writeNotDue(pool: pg.Pool, count: number, tell: (line: string) => void): Promise<void> {
   const portion = 100_000;
   for (let first = 0; first < count; first += portion) {
+    if (first > 0 && first % (10 * portion) === 0) tell(`${first} of ${count} written`);
     await pool.query(
       `with k as materialized (
          select 'later-' || n as user_id, key_bucket('later-' || n) as bucket from generate_series($1::int, $2::int) n)
