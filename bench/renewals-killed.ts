@@ -29,7 +29,7 @@ export const renewalsKilled: Bench = {
         PORT: String(port),
         NODE_COMPILE_CACHE: path.join(product.env['DATA_DIR'] ?? '', 'compiled'),
       };
-      workers[nth] = spawn(process.execPath, ['--enable-source-maps', 'dist/src/main/worker.js'], {
+      workers[nth] = spawn(process.execPath, ['--import', './dist/src/platform/own-source-maps.js', 'dist/src/main/worker.js'], {
         env,
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       });

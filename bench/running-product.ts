@@ -56,7 +56,7 @@ export async function startProduct(settings: Record<string, string>): Promise<Ru
     USERS_PORT: String(usersPort),
     ...settings,
   };
-  const launcher = spawn(process.execPath, ['--enable-source-maps', 'dist/src/main/launcher.js'], {
+  const launcher = spawn(process.execPath, ['--import', './dist/src/platform/own-source-maps.js', 'dist/src/main/launcher.js'], {
     env,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
@@ -95,10 +95,14 @@ export async function startProduct(settings: Record<string, string>): Promise<Ru
     database: { host: address.host, port: address.port, database: 'postgres', username: address.user },
     startGateway: async () => {
       const [own] = await freePorts();
-      const gateway = spawn(process.execPath, ['--enable-source-maps', 'dist/src/main/gateway.js'], {
-        env: { ...env, PORT: String(own), DATABASE_URL: socketDatabaseUrl(address, 'postgres') },
-        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      });
+      const gateway = spawn(
+        process.execPath,
+        ['--import', './dist/src/platform/own-source-maps.js', 'dist/src/main/gateway.js'],
+        {
+          env: { ...env, PORT: String(own), DATABASE_URL: socketDatabaseUrl(address, 'postgres') },
+          stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+        },
+      );
       gateways.push(gateway);
       const gatewayUrl = new URL(`http://127.0.0.1:${own}`);
       const limit = Date.now() + READY_LIMIT_MS;

@@ -11,5 +11,7 @@ if (!file) {
   console.error(`There is no command "${name}".`);
   process.exit(1);
 }
-const run = spawnSync(process.execPath, ['--enable-source-maps', file, ...args], { stdio: 'inherit' });
+const run = spawnSync(process.execPath, ['--import', './dist/src/platform/own-source-maps.js', file, ...args], {
+  stdio: 'inherit',
+});
 process.exit(run.status ?? 1);

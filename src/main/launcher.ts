@@ -20,7 +20,7 @@ import { LONGEST_SANDBOX_TTL_SECONDS, issueSandboxToken, prepareSandboxIssuer } 
 import { databaseOptions, readSettings, SANDBOX_ISSUER, type Settings } from '../platform/settings.js';
 import type { Shutdown } from '../platform/shutdown.js';
 import { setStandInClock } from '../platform/stand-in-clock.js';
-import { startChild, Supervised } from '../platform/supervised.js';
+import { startChild, Supervised, WITH_SOURCE_MAPS } from '../platform/supervised.js';
 import { isCatalogueEmpty } from '../store/catalogue.store.js';
 import { migrate } from '../store/migrate.js';
 import { publishCatalogue, readCatalogue } from '../usecases/publish-catalogue.js';
@@ -123,7 +123,7 @@ async function startAll(parts: Part[], env: NodeJS.ProcessEnv, shutdown: Shutdow
   await Promise.all(
     parts.map(async (part) => {
       const { name, file } = part;
-      const child = new Supervised({ name, tell, start: async () => startChild(pathOf(file), env) });
+      const child = new Supervised({ name, tell, start: async () => startChild(pathOf(file), env, WITH_SOURCE_MAPS) });
       shutdown.add(name, () => child.stop());
       await child.start(() => untilReady(part, shutdown));
     }),

@@ -82,12 +82,15 @@ export class Supervised {
   }
 }
 
+/** Options of Node with which a program of ours names lines of its TypeScript in what it throws. */
+export const WITH_SOURCE_MAPS: readonly string[] = ['--import', new URL('own-source-maps.js', import.meta.url).href];
+
 /**
  * Starts a Node program in a process group of its own, so that Ctrl-C reaches only us and we stop our children in order.
  * It shares our output, and a channel whose end tells it that we are gone.
  */
-export function startChild(file: string, env: NodeJS.ProcessEnv): Running {
-  const child = spawn(process.execPath, ['--enable-source-maps', file], {
+export function startChild(file: string, env: NodeJS.ProcessEnv, nodeOptions: readonly string[] = []): Running {
+  const child = spawn(process.execPath, [...nodeOptions, file], {
     env,
     detached: true,
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

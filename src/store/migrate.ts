@@ -14,6 +14,7 @@ import { KnownEvents1700000000011 } from '../../migrations/0011-known-events.js'
 import { Claims1700000000012 } from '../../migrations/0012-claims.js';
 import { ListingTurns1700000000013 } from '../../migrations/0013-listing-turns.js';
 import { SentRenewals1700000000014 } from '../../migrations/0014-sent-renewals.js';
+import { RevenueStart1700000000015 } from '../../migrations/0015-revenue-start.js';
 import { pgConfig, type DatabaseOptions } from '../platform/database-options.js';
 import { keepPartitions } from './partitions.js';
 
@@ -82,6 +83,7 @@ async function runMigrations(options: DatabaseOptions): Promise<string[]> {
       Claims1700000000012,
       ListingTurns1700000000013,
       SentRenewals1700000000014,
+      RevenueStart1700000000015,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

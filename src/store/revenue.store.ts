@@ -31,9 +31,7 @@ const OPEN_DAYS = statement<[string], OpenDays>(
   `select currency, "from"::text from (
      select a.currency, coalesce(
        (select max(day) + 1 from revenue_day d where d.currency = a.currency),
-       (select min(starts_on) from (
-          select starts_on from revenue_schedule s where s.currency = a.currency and s.stopped_on is null
-          union all select starts_on from revenue_schedule s where s.currency = a.currency and s.stopped_on is not null) s)) as "from"
+       (select min(starts_on) from revenue_schedule s where s.currency = a.currency)) as "from"
      from ledger_account a where a.code = 'deferred_revenue') c
    where "from" <= $1::date order by currency`,
 );

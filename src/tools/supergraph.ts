@@ -8,7 +8,7 @@ import { listenOn } from '../platform/http-listen.js';
 import { OneLineError } from '../platform/one-line-error.js';
 import { runProcess } from '../platform/run-process.js';
 import { loadDotEnv, readSettings } from '../platform/settings.js';
-import { startChild, Supervised } from '../platform/supervised.js';
+import { startChild, Supervised, WITH_SOURCE_MAPS } from '../platform/supervised.js';
 
 const LOOPBACK = '127.0.0.1';
 /** A stand-in that does not answer by then is not going to. */
@@ -32,7 +32,7 @@ runProcess(async (shutdown) => {
   const usersSdl = await sdlOf(usersUrl);
   const posts = new Supervised({
     name: 'posts stand-in',
-    start: async () => startChild(path.join(import.meta.dirname, '../sandbox/posts/main.js'), process.env),
+    start: async () => startChild(path.join(import.meta.dirname, '../sandbox/posts/main.js'), process.env, WITH_SOURCE_MAPS),
     tell: (line) => console.error(line),
   });
   shutdown.add('posts stand-in', () => posts.stop());

@@ -139,7 +139,7 @@ export async function startProduct(
 
   const start = async (name: ProcessName): Promise<void> => {
     const { file, env: own, ready } = parts[name];
-    const child = spawn(process.execPath, ['--enable-source-maps', `dist/src/${file}`], {
+    const child = spawn(process.execPath, ['--import', './dist/src/platform/own-source-maps.js', `dist/src/${file}`], {
       env: own,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
