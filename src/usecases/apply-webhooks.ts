@@ -59,7 +59,7 @@ const FIRST_LISTING_MS = 3 * 86_400_000;
 /** The provider keeps events for thirty days. */
 const LISTED_AT_MOST_MS = 30 * 86_400_000;
 /** One listing covers at most this span, so that the mark moves on as it goes. */
-const LISTING_SPAN_MS = 3_600_000;
+const LISTING_SPAN_MS = 6 * 3_600_000;
 /** Listed events kept by one statement. */
 const KEPT_AT_ONCE = 100;
 /** A listed event younger than this may still be on its way; it is kept, but does not count as missed. */
