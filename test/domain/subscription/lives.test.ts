@@ -50,8 +50,8 @@ import { nextPeriod, reanchored, type OpenedPeriod } from '../../../src/domain/t
 import { aCoupon, aPaidLine, aTarget } from '../../builders/lifecycle-facts.js';
 import { Books } from '../../support/books.js';
 
-/** Lives that are drawn; `DOMAIN_LIVES=100000 npm test -- test/domain/subscription/lives` draws more. */
-const LIVES = Number(process.env['DOMAIN_LIVES'] ?? 40_000);
+/** Lives that are drawn. */
+const LIVES = 100_000;
 
 const USD = 'USD';
 const DAY_MS = 86_400_000;
