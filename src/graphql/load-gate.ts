@@ -25,17 +25,18 @@ export interface LoadBounds {
 }
 
 /**
- * An operation takes some five turns of the loop; so at a delay of 12 ms it takes 60. The least is what a loop has done in ten milliseconds: below that
- * refusing more makes nothing faster, as a loop that is late then is busy with refusing. Measured by `npm run bench -- overload`.
+ * An operation takes some five turns of the loop, so at a delay of 4 ms it takes 20: what is let in stays within three times what it takes in calm only if
+ * so few are inside. The least is what a loop does in some ten milliseconds: below that refusing more makes nothing faster, as a loop that is late then is
+ * busy with refusing. Measured by `npm run bench -- overload`.
  */
-export const LOAD_BOUNDS: LoadBounds = { least: 24, burst: 64, most: 2_000, calmMs: 5, lateMs: 12 };
+export const LOAD_BOUNDS: LoadBounds = { least: 12, burst: 128, most: 2_000, calmMs: 2, lateMs: 4 };
 
 /** How often the bound follows, milliseconds: some turns of a late loop. */
 const ADJUST_EVERY_MS = 50;
 /** The timer whose lateness is measured, milliseconds. */
 const TICK_MS = 10;
-/** The bound shrinks by a fifth, tries a tenth more while it refuses, and comes back by quarters. */
-const SHRINK = 0.8;
+/** The bound shrinks by half, tries a tenth more while it refuses, and comes back by quarters. */
+const SHRINK = 0.5;
 const TRY_MORE = 1.1;
 const COME_BACK = 1.25;
 /** A loop that is in time lets in so many times what was inside: operations that wait for a slow provider pile up without any work. */
@@ -49,16 +50,18 @@ export interface LoadSample {
   peak: number;
   /** Whether something was refused. */
   hasRefused: boolean;
+  /** Whether the loop was late in the interval before this one too: one pause, as of a collection of garbage, is no overload. */
+  wasLate: boolean;
 }
 
 /**
  * The bound after an interval. Shrinks from what was really inside: a bound that nothing reaches holds nothing back. A loop that is late with next to
  * nothing inside is kept from its work by something else, such as another program: refusing would help nobody then, so the bound comes back all the same.
  */
-export function boundAfter(bound: number, { delayMs, peak, hasRefused }: LoadSample, bounds: LoadBounds): number {
+export function boundAfter(bound: number, { delayMs, peak, hasRefused, wasLate }: LoadSample, bounds: LoadBounds): number {
   const { least, burst, most, calmMs, lateMs } = bounds;
   const isOurs = peak > least;
-  if (isOurs && delayMs > lateMs) return Math.max(least, Math.floor(Math.min(bound, peak) * SHRINK));
+  if (isOurs && delayMs > lateMs && wasLate) return Math.max(least, Math.floor(Math.min(bound, peak) * SHRINK));
   if (isOurs && delayMs > calmMs) return bound;
   if (hasRefused) return Math.min(most, Math.ceil(bound * TRY_MORE));
   return Math.min(most, Math.ceil(bound * COME_BACK), Math.max(burst, peak * ROOM));
@@ -75,6 +78,7 @@ export class LoadGate {
   #peak = 0;
   #hasRefused = false;
   #wasRefusing = false;
+  #wasLate = false;
   #adjustedAtMs = performance.now();
   #ticks = 0;
 
@@ -124,8 +128,10 @@ export class LoadGate {
     const nowMs = performance.now();
     const elapsedMs = nowMs - this.#adjustedAtMs;
     if (elapsedMs < ADJUST_EVERY_MS) return;
-    const sample = { delayMs: elapsedMs / this.#ticks - TICK_MS, peak: this.#peak, hasRefused: this.#hasRefused };
+    const delayMs = elapsedMs / this.#ticks - TICK_MS;
+    const sample = { delayMs, peak: this.#peak, hasRefused: this.#hasRefused, wasLate: this.#wasLate };
     this.#bound = boundAfter(this.#bound, sample, this.#bounds);
+    this.#wasLate = delayMs > this.#bounds.lateMs;
     this.#adjustedAtMs = nowMs;
     this.#ticks = 0;
     this.#peak = this.#inside.size;

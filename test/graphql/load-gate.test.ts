@@ -8,13 +8,18 @@ import { eventually } from '../support/eventually.js';
 import { startSmallServer, type SmallServer } from './small-graph.js';
 
 const BOUNDS: LoadBounds = { least: 8, burst: 64, most: 2_000, calmMs: 5, lateMs: 12 };
-const after = (bound: number, sample: { delayMs: number; peak?: number; hasRefused?: boolean }): number =>
-  boundAfter(bound, { peak: bound, hasRefused: false, ...sample }, BOUNDS);
+const after = (bound: number, sample: { delayMs: number; peak?: number; hasRefused?: boolean; wasLate?: boolean }): number =>
+  boundAfter(bound, { peak: bound, hasRefused: false, wasLate: true, ...sample }, BOUNDS);
 
 describe('the bound of operations at once', () => {
-  test('shrinks by a fifth of what was inside while the loop is late', () => {
-    expect(after(100, { delayMs: 12.1 })).toBe(80);
-    expect(after(2_000, { delayMs: 500, peak: 50 })).toBe(40);
+  test('shrinks to half of what was inside while the loop is late', () => {
+    expect(after(100, { delayMs: 12.1 })).toBe(50);
+    expect(after(2_000, { delayMs: 500, peak: 50 })).toBe(25);
+  });
+
+  test('stays after one late interval: a pause is no overload', () => {
+    expect(after(100, { delayMs: 500, wasLate: false })).toBe(100);
+    expect(after(100, { delayMs: 500, wasLate: false, hasRefused: true })).toBe(100);
   });
 
   test('never falls below the least, so that a recovery is seen', () => {
