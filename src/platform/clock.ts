@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { z } from 'zod';
@@ -21,8 +21,6 @@ export type SandboxTime = Readonly<{ standsAt: Date }> | Readonly<{ aheadMs: num
 
 /** How soon a process sees that the sandbox's clock was moved. */
 const LOOK_EVERY_MS = 200;
-/** Who asks again so soon was not held up meanwhile: hundreds of claims are looked at in one go. */
-const SAME_LOOK_MS = 2;
 
 /**
  * The sandbox's clock goes as DATA_DIR/clock.json says, and with the machine where there is no such file. All processes of one DATA_DIR
@@ -32,6 +30,8 @@ export class SandboxClock {
   readonly #dataDir: string;
   readonly #ownOffsetMs: number;
   #time: SandboxTime;
+  /** Of the file when it was read. */
+  #version: string;
   #lookedAtMs: number;
   #jumpedMs = 0;
 
@@ -39,6 +39,8 @@ export class SandboxClock {
   constructor(dataDir: string, ownOffsetMs = 0) {
     this.#dataDir = dataDir;
     this.#ownOffsetMs = ownOffsetMs;
+    // Before the reading: what is replaced in between is read once more.
+    this.#version = versionOf(clockFile(dataDir));
     this.#time = readSandboxTime(dataDir);
     this.#lookedAtMs = performance.now();
   }
@@ -50,20 +52,34 @@ export class SandboxClock {
 
   /**
    * Milliseconds that only ever grow: those that passed, and those by which the clock was moved ahead meanwhile. A process that was held up
-   * while it was moved must find its claims as old as after a stop of that length; so this looks, unless it has looked just before.
+   * while it was moved must find its claims as old as after a stop of that length; so this always looks.
    */
   monotonicMs(): number {
-    if (performance.now() - this.#lookedAtMs > SAME_LOOK_MS) this.#look();
+    this.#look();
     return performance.now() + this.#jumpedMs;
   }
 
   #look(): void {
+    this.#lookedAtMs = performance.now();
+    // Hundreds of claims are looked at in one go, and a file that is as it was says what it said.
+    const version = versionOf(clockFile(this.#dataDir));
+    if (version === this.#version) return;
+    this.#version = version;
     const time = readSandboxTime(this.#dataDir);
     const aheadMs = instantOf(time).getTime() - instantOf(this.#time).getTime();
     // A clock that runs on as before moves by nothing but the reading itself.
     if (!isSame(time, this.#time)) this.#jumpedMs += Math.max(0, aheadMs);
     this.#time = time;
-    this.#lookedAtMs = performance.now();
+  }
+}
+
+/** What is another after each replacement of a file; '' without one, or for one that may not be looked at. */
+function versionOf(file: string): string {
+  try {
+    const found = statSync(file, { bigint: true, throwIfNoEntry: false });
+    return found ? `${found.ino} ${found.mtimeNs}` : '';
+  } catch {
+    return '';
   }
 }
 
