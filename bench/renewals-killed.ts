@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { WITH_SOURCE_MAPS } from '../src/platform/supervised.js';
 import { checkInvariants, parseInvariants } from '../src/store/invariants.js';
 import type { Bench } from './bench.js';
 import { compareDue, prepareDue, stopRenewals, untilRenewed } from './renewals.js';
@@ -29,7 +30,7 @@ export const renewalsKilled: Bench = {
         PORT: String(port),
         NODE_COMPILE_CACHE: path.join(product.env['DATA_DIR'] ?? '', 'compiled'),
       };
-      workers[nth] = spawn(process.execPath, ['--import', './dist/src/platform/own-source-maps.js', 'dist/src/main/worker.js'], {
+      workers[nth] = spawn(process.execPath, [...WITH_SOURCE_MAPS, 'dist/src/main/worker.js'], {
         env,
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       });

@@ -10,6 +10,7 @@ import pg from 'pg';
 import { socketDatabaseUrl, type DatabaseOptions } from '../src/platform/database-options.js';
 import { embeddedPostgresAddress, removeEmbeddedPostgres } from '../src/platform/embedded-postgres.js';
 import { issueSandboxToken } from '../src/platform/sandbox-issuer.js';
+import { WITH_SOURCE_MAPS } from '../src/platform/supervised.js';
 import { processTimes } from './process-times.js';
 
 const READY_LIMIT_MS = 120_000;
@@ -56,7 +57,7 @@ export async function startProduct(settings: Record<string, string>): Promise<Ru
     USERS_PORT: String(usersPort),
     ...settings,
   };
-  const launcher = spawn(process.execPath, ['--import', './dist/src/platform/own-source-maps.js', 'dist/src/main/launcher.js'], {
+  const launcher = spawn(process.execPath, [...WITH_SOURCE_MAPS, 'dist/src/main/launcher.js'], {
     env,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
@@ -95,14 +96,10 @@ export async function startProduct(settings: Record<string, string>): Promise<Ru
     database: { host: address.host, port: address.port, database: 'postgres', username: address.user },
     startGateway: async () => {
       const [own] = await freePorts();
-      const gateway = spawn(
-        process.execPath,
-        ['--import', './dist/src/platform/own-source-maps.js', 'dist/src/main/gateway.js'],
-        {
-          env: { ...env, PORT: String(own), DATABASE_URL: socketDatabaseUrl(address, 'postgres') },
-          stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-        },
-      );
+      const gateway = spawn(process.execPath, [...WITH_SOURCE_MAPS, 'dist/src/main/gateway.js'], {
+        env: { ...env, PORT: String(own), DATABASE_URL: socketDatabaseUrl(address, 'postgres') },
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      });
       gateways.push(gateway);
       const gatewayUrl = new URL(`http://127.0.0.1:${own}`);
       const limit = Date.now() + READY_LIMIT_MS;

@@ -124,7 +124,7 @@ export function sweep(kind: Life['process']): void {
       const expected = await standing(first);
       expect(whole.points.length).toBeGreaterThan(1);
 
-      // Another fifth for each life, so that every kind of point is cut in some.
+      // Another tenth for each life, so that every kind of point is cut in some.
       const isCut = (n: number): boolean =>
         life.cutsInSuite === undefined || isWholeSweep || n > whole.points.length || n % 10 === titles.indexOf(title) % 10;
       for (let n = 1; n <= MOST_POINTS; n++) {
