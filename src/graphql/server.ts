@@ -13,6 +13,7 @@ import { ClientAddresses } from '../platform/client-address.js';
 import { listenByManyDoors } from '../platform/http-listen.js';
 import type { Logger } from '../platform/log.js';
 import type { Settings } from '../platform/settings.js';
+import { readUnreadBody } from '../platform/unread-body.js';
 import type { Clock } from '../ports/clock.js';
 import type { Random } from '../ports/random.js';
 import type { GraphContext } from '../resolvers/context.js';
@@ -235,6 +236,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
     void reply.header('x-request-id', request.id);
     done();
   });
+  app.addHook('onError', ({ raw }) => readUnreadBody(raw));
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'Not found' }));
   app.setErrorHandler((error, request, reply) => {
     const status = hasStatus(error) ? error.statusCode : 500;

@@ -1,5 +1,8 @@
 import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
+import net from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { serverAudits } from 'graphql-http';
 import { ANONYMOUS_RATE } from '../../src/graphql/rate-limits.js';
@@ -54,6 +57,28 @@ describe('GraphQL over HTTP', () => {
     expect(answer.error).toMatchObject({ code: 'BAD_REQUEST', requestId: answer.headers.get('x-request-id') });
     expect(answer.headers.get('content-type')).toContain('application/json');
     expect(answer.text).not.toMatch(/at .*\.(js|ts)|node_modules/);
+  });
+
+  test.each([
+    ['one that said so', `content-length: ${2 << 20}`, (piece: string) => piece],
+    ['one that did not', 'transfer-encoding: chunked', (piece: string) => `${piece.length.toString(16)}\r\n${piece}\r\n`],
+  ])('a client whose body is too big may send all of it and still reads the answer: %s', async (_which, header, framed) => {
+    const { hostname, port } = new URL(server.url);
+    const socket = net.connect({ host: hostname, port: Number(port) });
+    await once(socket, 'connect');
+    let answer = '';
+    socket.setEncoding('utf8').on('data', (text: string) => (answer += text));
+    const ended = once(socket, 'end'); // rejects when the connection is reset
+    socket.write(`POST /graphql HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n${header}\r\n\r\n`);
+    for (let nth = 0; nth < 32; nth++) {
+      if (!socket.write(framed('x'.repeat(1 << 16)))) await Promise.race([once(socket, 'drain'), ended]);
+      await nextTurn(); // the server has its turn between any two pieces
+    }
+    if (header.includes('chunked')) socket.write('0\r\n\r\n');
+    await ended;
+    expect(answer).toMatch(/^HTTP\/1.1 413 /);
+    expect(answer).toContain('"code":"BAD_REQUEST"');
+    socket.destroy();
   });
 
   test.each(['application/x-www-form-urlencoded', 'text/plain', 'multipart/form-data; boundary=x'])(
