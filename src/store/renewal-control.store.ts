@@ -91,13 +91,22 @@ const COUNT_CHARGED = statement<[number, Date, number], never>(
   'count_charged_renewals',
   'update renewal_hour set charged = charged + $3 where provider_account_id = $1 and hour = $2',
 );
+const PLAN_ALONE = statement<[number, number], never>('plan_renewals_alone', 'select pg_advisory_xact_lock($1, $2)');
 const HOUR_MS = 3_600_000;
+/** Transaction lock of whoever plans an hour, with the provider account; a number of our own, the same for ever. */
+const PLAN_LOCKS = 7_020_422;
 
-/** The hour's plan, made by whoever is first in it: all that falls due before it ends. */
+/**
+ * The hour's plan, made by whoever is first in it: all that falls due before it ends. The others wait for it: each lane of each worker asks
+ * in the same instant, and of a million each would count the million.
+ */
 export async function readRenewalHour(uow: UnitOfWork, providerAccountId: number): Promise<{ planned: number; charged: number }> {
   const hour = hourOf(uow);
   const [known] = await uow.run(READ_HOUR, [providerAccountId, hour]);
   if (known) return known;
+  await uow.run(PLAN_ALONE, [PLAN_LOCKS, providerAccountId]);
+  const [meanwhile] = await uow.run(READ_HOUR, [providerAccountId, hour]);
+  if (meanwhile) return meanwhile;
   const [counted] = await uow.run(COUNT_PLANNED, [providerAccountId, new Date(hour.getTime() + HOUR_MS)]);
   await uow.run(ADD_HOUR, [providerAccountId, hour, counted?.planned ?? 0]);
   const [made] = await uow.run(READ_HOUR, [providerAccountId, hour]);
