@@ -43,10 +43,11 @@ export const renewalsKilled: Bench = {
       });
     };
     try {
-      for (let nth = 0; nth < WORKERS; nth++) await startWorker(nth);
       await prepareDue(product, count, tell);
-      tell('Letting renewals go.');
+      await stopRenewals(product.pool, false);
+      tell('Letting workers go.');
       const startedAt = performance.now();
+      for (let nth = 0; nth < WORKERS; nth++) await startWorker(nth);
       let kills = 0;
       const killing = setInterval(() => {
         const nth = kills++ % WORKERS;
@@ -54,7 +55,6 @@ export const renewalsKilled: Bench = {
         void startWorker(nth);
       }, KILL_EVERY_MS);
       try {
-        await stopRenewals(product.pool, false);
         await untilRenewed(product.pool, count, tell);
       } finally {
         clearInterval(killing);
