@@ -15,13 +15,15 @@ import { FEED_WAKE_CHANNEL } from '../store/feed.reads.js';
 import { untilReachable } from '../store/reach-database.js';
 import { dropOldPartitions, keepPartitions } from '../store/partitions.js';
 import type { Cashier } from '../usecases/cashier.js';
+import { lookForWork } from '../usecases/look-for-work.js';
 import { makeChores } from '../worker/chores.js';
+import { makeLookout, turnsOf } from '../worker/lookout.js';
 import { makeCashier, makeClock } from './assemble.js';
 import { backlogMetrics } from './backlog-metrics.js';
 import { cashierMetrics, faultCounter } from './cashier-metrics.js';
 
 /** Connections of the pool, unless DATABASE_POOL says otherwise: the chores, and the calls they have in flight. */
-const POOL = 12;
+const POOL = 6;
 
 /** Chores begin one after the other, so that a start does not open a connection for each of them. */
 const APART_MS = 30;
@@ -87,11 +89,15 @@ runProcess(async (shutdown) => {
       machineNow: () => new Date(Date.now() + settings.sandboxClockOffsetMs),
     },
   });
+  const lookout = makeLookout(
+    () => lookForWork(cashier),
+    () => cashier.monotonicMs(),
+  );
   for (const [nth, chore] of chores.entries()) {
     const running = repeat({
       everyMs: chore.everyMs,
       afterMs: nth * APART_MS,
-      work: () => chore.run(),
+      work: turnsOf(chore, lookout),
       onError: (error) => {
         countFault(error);
         log.error({ err: error, chore: chore.name }, 'a chore failed');

@@ -27,14 +27,14 @@ const ROOM_MS = 28 * DAY_MS;
 /** After so many rounds at one instant, with work still due, the work does not get done. */
 const MOST_ROUNDS = 60;
 
-/** Which rows a chore waits for; a chore of another name looks at subscriptions. */
-const LOOKS_AT: Readonly<Record<string, WaitingWork | 'daily'>> = {
+/** Which rows a chore waits for; a chore of another name looks at subscriptions. One lane of renewals finds all of them: here nothing goes on side by side. */
+const LOOKS_AT: Readonly<Record<string, WaitingWork | 'daily' | 'never'>> = {
   relay: 'relay',
   webhooks: 'webhooks',
   payments: 'payments',
   refunds: 'refunds',
   orphans: 'orphans',
-  ...Object.fromEntries(RENEWAL_LANES.map((lane) => [lane, 'renewals' as const])),
+  ...Object.fromEntries(RENEWAL_LANES.map((lane, nth) => [lane, nth === 0 ? ('renewals' as const) : ('never' as const)])),
   'lost renewals': 'payments',
   notices: 'notices',
   gifts: 'gifts',
@@ -169,7 +169,7 @@ export class Scheduler {
     const isDue = (what: WaitingWork): boolean => (waiting.get(what) ?? NEVER) <= now;
     const wanted = [...world.chores.keys()].filter((name) => {
       const what = LOOKS_AT[name] ?? 'subscriptions';
-      return what !== 'daily' && isDue(what);
+      return what !== 'daily' && what !== 'never' && isDue(what);
     });
     for (const name of wanted) await this.#run(name);
     // What has just been billed goes out at once.

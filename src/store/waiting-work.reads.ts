@@ -1,4 +1,5 @@
 /** What waits for the worker, and what has come of it: for whoever moves the time and wants to see everything done in its order. */
+import { invariant } from '../domain/invariant.js';
 import { statement } from './statement.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
@@ -33,6 +34,31 @@ const WAITING_WORK = statement<[Date], { what: WaitingWork; at: Date | null }>(
 export async function readWaitingWork({ run, now }: Pick<UnitOfWork, 'run' | 'now'>): Promise<Map<WaitingWork, Date>> {
   const rows = await run(WAITING_WORK, [now]);
   return new Map(rows.flatMap(({ what, at }) => (at === null ? [] : [[what, at]])));
+}
+
+/** What a worker looks for many times a second. `lost`: renewals that were sent and not recorded, by whomever. */
+export type Waiting = 'relay' | 'webhooks' | 'payments' | 'refunds' | 'orphans' | 'notices' | 'lost' | 'documents';
+
+/** As the claims of each say it, or wider: what is not seen here is not claimed. */
+const ANY_WAITING = statement<[Date, Date], Record<Waiting, boolean>>(
+  'any_waiting',
+  `select exists (select from outbox_event where published_at is null) as relay,
+     exists (select from webhook_inbox where next_action_at <= $1 and (lease_until is null or lease_until < $1)) as webhooks,
+     exists (select from payment_attempt where next_action_at <= $1 and (lease_until is null or lease_until < $1)
+       and (status <> 'created' or cause <> 'renewal')) as payments,
+     exists (select from refund where next_action_at <= $1 and (lease_until is null or lease_until < $1)) as refunds,
+     exists (select from recon_finding where next_action_at <= $1 and (lease_until is null or lease_until < $1)) as orphans,
+     exists (select from notice where next_action_at <= $1) as notices,
+     exists (select from payment_attempt where status = 'sent' and cause = 'renewal' and next_action_at <= $2) as lost,
+     exists (select from invoice where number is null and status <> 'draft')
+       or exists (select from credit_note where number is null and canceled_at is null) as documents`,
+);
+
+/** Which of it waits, by one question. @param claimedUntil renewals claimed up to now are looked at before this */
+export async function readWhetherAnyWaits(uow: UnitOfWork, claimedUntil: Date): Promise<Record<Waiting, boolean>> {
+  const [row] = await uow.run(ANY_WAITING, [uow.now, claimedUntil]);
+  invariant(row !== undefined, 'a select without a table answers with one row');
+  return row;
 }
 
 const HAPPENED = statement<[Date, Date], { what: string; currency: string | null; count: number; amountMinor: bigint | null }>(

@@ -89,7 +89,7 @@ export interface Collected {
 }
 
 /** A sent renewal is looked at so long after its claim: when its call is surely over. */
-const FIRST_LOOK_MS = CALL_TIMEOUT_MS + 1_000;
+export const FIRST_LOOK_MS = CALL_TIMEOUT_MS + 1_000;
 
 /** Claimed at once by a process that has sent nothing yet, or came too late with the last ones; doubled with each batch that went out in time. */
 const SLOWEST = 16;

@@ -6,6 +6,7 @@ import { applyWebhooks, fetchMissedEvents } from '../usecases/apply-webhooks.js'
 import type { Cashier } from '../usecases/cashier.js';
 import { giveBackOrphans } from '../usecases/give-back-orphan.js';
 import { keepHouse } from '../usecases/keep-house.js';
+import type { Waiting } from '../usecases/look-for-work.js';
 import { numberDocuments } from '../usecases/number-documents.js';
 import { recognizeRevenue } from '../usecases/recognize-revenue.js';
 import { relayChanges } from '../usecases/relay-changes.js';
@@ -20,6 +21,8 @@ import { resolveDuePayments, resolveDueRefunds } from '../usecases/resolve-due.j
 export interface Chore {
   name: string;
   everyMs: number;
+  /** Without any of this waiting a turn has nothing to do; left out: only the turn itself can tell. */
+  waitsFor?: Waiting;
   /** One turn. @returns whether there is more to do at once */
   run(): Promise<boolean>;
 }
@@ -82,10 +85,11 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
     return claimed === ROWS_A_TURN;
   };
   return [
-    { name: 'relay', everyMs: 100, run: () => relayChanges(cashier, options.channel) },
+    { name: 'relay', everyMs: 100, waitsFor: 'relay', run: () => relayChanges(cashier, options.channel) },
     {
       name: 'webhooks',
       everyMs: 250,
+      waitsFor: 'webhooks',
       run: async () => {
         const { claimed, failures } = await applyWebhooks(cashier, ALL_BUCKETS, ROWS_A_TURN, forEach);
         failures.forEach((error) => options.report(error));
@@ -95,25 +99,31 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
     {
       name: 'payments',
       everyMs: 500,
+      waitsFor: 'payments',
       run: () => resolveDuePayments(cashier, ALL_BUCKETS, ROWS_A_TURN, forEach),
     },
     {
       name: 'refunds',
       everyMs: 500,
+      waitsFor: 'refunds',
       run: () => resolveDueRefunds(cashier, ALL_BUCKETS, ROWS_A_TURN, forEach),
     },
     {
       name: 'orphans',
       everyMs: 2_000,
+      waitsFor: 'orphans',
       run: () => giveBackOrphans(cashier, ALL_BUCKETS, ROWS_A_TURN, forEach),
     },
     { name: 'due', everyMs: 1_000, run: due },
     // Side by side: while one claims, or waits for the last answers of its batch, others are in the middle of theirs.
     ...RENEWAL_LANES.map((name) => ({ name, everyMs: 1_000, run: inSlots(cashier, slots, isAnyToSend, send) })),
-    ...(messenger === null ? [] : [{ name: 'notices', everyMs: 5_000, run: () => tell(messenger) }]),
+    ...(messenger === null
+      ? []
+      : [{ name: 'notices', everyMs: 5_000, waitsFor: 'notices' as const, run: () => tell(messenger) }]),
     {
       name: 'lost renewals',
       everyMs: 1_000,
+      waitsFor: 'lost',
       run: async () => {
         const { claimed, failures } = await collector.recover(ALL_BUCKETS, SENT_A_TURN);
         failures.forEach((error) => options.report(error));
@@ -121,7 +131,7 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
       },
     },
     { name: 'gifts', everyMs: 2_000, run: () => settleDueGifts(cashier, ALL_BUCKETS, ROWS_A_TURN) },
-    { name: 'documents', everyMs: 2_000, run: () => numberDocuments(cashier, NUMBERED_A_TURN) },
+    { name: 'documents', everyMs: 2_000, waitsFor: 'documents', run: () => numberDocuments(cashier, NUMBERED_A_TURN) },
     {
       name: 'listing',
       everyMs: 60_000,

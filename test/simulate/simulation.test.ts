@@ -81,8 +81,11 @@ test('a person lives the same life whoever else is there', async () => {
   expect(apart.told).toEqual(among.told);
   expect(apart.problems).toEqual([]);
   expect(apart.months).toEqual(among.months);
-  const countsOf = ({ figures }: RunResult): unknown => figures.slice(0, 2).concat(figures.slice(3, 10));
-  expect(countsOf(apart)).toEqual(countsOf(among));
+  // Each part has instants of its own, closes its own days in the ledger, and tells what went wrong at the provider in its own order.
+  const ofParts = new Set(['instants', 'movements in the ledger']);
+  const countsOf = ({ figures }: RunResult): [string, number][] =>
+    figures.filter(([name]) => !ofParts.has(name) && !name.startsWith('  '));
+  expect(new Map(countsOf(apart))).toEqual(new Map(countsOf(among)));
   expect(steps).toEqual(steps.toSorted((a, b) => a - b));
 });
 

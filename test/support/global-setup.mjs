@@ -24,6 +24,8 @@ export default async function setup() {
   const folder = path.join(tmpdir(), `${PREFIX}${process.pid}`);
   mkdirSync(folder, { mode: 0o700 });
   const dataDir = path.join(folder, 'data');
+  // Each module is compiled by the first process of the product that loads it, and not by a hundred others.
+  process.env.NODE_COMPILE_CACHE ??= path.join(folder, 'compiled');
   let server = null;
   const start = async () => {
     const started = await startEmbeddedPostgres({ dataDir, isDurable: false });

@@ -39,8 +39,8 @@ import { testDatabase, type TestDatabase } from './postgres.js';
 export const WEBHOOK_SECRET = 'whsec_test_0123456789abcdefghijklmnopqrstuv';
 const READY_LIMIT_MS = 30_000;
 
-/** A process of the product. `gateway2` runs only where it was asked for. */
-export type ProcessName = 'stripe' | 'gateway' | 'gateway2' | 'worker';
+/** A process of the product. `gateway2` runs only where it was asked for, workers but the first only where a suite starts them. */
+export type ProcessName = 'stripe' | 'gateway' | 'gateway2' | 'worker' | 'worker2' | 'worker3' | 'worker4';
 
 /** What the stand-in of Stripe really did. */
 export interface Truth {
@@ -104,7 +104,13 @@ export async function startProduct(
   } = {},
 ): Promise<Product> {
   const [db, dataDir] = [options.database ?? (await testDatabase()), await mkdtemp(path.join(os.tmpdir(), 'product-'))];
-  const [port, secondPort, stripePort] = [await freePort(), await freePort(), await freePort()];
+  const [port, secondPort, thirdPort, fourthPort, stripePort] = [
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
+  ];
   const [url, secondUrl, standInUrl] = [port, secondPort, stripePort].map((one) => `http://127.0.0.1:${one}`) as [
     string,
     string,
@@ -116,6 +122,7 @@ export async function startProduct(
   client.release();
   const env: NodeJS.ProcessEnv = {
     PATH: process.env['PATH'],
+    NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
     NODE_ENV: 'test',
     SANDBOX: 'on',
     DATABASE_URL: db.url,
@@ -128,11 +135,19 @@ export async function startProduct(
     ...(options.stripeBase && { STRIPE_API_BASE: await options.stripeBase(stripePort) }),
     ...options.settings,
   };
+  const worker = (own: number) => ({
+    file: 'main/worker.js',
+    env: { ...env, PORT: String(own) },
+    ready: `http://127.0.0.1:${own + 1000}/readyz`,
+  });
   const parts: Record<ProcessName, { file: string; env: NodeJS.ProcessEnv; ready: string }> = {
     stripe: { file: 'sandbox/stripe/main.js', env, ready: `${standInUrl}/sandbox/clock` },
     gateway: { file: 'main/gateway.js', env, ready: `${url}/readyz` },
     gateway2: { file: 'main/gateway.js', env: { ...env, PORT: String(secondPort) }, ready: `${secondUrl}/readyz` },
-    worker: { file: 'main/worker.js', env, ready: `http://127.0.0.1:${port + 1000}/readyz` },
+    worker: worker(port),
+    worker2: worker(secondPort),
+    worker3: worker(thirdPort),
+    worker4: worker(fourthPort),
   };
   const running = new Map<ProcessName, ChildProcess>();
   const feeds: Feed[] = [];
