@@ -364,7 +364,7 @@ const DUE_ATTEMPTS = statement<[Slot, Date, number], { id: TransactionId; user_i
   `select id, user_id from payment_attempt
    where bucket between ($1::smallint[])[1] and ($1::smallint[])[2] and next_action_at <= $2 and (lease_until is null or lease_until < $2)
      and (status <> 'created' or cause <> 'renewal')
-     and not (cause = 'renewal' and status = 'sent' and probes < 4 and coalesce(lease_until, '-infinity') > $2::timestamptz - interval '10 s')
+     and not (cause = 'renewal' and status = 'sent' and probes < 4 and coalesce(lease_until, '-infinity') > $2::timestamptz - interval '1 min')
    order by next_action_at limit $3`,
 );
 const DUE_REFUNDS = statement<[Slot, Date, number], { id: TransactionId; user_id: string }>(

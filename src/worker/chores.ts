@@ -71,7 +71,18 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
     failures.forEach((error) => options.report(error));
     return looked;
   });
+  /** Whether the last look for lost renewals found any: then there may be more. */
+  let areSomeLost = false;
+  const recover = async (): Promise<number> => {
+    const { claimed, failures } = await collector.recover(ALL_BUCKETS, SENT_A_TURN);
+    failures.forEach((error) => options.report(error));
+    areSomeLost = claimed > 0;
+    return claimed;
+  };
   const send = async (buckets: Slot): Promise<number> => {
+    // What is in doubt comes before what is new: where workers go faster than they come, it would pile up until each is asked for alone.
+    const recovered = areSomeLost ? await recover() : 0;
+    if (recovered > 0) return recovered;
     const { claimed, failures } = await collector.collect(buckets, SENT_A_TURN, (wanted) =>
       admitRenewals(cashier, options.renewals, wanted),
     );
@@ -124,11 +135,7 @@ export function makeChores(cashier: Cashier, options: ChoreOptions): Chore[] {
       name: 'lost renewals',
       everyMs: 1_000,
       waitsFor: 'lost',
-      run: async () => {
-        const { claimed, failures } = await collector.recover(ALL_BUCKETS, SENT_A_TURN);
-        failures.forEach((error) => options.report(error));
-        return claimed > 0;
-      },
+      run: async () => (await recover()) > 0,
     },
     { name: 'gifts', everyMs: 2_000, run: () => settleDueGifts(cashier, ALL_BUCKETS, ROWS_A_TURN) },
     { name: 'documents', everyMs: 2_000, waitsFor: 'documents', run: () => numberDocuments(cashier, NUMBERED_A_TURN) },

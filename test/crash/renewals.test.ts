@@ -6,6 +6,8 @@ import { ALL_BUCKETS } from '../../src/platform/slots.js';
 import type { ChargeRequest } from '../../src/ports/provider.js';
 import { LEASE_MS, SEND_GUARD_MS } from '../../src/domain/payment/schedule.js';
 import { startPresence } from '../../src/store/presence.js';
+import { makeChores } from '../../src/worker/chores.js';
+import { writeDueSubscriptions } from '../../bench/due-subscriptions.js';
 import { applyWebhooks } from '../../src/usecases/apply-webhooks.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
 import type { Actor } from '../../src/usecases/contract.js';
@@ -167,6 +169,45 @@ test('what a worker had claimed is free the moment the worker is gone, and not w
   expect(await attemptsOf()).toEqual([{ status: 'succeeded' }]);
   expect(await kept()).toEqual([800, 800]);
   await expectSoundBooks(world);
+  await expectBooksOfProvider(world);
+});
+
+test('a worker that found lost renewals asks for the rest of them before it sends new ones', async () => {
+  const [MOST_AT_FIRST, LOST] = [16, 18];
+  const billMore = async (prefix: string, count: number): Promise<void> => {
+    const endsAt = new Date(world.clock.now().getTime() - 1_000);
+    await writeDueSubscriptions({ pool: world.db.ownerPool, stripePort: world.standIn.port, count, endsAt, prefix });
+    await bill();
+  };
+  await billMore('lost', LOST - 1);
+  const dead = { ...world.worker, provider: { ...world.worker.provider, charge: dying } };
+  for (const _ of [1, 2]) await collect(dead);
+  await world.advance(LEASE_MS + 1_000);
+  await billMore('new', 1);
+  const { cashier, calls } = recorded(world.worker);
+  const failures: unknown[] = [];
+  const chores = makeChores(cashier, {
+    messenger: null,
+    channel: 'test',
+    maintain: async () => undefined,
+    report: (error) => void failures.push(error),
+    renewals: { spreadMs: 0, callsPerSecond: 100_000, machineNow: () => new Date() },
+  });
+  const turnOf = (name: string) => chores.find((chore) => chore.name === name)?.run();
+  const left = async () => {
+    const rows = await world.query<{ status: string; count: number }>(
+      `select status, count(*)::int as count from payment_attempt where cause = 'renewal' and status in ('created', 'sent') group by status`,
+    );
+    return Object.fromEntries(rows.map(({ status, count }) => [status, count]));
+  };
+  expect(await left()).toEqual({ created: 1, sent: LOST });
+  expect(await turnOf('lost renewals')).toBe(true);
+  expect(await left()).toEqual({ created: 1, sent: LOST - MOST_AT_FIRST });
+  expect(await turnOf('renewals 1')).toBe(true);
+  expect(await left()).toEqual({ created: 1 });
+  expect(await turnOf('renewals 1')).toBe(true);
+  expect(await left()).toEqual({});
+  expect([calls.length, failures]).toEqual([LOST + 1, []]);
   await expectBooksOfProvider(world);
 });
 

@@ -22,7 +22,9 @@ import type { Actor, Commands } from '../../src/usecases/contract.js';
 import { publishCatalogue, readCatalogue } from '../../src/usecases/publish-catalogue.js';
 import { Quotes } from '../../src/usecases/quotes.js';
 import { receiveWebhook } from '../../src/usecases/receive-webhook.js';
+import { lookForWork } from '../../src/usecases/look-for-work.js';
 import { makeChores, type Chore } from '../../src/worker/chores.js';
+import { makeLookout, turnsOf } from '../../src/worker/lookout.js';
 import { dropOldPartitions, keepPartitions } from '../../src/store/partitions.js';
 import { ShiftedClock } from './clock.js';
 import { testDatabase, type TestDatabase } from './postgres.js';
@@ -166,11 +168,18 @@ export async function startWorld({ callTimeoutMs = CALL_TIMEOUT_MS } = {}): Prom
       report: (error) => void reported.push(error),
       renewals: { spreadMs: 0, callsPerSecond: 100_000, machineNow: () => new Date() },
     });
-  const workWith =
-    (chores: Chore[]): World['work'] =>
-    async (...only) => {
-      for (const chore of chores) if (only.length === 0 || only.includes(chore.name)) while (await chore.run());
+  // As a worker does it: without a turn of what the look says does not wait. It is asked each time, as here everything comes at one instant.
+  const workWith = (cashier: Cashier): World['work'] => {
+    let asked = 0;
+    const lookout = makeLookout(
+      () => lookForWork(cashier),
+      () => (asked += 1_000),
+    );
+    const turns = choresOf(cashier).map((chore) => ({ name: chore.name, turn: turnsOf(chore, lookout) }));
+    return async (...only) => {
+      for (const { name, turn } of turns) if (only.length === 0 || only.includes(name)) while (await turn());
     };
+  };
   const pools = [appSource, workerSource];
   const control = async (method: string, route: string, body?: object): Promise<unknown> => {
     const answer = await fetch(`${standIn.url}/sandbox/${route}`, {
@@ -195,12 +204,12 @@ export async function startWorld({ callTimeoutMs = CALL_TIMEOUT_MS } = {}): Prom
     commands: makeCommands(gateway),
     standIn,
     wakes,
-    work: workWith(choresOf(worker)),
+    work: workWith(worker),
     reported,
     startWorker: async (change = (cashier) => cashier) => {
       const source = await openDatabase(db.options, 'pay_worker', 5);
       pools.push(source);
-      return { work: workWith(choresOf(change(cashierOver(source)))) };
+      return { work: workWith(change(cashierOver(source))) };
     },
     stripe,
     advance: async (ms) => clock.advance(ms),
