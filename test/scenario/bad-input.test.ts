@@ -49,6 +49,7 @@ beforeAll(async () => {
   await eventually(async () => {
     const [open] = await product.query<{ n: number }>(
       `select ((select count(*) from webhook_inbox where status = 'new') + (select count(*) from outbox_event where published_at is null)
+         + (select count(*) from invoice where number is null)
          + (case when (select count(*) from webhook_inbox) < 2 then 1 else 0 end))::int as n`,
     );
     expect(open?.n).toBe(0);
