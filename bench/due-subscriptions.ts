@@ -102,15 +102,23 @@ export async function analyzeDue(pool: pg.Pool): Promise<void> {
 
 /** One customer with so many cards: within a bucket no two of our methods may be one of the provider's. */
 async function cardsAt(port: number, count: number): Promise<{ customer: string; methods: string[] }> {
-  const agent = new http.Agent({ keepAlive: true });
-  const stripe = new Stripe('sk_test_sandbox', { host: '127.0.0.1', port, protocol: 'http', httpAgent: agent, telemetry: false });
-  try {
+  return withStripe(port, async (stripe) => {
     const customer = await stripe.customers.create();
     const methods: string[] = [];
     await eachAtMost(Array.from({ length: count }), 8, async () => {
       methods.push((await stripe.paymentMethods.attach('pm_card_visa', { customer: customer.id })).id);
     });
     return { customer: customer.id, methods };
+  });
+}
+
+/** Asks the stand-in of Stripe on a port by the official client, over connections that stay open until the work is done. */
+export async function withStripe<T>(port: number, work: (stripe: Stripe) => Promise<T>): Promise<T> {
+  const agent = new http.Agent({ keepAlive: true });
+  try {
+    return await work(
+      new Stripe('sk_test_sandbox', { host: '127.0.0.1', port, protocol: 'http', httpAgent: agent, telemetry: false }),
+    );
   } finally {
     agent.destroy();
   }

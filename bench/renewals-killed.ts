@@ -12,7 +12,7 @@ import { freePorts, startProduct } from './running-product.js';
 
 const WORKERS = 4;
 const KILL_EVERY_MS = 5_000;
-/** The stand-in keeps each payment in memory, some 12 KB of them: a million want more than Node takes by itself. */
+/** The stand-in keeps each payment in memory: a million want more than Node takes by itself. */
 const STAND_IN_MIB = 18_000;
 
 /** The bench. */

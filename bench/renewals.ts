@@ -1,12 +1,10 @@
 /** Everybody's period has just ended: how many renewals a second does one worker bill, charge and record, with the provider over HTTP? */
-import http from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
-import Stripe from 'stripe';
 import type { Bench, Finding } from './bench.js';
 import { NO_WEBHOOKS } from '../src/sandbox/stripe/process.js';
-import { writeDueSubscriptions } from './due-subscriptions.js';
+import { withStripe, writeDueSubscriptions } from './due-subscriptions.js';
 import { startProduct, type Part, type RunningProduct } from './running-product.js';
 
 const PROVIDER_MS = 50;
@@ -82,20 +80,16 @@ export async function compareDue(product: RunningProduct, count: number): Promis
 
 /** How many charges were paid at the stand-in of Stripe, and of how many intents, by its own listing. */
 async function paidAt(port: number): Promise<{ charges: number; intents: number }> {
-  const agent = new http.Agent({ keepAlive: true });
-  const stripe = new Stripe('sk_test_sandbox', { host: '127.0.0.1', port, protocol: 'http', httpAgent: agent, telemetry: false });
-  const intents = new Set<unknown>();
-  let charges = 0;
-  try {
+  return withStripe(port, async (stripe) => {
+    const intents = new Set<unknown>();
+    let charges = 0;
     for await (const { paid, payment_intent: intent } of stripe.charges.list({ limit: 100 })) {
       if (!paid) continue;
       charges++;
       intents.add(intent);
     }
-  } finally {
-    agent.destroy();
-  }
-  return { charges, intents: intents.size };
+    return { charges, intents: intents.size };
+  });
 }
 
 async function measure(
@@ -139,7 +133,7 @@ export async function stopRenewals(pool: pg.Pool, isStopped: boolean): Promise<v
 /** Waits until all are renewed. @throws Error when nothing moves any more */
 export async function untilRenewed(pool: pg.Pool, count: number, tell: (line: string) => void): Promise<void> {
   let last = { done: 0, at: performance.now() };
-  // Counting a few takes no time, and how long they take is not known better than to this; a million are not counted for nothing.
+  // Counting a few takes no time, and how long they take is not known better than to this; to count a million takes time from what is measured.
   const everyMs = count > 100_000 ? 10_000 : 500;
   for (;;) {
     const { rows } = await pool.query<{ done: number }>(`select count(*)::int as done from subscription where period_number = 1`);
