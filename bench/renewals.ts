@@ -10,8 +10,9 @@ import { startProduct, type Part, type RunningProduct } from './running-product.
 const PROVIDER_MS = 50;
 const PARTS: readonly Part[] = ['gateway', 'database', 'stand-in', 'worker'];
 const TELL_EVERY_MS = 2_000;
-/** No progress for so long is the end. */
-const STANDSTILL_MS = 60_000;
+/** No progress for so long is the end: what a killed worker had sent is found out within two minutes. */
+const STANDSTILL_MS = 150_000;
+const LOOK_EVERY_MS = 500;
 
 /** The provider's events of the same payments, as the stand-in sends them: not at all, or as Stripe does. */
 const EVENTS = [
@@ -130,21 +131,33 @@ export async function stopRenewals(pool: pg.Pool, isStopped: boolean): Promise<v
   );
 }
 
+/** How many were sent; and once that is all of them, how many are renewed: to count a million takes seconds of the machine. */
+async function progressOf(pool: pg.Pool, count: number): Promise<{ sent: number; renewed: number | null }> {
+  const { rows: charged } = await pool.query<{ sent: number }>('select coalesce(sum(charged), 0)::int as sent from renewal_hour');
+  const sent = charged[0]?.sent ?? 0;
+  if (sent < count) return { sent, renewed: null };
+  const { rows } = await pool.query<{ renewed: number }>(
+    'select count(*)::int as renewed from subscription where period_number = 1',
+  );
+  return { sent, renewed: rows[0]?.renewed ?? 0 };
+}
+
 /** Waits until all are renewed. @throws Error when nothing moves any more */
 export async function untilRenewed(pool: pg.Pool, count: number, tell: (line: string) => void): Promise<void> {
-  let last = { done: 0, at: performance.now() };
-  // Counting a few takes no time, and how long they take is not known better than to this; to count a million takes time from what is measured.
-  const everyMs = count > 100_000 ? 10_000 : 500;
+  let last = { done: 0, isSent: false, at: performance.now() };
   for (;;) {
-    const { rows } = await pool.query<{ done: number }>(`select count(*)::int as done from subscription where period_number = 1`);
-    const done = rows[0]?.done ?? 0;
-    if (done === count) return;
+    const { sent, renewed } = await progressOf(pool, count);
+    if (renewed === count) return;
     const now = performance.now();
-    if (done > last.done && now - last.at >= TELL_EVERY_MS) {
-      tell(`${done} of ${count} renewed, ${Math.round((done - last.done) / ((now - last.at) / 1_000))}/s`);
-      last = { done, at: now };
+    const isSent = renewed !== null;
+    const done = renewed ?? sent;
+    const seconds = (now - last.at) / 1_000;
+    if (isSent !== last.isSent) last = { done, isSent, at: now };
+    else if (done > last.done && now - last.at >= TELL_EVERY_MS) {
+      tell(`${done} of ${count} ${isSent ? 'renewed' : 'sent'}, ${Math.round((done - last.done) / seconds)}/s`);
+      last = { done, isSent, at: now };
     } else if (now - last.at > STANDSTILL_MS)
       throw new Error(`Nothing was renewed for ${STANDSTILL_MS / 1_000} s; ${done} of ${count} were.`);
-    await pause(everyMs);
+    await pause(LOOK_EVERY_MS);
   }
 }

@@ -1,6 +1,6 @@
 import Fastify from 'fastify';
 import { listenOn } from '../platform/http-listen.js';
-import { addOpsRoutes, type OpsRoutes } from './routes.js';
+import { addOpsRoutes, type OpsRoutes } from './ops-routes.js';
 
 /**
  * Health and metrics of a process that serves nothing else (the worker).

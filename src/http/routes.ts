@@ -1,14 +1,12 @@
-/** What the gateway serves besides the graph: webhooks in, health, metrics and the playground. */
-import { setTimeout as delay } from 'node:timers/promises';
+/** What the gateway serves besides the graph: webhooks in, the playground, and what every process serves. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { Counter, type Registry } from 'prom-client';
+import { Counter } from 'prom-client';
 import type { ProviderName } from '../ports/provider.js';
+import { addOpsRoutes, type OpsRoutes } from './ops-routes.js';
 import { playgroundPage, type PlaygroundOptions } from './playground.js';
 
 /** Largest webhook body, bytes. */
 const WEBHOOK_LIMIT = 256 * 1024;
-/** How long a check of health may take, milliseconds. */
-const CHECK_LIMIT_MS = 2_000;
 
 /** Takes one webhook: checks its signature over the raw bytes and stores it. Says nothing of why one is refused. */
 export type ReceiveWebhook = (
@@ -16,17 +14,6 @@ export type ReceiveWebhook = (
   rawBody: Buffer,
   headers: Readonly<Record<string, string | undefined>>,
 ) => Promise<'stored' | 'refused'>;
-
-/** Checks by name; one that throws, or does not answer in time, is degraded. A check is `vital` when no traffic can be served without it. */
-export type HealthChecks = Readonly<Record<string, { isVital: boolean; check: () => Promise<void> }>>;
-
-/** Health and metrics, of any process. */
-export interface OpsRoutes {
-  checks: HealthChecks;
-  /** On its way out: not ready, but alive. */
-  isDraining: () => boolean;
-  registry: Registry;
-}
 
 /** Everything of the gateway. */
 export interface GatewayRoutes extends OpsRoutes {
@@ -44,36 +31,6 @@ export function addGatewayRoutes(app: FastifyInstance, routes: GatewayRoutes): v
   addOpsRoutes(app, routes);
   addWebhooks(app, routes);
   if (routes.playground) addPlayground(app, routes.playground);
-}
-
-/** Adds /healthz, /readyz and /metrics. */
-export function addOpsRoutes(app: FastifyInstance, { checks, isDraining, registry }: OpsRoutes): void {
-  app.get('/healthz', async () => ({ status: 'ok' }));
-  app.get('/readyz', async (_request, reply) => {
-    const degraded = await degradedOf(checks);
-    const isReady = !isDraining() && !degraded.some((name) => checks[name]?.isVital);
-    const status = isDraining() ? 'draining' : isReady ? (degraded.length > 0 ? 'degraded' : 'ok') : 'unavailable';
-    return reply
-      .code(isReady ? 200 : 503)
-      .header('cache-control', 'no-store')
-      .send({ status, degraded });
-  });
-  app.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
-}
-
-async function degradedOf(checks: HealthChecks): Promise<string[]> {
-  const names = Object.keys(checks);
-  const healthy = await Promise.all(names.map((name) => isHealthy(checks[name]?.check)));
-  return names.filter((_name, index) => !healthy[index]);
-}
-
-async function isHealthy(check: (() => Promise<void>) | undefined): Promise<boolean> {
-  const late = delay(CHECK_LIMIT_MS, false, { ref: false });
-  const outcome = Promise.resolve(check?.()).then(
-    () => true,
-    () => false,
-  );
-  return Promise.race([outcome, late]);
 }
 
 /** Answers nothing but yes (200) or no (400, whatever the reason); 503 asks the provider to send again. */

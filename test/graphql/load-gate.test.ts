@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
 import { WebSocket } from 'ws';
 import { boundAfter, type LoadBounds } from '../../src/graphql/load-gate.js';
-import { addOpsRoutes } from '../../src/http/routes.js';
+import { addOpsRoutes } from '../../src/http/ops-routes.js';
 import { eventually } from '../support/eventually.js';
 import { startSmallServer, type SmallServer } from './small-graph.js';
 
