@@ -13,6 +13,7 @@ const TELL_EVERY_MS = 2_000;
 /** No progress for so long is the end: what a killed worker had sent is found out within two minutes. */
 const STANDSTILL_MS = 150_000;
 const LOOK_EVERY_MS = 500;
+const NEARLY = 0.98;
 
 /** The provider's events of the same payments, as the stand-in sends them: not at all, or as Stripe does. */
 const EVENTS = [
@@ -131,11 +132,12 @@ export async function stopRenewals(pool: pg.Pool, isStopped: boolean): Promise<v
   );
 }
 
-/** How many were sent; and once that is all of them, how many are renewed: to count a million takes seconds of the machine. */
+/** How many were sent; and once that is about all of them, how many are renewed: to count a million takes seconds of the machine. */
 async function progressOf(pool: pg.Pool, count: number): Promise<{ sent: number; renewed: number | null }> {
   const { rows: charged } = await pool.query<{ sent: number }>('select coalesce(sum(charged), 0)::int as sent from renewal_hour');
   const sent = charged[0]?.sent ?? 0;
-  if (sent < count) return { sent, renewed: null };
+  // A worker that is killed between a claim and its count leaves a few out.
+  if (sent < count * NEARLY) return { sent, renewed: null };
   const { rows } = await pool.query<{ renewed: number }>(
     'select count(*)::int as renewed from subscription where period_number = 1',
   );

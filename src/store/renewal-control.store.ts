@@ -1,9 +1,6 @@
 /** What holds renewals back: a switch, a plan for the hour, and a budget of calls that all workers of a provider account share. */
 import { statement } from './statement.js';
-import type { UnitOfWork } from './unit-of-work.js';
-
-/** What runs a statement at an instant: a unit of work, or a command's own connection. */
-export type Runner = Pick<UnitOfWork, 'run' | 'now'>;
+import type { Runner, UnitOfWork } from './unit-of-work.js';
 
 const READ_SWITCH = statement<[number], { isStopped: boolean; reason: string | null; changedBy: string; databaseNow: Date }>(
   'read_renewal_switch',
@@ -34,11 +31,11 @@ const SET_SWITCH = statement<[number, boolean, string | null, string, Date], nev
 
 /** Stops renewals, or lets them go on; every worker sees it before its next claim. */
 export async function setRenewalSwitch(
-  uow: Runner,
+  runner: Runner,
   providerAccountId: number,
   to: { isStopped: boolean; reason: string | null; changedBy: string },
 ): Promise<void> {
-  await uow.run(SET_SWITCH, [providerAccountId, to.isStopped, to.reason, to.changedBy, uow.now]);
+  await runner.run(SET_SWITCH, [providerAccountId, to.isStopped, to.reason, to.changedBy, runner.now]);
 }
 
 const READ_STATUS = statement<[number, Date], RenewalStatus>(
@@ -113,13 +110,13 @@ export async function readRenewalHour(uow: UnitOfWork, providerAccountId: number
   return made ?? { planned: 0, charged: 0 };
 }
 
-/** Adds to what the hour has charged. */
-export async function countCharged(uow: UnitOfWork, providerAccountId: number, count: number): Promise<void> {
-  await uow.run(COUNT_CHARGED, [providerAccountId, hourOf(uow), count]);
+/** Adds to what the hour has charged. Every lane of every worker wants this row: it is asked for alone. */
+export async function countCharged(runner: Runner, providerAccountId: number, count: number): Promise<void> {
+  await runner.run(COUNT_CHARGED, [providerAccountId, hourOf(runner), count]);
 }
 
-function hourOf(uow: UnitOfWork): Date {
-  return new Date(Math.floor(uow.now.getTime() / HOUR_MS) * HOUR_MS);
+function hourOf({ now }: Pick<Runner, 'now'>): Date {
+  return new Date(Math.floor(now.getTime() / HOUR_MS) * HOUR_MS);
 }
 
 const TAKE_CALLS = statement<[number, number, number, Date], { taken: number }>(
@@ -144,14 +141,14 @@ const SLOW_DOWN = statement<[number, Date, Date], never>(
 
 /**
  * Takes up to `wanted` calls from the account's budget of `perSecond`: a bucket that holds one second's worth, filled by the time that has
- * passed. @returns how many may go out
+ * passed. Every lane of every worker wants this row: it is asked for alone. @returns how many may go out
  */
-export async function takeCalls(uow: UnitOfWork, providerAccountId: number, wanted: number, perSecond: number): Promise<number> {
+export async function takeCalls(runner: Runner, providerAccountId: number, wanted: number, perSecond: number): Promise<number> {
   const ask = async (): Promise<number | undefined> =>
-    (await uow.run(TAKE_CALLS, [providerAccountId, wanted, perSecond, uow.now]))[0]?.taken;
+    (await runner.run(TAKE_CALLS, [providerAccountId, wanted, perSecond, runner.now]))[0]?.taken;
   const taken = await ask();
   if (taken !== undefined) return taken;
-  await uow.run(OPEN_BUDGET, [providerAccountId, perSecond, uow.now]);
+  await runner.run(OPEN_BUDGET, [providerAccountId, perSecond, runner.now]);
   return (await ask()) ?? 0;
 }
 

@@ -48,6 +48,9 @@ export interface UnitOfWork {
   abandon(): void;
 }
 
+/** What runs a statement at an instant: a unit of work, a statement alone, or a command's own connection. */
+export type Runner = Pick<UnitOfWork, 'run' | 'now'>;
+
 /** Whose rows a unit may touch. */
 export interface Scope {
   /** The caller; row security shows this user's rows alone, unless staff. */
@@ -186,13 +189,7 @@ async function once<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfW
   const uow: UnitOfWork = {
     manager: runner.manager,
     now,
-    run: async <Params extends readonly unknown[], Row>(what: Statement<Params, Row>, params: Params): Promise<Row[]> => {
-      const answer: unknown = await runner.query(what.text, [...params]);
-      // TypeORM gives [rows, count] for what updates or deletes, however it begins, and rows for the rest; only this function knows.
-      const rows: unknown = Array.isArray(answer) && Array.isArray(answer[0]) ? answer[0] : answer;
-      invariant(Array.isArray(rows), 'a statement answers with rows', { statement: what.name });
-      return what.isOfEntity ? (rows.map(underEntityNames) as Row[]) : rows;
-    },
+    run: async (what, params) => rowsOf(what, await runner.query(what.text, [...params])),
     emit: (change) => void changes.push(change),
     abandon: () => {
       isAbandoned = true;
@@ -223,6 +220,25 @@ async function once<T>(transactor: Transactor, scope: Scope, work: (uow: UnitOfW
   } finally {
     await runner.release();
   }
+}
+
+/**
+ * Statements that are a unit of work each: what one locks is free as soon as the server is done with it, however late this process, which may have
+ * no turn of the processor for long, hears of it. For rows that all workers want and that are nobody's: no user is set whose rows could be seen.
+ */
+export function alone(transactor: Transactor): Runner {
+  return {
+    now: transactor.clock.now(),
+    run: (what, params) =>
+      inTurn(transactor, 'finishes', async () => rowsOf(what, await transactor.source.query(what.text, [...params]))),
+  };
+}
+
+function rowsOf<Params extends readonly unknown[], Row>(what: Statement<Params, Row>, answer: unknown): Row[] {
+  // TypeORM gives [rows, count] for what updates or deletes, however it begins, and rows for the rest; only this function knows.
+  const rows: unknown = Array.isArray(answer) && Array.isArray(answer[0]) ? answer[0] : answer;
+  invariant(Array.isArray(rows), 'a statement answers with rows', { statement: what.name });
+  return what.isOfEntity ? (rows.map(underEntityNames) as Row[]) : rows;
 }
 
 /** Numbers the changes of each user and writes feed and outbox rows; the last writes of a unit. */

@@ -2,7 +2,8 @@ import { Command } from 'commander';
 import { STRIPE_ACCOUNT_ID } from '../main/assemble.js';
 import { fail } from '../platform/run-process.js';
 import { loadDotEnv } from '../platform/settings.js';
-import { readRenewalStatus, setRenewalSwitch, type Runner } from '../store/renewal-control.store.js';
+import { readRenewalStatus, setRenewalSwitch } from '../store/renewal-control.store.js';
+import type { Runner } from '../store/unit-of-work.js';
 import { withConnection } from './with-connection.js';
 
 const program = new Command('renewals').description(

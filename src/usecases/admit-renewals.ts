@@ -1,7 +1,7 @@
 import { exceedsPlan, MOST_CLOCK_SKEW_MS } from '../domain/subscription/renewal.js';
 import { readRenewalHour, readRenewalSwitch, setRenewalSwitch, takeCalls } from '../store/renewal-control.store.js';
 import { recordFinding } from '../store/provider.store.js';
-import { inTx } from '../store/unit-of-work.js';
+import { alone, inTx } from '../store/unit-of-work.js';
 import { newId, SYSTEM, type Cashier } from './cashier.js';
 
 /** What renewals are held back by, besides the rows of the database. */
@@ -29,34 +29,33 @@ export class ClockSkew extends Error {
  */
 export async function admitRenewals(cashier: Cashier, options: AdmissionOptions, wanted: number): Promise<number> {
   const account = cashier.provider.accountId;
-  const { admitted, isRunaway } = await inTx(cashier.tx, SYSTEM, async (uow) => {
+  const hour = await inTx(cashier.tx, SYSTEM, async (uow) => {
     const { isStopped, databaseNow } = await readRenewalSwitch(uow, account);
-    if (isStopped) return { admitted: 0, isRunaway: false };
+    if (isStopped) return null;
     const skewMs = options.machineNow().getTime() - databaseNow.getTime();
     if (Math.abs(skewMs) > MOST_CLOCK_SKEW_MS) throw new ClockSkew(skewMs);
-    const hour = await readRenewalHour(uow, account);
-    // Last, as every worker waits for its row: it is held for no more than the commit.
-    const taken = await takeCalls(uow, account, wanted, options.callsPerSecond);
-    if (exceedsPlan(hour.planned, hour.charged, taken)) {
-      const reason = `${hour.charged} charged and ${taken} more wanted, ${hour.planned} planned for the hour`;
-      await setRenewalSwitch(uow, account, { isStopped: true, reason, changedBy: 'system' });
-      const id = newId(cashier, 'txn', account);
-      await recordFinding(uow, {
-        id,
-        providerAccountId: account,
-        kind: 'renewals_stopped',
-        severity: 1,
-        currency: null,
-        oursMinor: BigInt(hour.planned),
-        theirsMinor: BigInt(hour.charged + taken),
-        recordId: null,
-        subjectType: 'provider_account',
-        subjectId: id,
-      });
-      return { admitted: 0, isRunaway: true };
-    }
-    return { admitted: taken, isRunaway: false };
+    return readRenewalHour(uow, account);
   });
-  if (isRunaway) cashier.events.findingOpened('renewals_stopped', 1);
-  return admitted;
+  if (hour === null) return 0;
+  const taken = await takeCalls(alone(cashier.tx), account, wanted, options.callsPerSecond);
+  if (!exceedsPlan(hour.planned, hour.charged, taken)) return taken;
+  await inTx(cashier.tx, SYSTEM, async (uow) => {
+    const reason = `${hour.charged} charged and ${taken} more wanted, ${hour.planned} planned for the hour`;
+    await setRenewalSwitch(uow, account, { isStopped: true, reason, changedBy: 'system' });
+    const id = newId(cashier, 'txn', account);
+    await recordFinding(uow, {
+      id,
+      providerAccountId: account,
+      kind: 'renewals_stopped',
+      severity: 1,
+      currency: null,
+      oursMinor: BigInt(hour.planned),
+      theirsMinor: BigInt(hour.charged + taken),
+      recordId: null,
+      subjectType: 'provider_account',
+      subjectId: id,
+    });
+  });
+  cashier.events.findingOpened('renewals_stopped', 1);
+  return 0;
 }

@@ -33,7 +33,7 @@ import {
 } from '../store/renewals.store.js';
 import type { TransactionCause } from '../store/payments.store.js';
 import { countCharged, slowCallsDown } from '../store/renewal-control.store.js';
-import { inTx, type UnitOfWork } from '../store/unit-of-work.js';
+import { alone, inTx, type UnitOfWork } from '../store/unit-of-work.js';
 import { mayStillSend, newId, own, BATCH, SYSTEM, type Cashier } from './cashier.js';
 import { fingerprintOf, renewalRequest } from './charge-request.js';
 import { readPayment, recordPayment, sendPayment } from './send-payment.js';
@@ -208,11 +208,11 @@ async function claim(
       claimedBy: cashier.presence?.() ?? null,
     };
     const claimed = await sendRenewals(uow, locked, times);
-    // Only what is really taken counts against the hour's plan: of those admitted another lane may have taken some.
-    await countCharged(uow, cashier.provider.accountId, claimed.length);
     // Read before the commit: whatever holds the process up from here on counts.
     return { refs: locked, sent: claimed, claimedAtMs: cashier.monotonicMs() };
   });
+  // Only what is really taken counts against the hour's plan: of those admitted another lane may have taken some.
+  if (sent.length > 0) await countCharged(alone(cashier.tx), cashier.provider.accountId, sent.length);
   const isSent = new Set<string>(sent.map(({ id }) => id));
   return {
     claimed: sent.map((renewal) => ({ ...renewal, claimedAtMs })),

@@ -857,14 +857,7 @@ export const FENCES: readonly Fence[] = [
     'await dropRenewal(uow, cashier, subscriptionId);',
     '',
   ),
-  fence(
-    'renewal.switch',
-    'renewals that go on though they were stopped',
-    RENEWED,
-    ADMIT,
-    'if (isStopped) return { admitted: 0, isRunaway: false };',
-    '',
-  ),
+  fence('renewal.switch', 'renewals that go on though they were stopped', RENEWED, ADMIT, 'if (isStopped) return null;', ''),
   fence(
     'renewal.one_door',
     'a renewal that is sent past the switch, the plan and the budget',
@@ -894,8 +887,8 @@ export const FENCES: readonly Fence[] = [
     'a bug that runs through every card there is',
     RENEWED,
     ADMIT,
-    'if (exceedsPlan(hour.planned, hour.charged, taken)) {',
-    'if (exceedsPlan(hour.planned, 0, 0)) {',
+    'if (!exceedsPlan(hour.planned, hour.charged, taken)) return taken;',
+    'if (!exceedsPlan(hour.planned, 0, 0)) return taken;',
   ),
   fence(
     'renewal.clock',

@@ -18,7 +18,7 @@ const SILENT: ReadonlySet<string> = new Set(['isMethodToken', 'objectKindOf', 'o
 
 /**
  * The cashier in a process of its own, which dies at the point that is asked for, by name or number (from 1), or never. From then on nothing it does has an effect: it
- * neither commits nor calls. Points are found by wrapping what the cashier stands on, so nothing that is called has to be named.
+ * neither commits nor calls. A statement without a transaction is a commit too. Points are found by wrapping what the cashier stands on, so nothing that is called has to be named.
  */
 export function mortal(cashier: Cashier, diesAt: (point: string, number: number) => boolean = () => false): Mortal {
   const points: string[] = [];
@@ -32,18 +32,21 @@ export function mortal(cashier: Cashier, diesAt: (point: string, number: number)
       throw new Killed(point);
     }
   };
+  const commitAs = async <T>(commit: () => Promise<T>): Promise<T> => {
+    const point = `commit ${++commits}`;
+    pass(`before ${point}`);
+    const answer = await commit();
+    pass(`after ${point}`);
+    return answer;
+  };
   const source = new Proxy(cashier.tx.source, {
     get(target: DataSource, name) {
+      if (name === 'query') return (text: string, params: unknown[]) => commitAs(() => target.query(text, params));
       if (name !== 'createQueryRunner') return Reflect.get(target, name) as unknown;
       return () => {
         const runner = target.createQueryRunner();
         const commit = runner.commitTransaction.bind(runner);
-        runner.commitTransaction = async () => {
-          const point = `commit ${++commits}`;
-          pass(`before ${point}`);
-          await commit();
-          pass(`after ${point}`);
-        };
+        runner.commitTransaction = () => commitAs(commit);
         return runner;
       };
     },
