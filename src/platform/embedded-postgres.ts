@@ -419,6 +419,8 @@ async function runServer(options: {
     listen_addresses: '',
     // A gateway and a worker hold up to 50 connections; room for several of them and for whoever looks.
     max_connections: '300',
+    // A checkpoint by time and not for each gigabyte of the log: after each one every page goes whole into the log once more.
+    max_wal_size: '4GB',
     // An eighth of the memory, as far as it is used: with the 128 MB it takes by itself a million customers are read and written through system calls.
     shared_buffers: `${Math.min(MOST_BUFFERS_MIB, Math.floor(totalmem() / 8 / MIB))}MB`,
   };
