@@ -1,6 +1,6 @@
 /** Prints what a bench found and keeps it as JSON and as a page, with the machine described. */
 import { execFileSync } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { Bench, Figure, Finding } from './bench.js';
@@ -25,6 +25,7 @@ export async function keepResult(bench: Bench, found: Finding, at: Date): Promis
     commit: execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }).trim(),
     cpu: `${os.cpus().length} x ${os.cpus()[0]?.model.trim() ?? 'unknown'}`,
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
+    hugePagesMiB: await hugePagesMib(),
     system: `${os.type()} ${os.release()}`,
     node: process.version,
     loadBefore15Min: os.loadavg()[2] ?? 0,
@@ -35,6 +36,12 @@ export async function keepResult(bench: Bench, found: Finding, at: Date): Promis
   await writeFile(`${file}.json`, `${JSON.stringify({ bench: bench.name, machine, ...found }, null, 2)}\n`);
   await writeFile(`${file}.md`, pageOf(bench, found, machine));
   console.log(`\nKept in ${file}.md and ${file}.json.`);
+}
+
+/** What the machine has set aside as huge pages (docs/operations.md, Many customers); 0 where nobody can tell. */
+async function hugePagesMib(): Promise<number> {
+  const lines = await readFile('/proc/meminfo', 'utf8').catch(() => '');
+  return Math.round(Number(/^Hugetlb: +(\d+) kB$/m.exec(lines)?.[1] ?? 0) / 1_024);
 }
 
 function pageOf(bench: Bench, found: Finding, machine: Record<string, string | number>): string {

@@ -404,6 +404,15 @@ function isAlive(pid: number): boolean {
  */
 const TIED_TO_PIPE = 'exec 3<&0; "$@" 3<&- & p=$!; { cat <&3 >/dev/null; kill -INT $p 2>/dev/null; } & exec 3<&-; wait $p';
 
+/** Of a server whose data is kept, and may grow. */
+const KEPT = {
+  // An eighth of the memory, as far as it is used: with the 128 MB it takes by itself a million customers are read and written through system calls.
+  shared_buffers: `${Math.min(MOST_BUFFERS_MIB, Math.floor(totalmem() / 8 / MIB))}MB`,
+  // A checkpoint by time and not for each gigabyte of the log: after each one every page goes whole into the log once more.
+  max_wal_size: '4GB',
+};
+const THROWN_AWAY = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
+
 async function runServer(options: {
   bin: string;
   places: Places;
@@ -419,12 +428,8 @@ async function runServer(options: {
     listen_addresses: '',
     // A gateway and a worker hold up to 50 connections; room for several of them and for whoever looks.
     max_connections: '300',
-    // A checkpoint by time and not for each gigabyte of the log: after each one every page goes whole into the log once more.
-    max_wal_size: '4GB',
-    // An eighth of the memory, as far as it is used: with the 128 MB it takes by itself a million customers are read and written through system calls.
-    shared_buffers: `${Math.min(MOST_BUFFERS_MIB, Math.floor(totalmem() / 8 / MIB))}MB`,
+    ...(options.isDurable ? KEPT : THROWN_AWAY),
   };
-  if (!options.isDurable) Object.assign(settings, { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' });
   const args = ['-D', places.data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
   const child = spawn('/bin/sh', ['-c', TIED_TO_PIPE, 'pg', path.join(bin, 'postgres'), ...args], {
     ...ids,

@@ -12,7 +12,8 @@ const LIMIT_MS = 300_000;
 
 let product: Product;
 beforeAll(async () => {
-  product = await startProduct({ settings: { STRIPE_WEBHOOK_URL: NO_WEBHOOKS } });
+  // Four workers share the machine's processors: with more connections each, more of them are cold.
+  product = await startProduct({ settings: { STRIPE_WEBHOOK_URL: NO_WEBHOOKS, DATABASE_POOL: '3' } });
   await product.kill('worker');
   await writeDueSubscriptions({
     pool: product.db.ownerPool,
