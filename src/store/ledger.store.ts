@@ -69,9 +69,21 @@ const ROLL_UP = statement<[Date], never>(
    where b.rolled_up_to < excluded.rolled_up_to`,
 );
 
-/** Adds to each account's balance what was posted before `until` and is not in it yet. `until` must be older than any unit of work that still runs. */
+const TAKE_TURN = statement<[number], { isOurs: boolean }>(
+  'take_turn_at_roll_up',
+  'select pg_try_advisory_xact_lock($1) as "isOurs"',
+);
+/** Transaction lock of whoever rolls up; a number of our own, the same for ever. */
+const ROLL_UP_LOCK = 7_020_423;
+
+/**
+ * Adds to each account's balance what was posted before `until` and is not in it yet. `until` must be older than any unit of work that still runs.
+ * One at a time: of two at once the second would add to what the first has made of a balance all that is new since before the first. Does nothing
+ * while somebody else has the turn.
+ */
 export async function rollUpBalances(uow: UnitOfWork, until: Date): Promise<void> {
-  await uow.run(ROLL_UP, [until]);
+  const [turn] = await uow.run(TAKE_TURN, [ROLL_UP_LOCK]);
+  if (turn?.isOurs === true) await uow.run(ROLL_UP, [until]);
 }
 
 const LIST_JOURNAL = statement<

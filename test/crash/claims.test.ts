@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { PriceId, TransactionId } from '../../src/domain/ids.js';
 import { ALL_BUCKETS } from '../../src/platform/slots.js';
 import type { Cashier } from '../../src/usecases/cashier.js';
+import { keepHouse } from '../../src/usecases/keep-house.js';
 import { applyWebhooks } from '../../src/usecases/apply-webhooks.js';
 import { makeCommands } from '../../src/usecases/commands.js';
 import type { Actor, RefundCommand } from '../../src/usecases/contract.js';
@@ -294,5 +295,41 @@ test('a refund that is on its way is not sent again, whoever asks', async () => 
 });
 
 test('after all this the books are sound', async () => {
+  await expectSoundBooks(world);
+});
+
+test('two workers that roll balances up at once add what is new to each balance once', async () => {
+  const HOUR_MS = 3_600_000;
+  const ana = await withCard(world, someUser());
+  await world.commands.purchase(ana, buying());
+  await world.advance(HOUR_MS);
+  await keepHouse(world.worker); // Each account has a balance.
+  await world.commands.purchase(ana, buying());
+  await world.advance(HOUR_MS);
+  const holder = await world.db.ownerPool.connect();
+  const waiting = async (): Promise<number> => {
+    const [row] = await world.query<{ n: number }>(
+      `select count(*)::int as n from pg_stat_activity
+       where datname = current_database() and wait_event_type = 'Lock' and query like 'insert into ledger_balance%'`,
+    );
+    return row?.n ?? 0;
+  };
+  try {
+    await holder.query('begin');
+    await holder.query('select from ledger_balance for update');
+    // The first has its sums, and waits to write them; then the second comes, a moment later by its clock.
+    const first = keepHouse(world.worker);
+    await eventually(async () => expect(await waiting()).toBe(1));
+    world.clock.advance(1_000);
+    let isOver = false;
+    const second = keepHouse(world.worker).then(() => {
+      isOver = true;
+    });
+    await eventually(async () => expect(isOver || (await waiting()) === 2).toBe(true));
+    await holder.query('commit');
+    await Promise.all([first, second]);
+  } finally {
+    holder.release();
+  }
   await expectSoundBooks(world);
 });

@@ -957,6 +957,14 @@ export const FENCES: readonly Fence[] = [
     `'select $1::bigint is not null as "isOurs"'`,
   ),
   fence(
+    'turn.roll_up',
+    'two workers that add to a balance what is new since before the first of them',
+    CLAIMS,
+    'src/store/ledger.store.ts',
+    'if (turn?.isOurs === true) await uow.run(ROLL_UP, [until]);',
+    'await uow.run(ROLL_UP, [until]);',
+  ),
+  fence(
     'refund.became_credit',
     'a refund that failed and became credit being given once more',
     'test/domain/refund/refund.test.ts',
