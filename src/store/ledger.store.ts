@@ -2,6 +2,7 @@ import { bucketOf } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import type { Movement } from '../domain/ledger/journals.js';
 import { statement } from './statement.js';
+import { takeTurn } from './turn.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
 /** One journal: the movements of one event of one source. */
@@ -69,10 +70,6 @@ const ROLL_UP = statement<[Date], never>(
    where b.rolled_up_to < excluded.rolled_up_to`,
 );
 
-const TAKE_TURN = statement<[number], { isOurs: boolean }>(
-  'take_turn_at_roll_up',
-  'select pg_try_advisory_xact_lock($1) as "isOurs"',
-);
 /** Transaction lock of whoever rolls up; a number of our own, the same for ever. */
 const ROLL_UP_LOCK = 7_020_423;
 
@@ -82,8 +79,7 @@ const ROLL_UP_LOCK = 7_020_423;
  * while somebody else has the turn.
  */
 export async function rollUpBalances(uow: UnitOfWork, until: Date): Promise<void> {
-  const [turn] = await uow.run(TAKE_TURN, [ROLL_UP_LOCK]);
-  if (turn?.isOurs === true) await uow.run(ROLL_UP, [until]);
+  if (await takeTurn(uow, ROLL_UP_LOCK)) await uow.run(ROLL_UP, [until]);
 }
 
 const LIST_JOURNAL = statement<

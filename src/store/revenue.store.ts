@@ -4,19 +4,15 @@
  */
 import type { Movement } from '../domain/ledger/journals.js';
 import { statement } from './statement.js';
+import { takeTurn } from './turn.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
 /** Transaction lock of whoever closes days; a number of our own, the same for ever. */
 const REVENUE_LOCK = 7_020_420;
 
-const TAKE_TURN = statement<[number], { isOurs: boolean }>(
-  'take_turn_at_revenue',
-  'select pg_try_advisory_xact_lock($1) as "isOurs"',
-);
-
 /** Takes the turn at closing days until the commit; false while somebody else has it. */
 export async function takeTurnAtRevenue(uow: UnitOfWork): Promise<boolean> {
-  return (await uow.run(TAKE_TURN, [REVENUE_LOCK]))[0]?.isOurs === true;
+  return takeTurn(uow, REVENUE_LOCK);
 }
 
 /** A currency with days to be closed. */

@@ -953,15 +953,15 @@ export const FENCES: readonly Fence[] = [
     'two workers that close one day at the same time',
     'test/usecases/revenue.test.ts',
     'src/store/revenue.store.ts',
-    `'select pg_try_advisory_xact_lock($1) as "isOurs"'`,
-    `'select $1::bigint is not null as "isOurs"'`,
+    'return takeTurn(uow, REVENUE_LOCK);',
+    'return takeTurn(uow, REVENUE_LOCK).then(() => true);',
   ),
   fence(
     'turn.roll_up',
     'two workers that add to a balance what is new since before the first of them',
     CLAIMS,
     'src/store/ledger.store.ts',
-    'if (turn?.isOurs === true) await uow.run(ROLL_UP, [until]);',
+    'if (await takeTurn(uow, ROLL_UP_LOCK)) await uow.run(ROLL_UP, [until]);',
     'await uow.run(ROLL_UP, [until]);',
   ),
   fence(
