@@ -1,4 +1,5 @@
 /** Who calls: the token of a request, believed or refused. */
+import type { ToldResidence } from '../domain/customer/residence.js';
 import type { Caller } from './admission.js';
 import { unauthenticated } from './errors.js';
 
@@ -6,6 +7,7 @@ import { unauthenticated } from './errors.js';
 export interface BelievedToken {
   userId: string;
   scopes: ReadonlySet<string>;
+  residence: ToldResidence;
   expiresAt: Date;
 }
 
@@ -34,7 +36,8 @@ export async function identify(checker: TokenChecker, sender: Sender): Promise<C
   const outcome = token === null ? null : checker.verify(token);
   const believed = outcome instanceof Promise ? await outcome : outcome;
   if (!believed) throw unauthenticated();
-  return { ...caller, actor: { userId: believed.userId, scopes: believed.scopes, requestId }, expiresAt: believed.expiresAt };
+  const { userId, scopes, residence, expiresAt } = believed;
+  return { ...caller, actor: { userId, scopes, residence, requestId }, expiresAt };
 }
 
 /** The token in `Bearer <token>`; null for another scheme. */

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { importJWK, SignJWT, type JWK } from 'jose';
 import { keptFile } from './kept-file.js';
 import { OneLineError } from './one-line-error.js';
+import { isCountryCode, isZone } from './places.js';
 import { DEFAULT_AUDIENCE, SANDBOX_ISSUER } from './settings.js';
 
 /** Longest life of a token of the sandbox, seconds: a day's work without logging in again. */
@@ -27,24 +28,33 @@ export function prepareSandboxIssuer(dataDir: string): void {
 /**
  * A token for this user, signed by the sandbox's issuer (EdDSA, RFC 9068 type at+jwt).
  * @param options.scopes full names, or short ones that get the prefix `monetization:`
+ * @param options.country where the user lives: ISO 3166-1 alpha-2; left out: not said
+ * @param options.zone the same: IANA time zone
  * @param options.now the machine's time, which is what tokens are checked against even while the sandbox's clock stands elsewhere
- * @throws OneLineError for a user id or scope of a wrong form, or a life of more than 24 hours
+ * @throws OneLineError for a user id, scope or country of a wrong form, a zone that is not known, or a life of more than 24 hours
  */
 export async function issueSandboxToken(options: {
   dataDir: string;
   userId: string;
   scopes: readonly string[];
+  country?: string;
+  zone?: string;
   ttlSeconds: number;
   now: Date;
 }): Promise<string> {
-  const { userId, ttlSeconds } = options;
+  const { userId, ttlSeconds, country, zone } = options;
   if (!USER_ID_FORM.test(userId)) throw new OneLineError(`A user id is 1 to 64 of A-Z, a-z, 0-9, "-" and "_", got "${userId}".`);
   if (!Number.isInteger(ttlSeconds) || ttlSeconds < 1 || ttlSeconds > LONGEST_SANDBOX_TTL_SECONDS) {
     throw new OneLineError('A token lives from 1 second to 24 hours.');
   }
+  if (country !== undefined && !isCountryCode(country))
+    throw new OneLineError(`A country is two capital letters such as DE (ISO 3166-1), got "${country}".`);
+  if (zone !== undefined && !isZone(zone))
+    throw new OneLineError(`A zone is one of IANA's such as Europe/Berlin, got "${zone}".`);
   const key = privateKey(options.dataDir);
   const issuedAt = Math.floor(options.now.getTime() / 1000);
-  return await new SignJWT({ scope: options.scopes.map(fullScope).join(' ') })
+  const told = { ...(country !== undefined && { country }), ...(zone !== undefined && { zoneinfo: zone }) };
+  return await new SignJWT({ scope: options.scopes.map(fullScope).join(' '), ...told })
     .setProtectedHeader({ alg: 'EdDSA', typ: 'at+jwt', kid: key.kid })
     .setIssuer(SANDBOX_ISSUER)
     .setAudience(DEFAULT_AUDIENCE)

@@ -1,13 +1,14 @@
 /**
  * Whose tokens are believed. A token is a JWS in compact form (RFC 7515, RFC 9068), signed by a key of the one issuer we know:
  *
- *   token -> form and header -> key by `kid` from the issuer's JWKS -> signature -> claims -> user id and scopes
+ *   token -> form and header -> key by `kid` from the issuer's JWKS -> signature -> claims -> user id, scopes, residence
  *
  * Nothing in a token says how it is checked: algorithms are ours, keys come from AUTH_JWKS_URL alone (RFC 8725, sections 3.1 to 3.10).
  */
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { decodeJwt, decodeProtectedHeader, errors, importJWK, jwtVerify, type CryptoKey, type JWK, type JWTPayload } from 'jose';
+import { isCountryCode, isZone } from './places.js';
 import { LONGEST_SANDBOX_TTL_SECONDS } from './sandbox-issuer.js';
 import { SANDBOX_ISSUER, type AuthSettings } from './settings.js';
 
@@ -15,6 +16,8 @@ import { SANDBOX_ISSUER, type AuthSettings } from './settings.js';
 export interface VerifiedToken {
   userId: string;
   scopes: ReadonlySet<string>;
+  /** Where the user lives: claim `country` (ISO 3166-1 alpha-2) and claim `zoneinfo` (IANA time zone); null without the claim. */
+  residence: { country: string | null; zone: string | null };
   expiresAt: Date;
 }
 
@@ -64,7 +67,7 @@ export class TokenVerifier {
     this.#keys = new IssuerKeys(auth.jwksUrl, clock);
   }
 
-  /** The token's user and scopes; null when it is not believed, whatever the reason. At once for one that was believed a moment ago. */
+  /** What the token says; null when it is not believed, whatever the reason. At once for one that was believed a moment ago. */
   verify(token: string): VerifiedToken | null | Promise<VerifiedToken | null> {
     return this.#recall(token) ?? this.check(token).then((outcome) => (typeof outcome === 'string' ? null : outcome));
   }
@@ -126,13 +129,16 @@ export class TokenVerifier {
 
   /** What the claims say, when they keep our rules. */
   #believe(claims: JWTPayload, kid: string): Remembered | null {
-    const { sub, exp, iat, scope } = claims;
+    const { sub, exp, iat, scope, country = null, zoneinfo = null } = claims;
     if (exp === undefined || iat === undefined || !sub || !USER_ID_FORM.test(sub)) return null;
     const longestLife = this.#auth.issuer === SANDBOX_ISSUER ? LONGEST_SANDBOX_TTL_SECONDS : LONGEST_LIFE_SECONDS;
     if (exp - iat > longestLife || iat > this.#clock.now().getTime() / 1000 + SKEW_SECONDS) return null;
     if (scope !== undefined && typeof scope !== 'string') return null;
     const scopes = new Set((scope ?? '').split(' ').filter(Boolean));
-    return { userId: sub, scopes, expiresAt: new Date(exp * 1000), kid, verifiedAtMs: this.#clock.now().getTime() };
+    // A country's name instead of its code would leave everybody untaxed without a word; a zone that this machine does not know yet is no such harm.
+    if (country !== null && !(typeof country === 'string' && isCountryCode(country))) return null;
+    const residence = { country, zone: typeof zoneinfo === 'string' && isZone(zoneinfo) ? zoneinfo : null };
+    return { userId: sub, scopes, residence, expiresAt: new Date(exp * 1000), kid, verifiedAtMs: this.#clock.now().getTime() };
   }
 
   #hasExpired(expiresAt: Date): boolean {

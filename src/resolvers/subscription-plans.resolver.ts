@@ -73,6 +73,7 @@ async function priceOf(plan: SubscriptionPlanRow, id: string, { reads }: GraphCo
     taxBehavior: price.taxBehavior,
     tierGroup: plan.tierGroup,
     rank: tier.rank,
+    country: price.country,
     status: tier.status,
     acceptedKinds: price.acceptedKinds,
     validFrom: price.validFrom,

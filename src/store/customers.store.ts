@@ -1,3 +1,4 @@
+import { residenceNow, type ToldResidence } from '../domain/customer/residence.js';
 import type { PaymentMethodId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { CustomerRow } from '../entities/customer.entity.js';
@@ -26,6 +27,11 @@ const LOCK_CUSTOMER = entityStatement<[number, string], CustomerRow>(
   'select * from customer where bucket = $1 and user_id = $2 for update',
 );
 
+const KEEP_RESIDENCE = statement<[number, string, string | null, string], never>(
+  'keep_residence',
+  'update customer set country = $3, zone = $4 where bucket = $1 and user_id = $2',
+);
+
 /** Takes the customer's lock, making the customer if new: every unit of work that changes a user begins here. */
 export async function lockCustomer(uow: UnitOfWork, userId: string): Promise<CustomerRow> {
   const known = await lockExistingCustomer(uow, userId);
@@ -36,7 +42,19 @@ export async function lockCustomer(uow: UnitOfWork, userId: string): Promise<Cus
   return customer;
 }
 
-/** The same for a user who may have no account here: null then. */
+/** The same for a customer who acts, and keeps where the platform now says that they live. */
+export async function lockCaller(
+  uow: UnitOfWork,
+  { userId, residence }: { userId: string; residence?: ToldResidence },
+): Promise<CustomerRow> {
+  const customer = await lockCustomer(uow, userId);
+  const { country, zone } = residenceNow(customer, residence);
+  if (country === customer.country && zone === customer.zone) return customer;
+  await uow.run(KEEP_RESIDENCE, [keyBucket(userId), userId, country, zone]);
+  return Object.assign(customer, { country, zone });
+}
+
+/** Takes the lock of a customer who may have no account here: null then. */
 export async function lockExistingCustomer(uow: UnitOfWork, userId: string): Promise<CustomerRow | null> {
   const [customer] = await uow.run(LOCK_CUSTOMER, [keyBucket(userId), userId]);
   return customer ?? null;

@@ -15,6 +15,8 @@ const SECONDS = new Map([
 interface Options {
   user: string;
   scope: string[];
+  country?: string;
+  zone?: string;
   ttl: number;
 }
 
@@ -35,15 +37,18 @@ const program = new Command('token')
     (text) => text.split(',').filter(Boolean),
     [],
   )
+  .option('--country <code>', 'where the user lives, which decides tax: ISO 3166-1 alpha-2, e.g. DE')
+  .option('--zone <name>', 'the zone in which periods of the user begin: IANA, e.g. Europe/Berlin')
   .option('--ttl <duration>', 'life of the token, at most 24h: 90s, 15m, 1h, 1d', parseTtl, 3_600)
-  .action(async ({ user, scope, ttl }: Options) => {
+  .action(async ({ user, scope, country, zone, ttl }: Options) => {
     const { auth, dataDir } = readSettings(process.env);
     if (auth.issuer !== SANDBOX_ISSUER) {
       throw new OneLineError(
         `Tokens come from ${auth.issuer} (AUTH_ISSUER); this command makes only those of the sandbox's own issuer.`,
       );
     }
-    console.log(await issueSandboxToken({ dataDir, userId: user, scopes: scope, ttlSeconds: ttl, now: new Date() }));
+    const lives = { ...(country !== undefined && { country }), ...(zone !== undefined && { zone }) };
+    console.log(await issueSandboxToken({ dataDir, userId: user, scopes: scope, ...lives, ttlSeconds: ttl, now: new Date() }));
   });
 
 loadDotEnv();

@@ -22,6 +22,7 @@ export function targetPrice(found: { price: PriceRow; tier: TierRow }): TargetPr
   const { price, tier } = found;
   return {
     ...rankedPrice(found),
+    country: price.country,
     validFrom: price.validFrom,
     validTo: price.validTo,
     // Column check: one of these words.

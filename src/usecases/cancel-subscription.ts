@@ -1,6 +1,6 @@
 import type { SubscriptionId, TransactionId } from '../domain/ids.js';
 import { decideCancel, type SubscriptionFacts, type SubscriptionStatus } from '../domain/subscription/subscription.js';
-import { lockCustomer } from '../store/customers.store.js';
+import { lockCaller } from '../store/customers.store.js';
 import { changeIntent, loadFirstCharge } from '../store/payments.store.js';
 import { changeSubscription, loadSubscription, type SubscriptionRow } from '../store/subscriptions.store.js';
 import { loadOpenChange } from '../store/tier-changes.store.js';
@@ -37,7 +37,7 @@ export const cancelSubscription =
       resultId: subscriptionId,
       work: async (uow) => {
         refunds = [];
-        const customer = await lockCustomer(uow, userId);
+        const customer = await lockCaller(uow, actor);
         const subscription = await loadSubscription(uow, subscriptionId);
         if (subscription?.userId !== userId) return [notFound()];
         const decision = decideCancel(factsOf(subscription), {

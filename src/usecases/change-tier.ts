@@ -5,7 +5,7 @@ import { isService, type InvoiceLine } from '../domain/invoice/line.js';
 import { confirmChange, quoteChange, type ChangeNow, type ChangeQuote } from '../domain/subscription/change-tier.js';
 import { coveringLine } from '../domain/subscription/proration.js';
 import { keyBucket } from '../platform/json.js';
-import { loadProviderCustomer, lockCustomer } from '../store/customers.store.js';
+import { loadProviderCustomer, lockCaller } from '../store/customers.store.js';
 import { requireInvoice } from '../store/invoices.store.js';
 import { loadTransaction } from '../store/payments.store.js';
 import { changeSubscription, loadSubscription, type SubscriptionRow } from '../store/subscriptions.store.js';
@@ -46,7 +46,7 @@ export const changeTier =
       resultType: 'charge',
       resultId: ids.transaction,
       work: async (uow) => {
-        const customer = await lockCustomer(uow, userId);
+        const customer = await lockCaller(uow, actor);
         const subscription = await loadSubscription(uow, subscriptionId);
         if (subscription?.userId !== userId) return [notFound()];
         const read = await readChange(uow, customer, subscription, command.newPriceId);

@@ -4,7 +4,7 @@ import { decideClaim, type ClaimedGift, type GiftStatus } from '../domain/subscr
 import { entitledUntilFor, type SubscriptionStatus } from '../domain/subscription/subscription.js';
 import { anchorLocalOf, periodOf, type PeriodUnit } from '../domain/time/periods.js';
 import { keyBucket, sha256 } from '../platform/json.js';
-import { lockCustomer, type CustomerRow } from '../store/customers.store.js';
+import { lockCaller, type CustomerRow } from '../store/customers.store.js';
 import { changeGift, insertGifted, keepReceived, lockGiftToClaim, type GiftRow } from '../store/gifts.store.js';
 import {
   changeSubscription,
@@ -27,7 +27,7 @@ export const claimGift =
   async (actor: Actor, { giftId, secret }: ClaimGiftCommand): Promise<ClaimGiftAnswer> => {
     const { userId } = actor;
     return beginInTx(cashier.tx, own(userId), async (uow): Promise<ClaimGiftAnswer> => {
-      const customer = await lockCustomer(uow, userId);
+      const customer = await lockCaller(uow, actor);
       const secretHash = secret === null ? null : sha256(secret);
       const gift = await lockGiftToClaim(uow, { id: giftId, userId, secretHash });
       if (gift?.status === 'claimed' && gift.recipientId === userId) {

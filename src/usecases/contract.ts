@@ -2,6 +2,7 @@
  * What a use case takes and gives. A use case answers with ids and refusals; objects are read afresh by whoever presents them,
  * so that a repeat of a request and its first answer are built alike.
  */
+import type { ToldResidence } from '../domain/customer/residence.js';
 import type { GiftId, PaymentMethodId, PriceId, PurchaseId, SetupId, SubscriptionId, TransactionId } from '../domain/ids.js';
 import type { InvoiceSums } from '../domain/invoice/invoice.js';
 import type { InvoiceLine } from '../domain/invoice/line.js';
@@ -17,6 +18,8 @@ export interface Actor {
   userId: string;
   /** Scopes of the token, e.g. monetization:support. */
   scopes: ReadonlySet<string>;
+  /** Where the user lives by the token; left out where nothing was said. */
+  residence?: ToldResidence;
   /** Request id, written to audit entries and logs. */
   requestId: string;
 }

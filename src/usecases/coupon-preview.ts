@@ -1,3 +1,4 @@
+import { NO_ZONE, residenceNow } from '../domain/customer/residence.js';
 import { previewCoupon } from '../domain/subscription/subscribe.js';
 import { loadCustomer } from '../store/customers.store.js';
 import { loadTierPrice } from '../store/subscriptions.store.js';
@@ -9,9 +10,6 @@ import { targetPrice } from './billed-price.js';
 import { loadCouponFacts, loadTerms, personOf } from './load-terms.js';
 import { methodFor } from './subscribe.js';
 
-/** The zone of a user who has no account here yet. */
-const NO_ZONE = 'UTC';
-
 /** What subscribing at a price with a code would be invoiced now; null when the code does not apply. Nothing is written or locked. */
 export const couponPreview =
   (cashier: Cashier) =>
@@ -20,17 +18,14 @@ export const couponPreview =
     return beginInTx(cashier.tx, own(userId), async (uow) => {
       const found = await loadTierPrice(uow, priceId);
       if (found === null) return null;
-      const customer = (await loadCustomer(uow, userId)) ?? {
-        userId,
-        country: null,
-        zone: NO_ZONE,
-        defaultPaymentMethodId: null,
-      };
+      const known = (await loadCustomer(uow, userId)) ?? { country: null, zone: NO_ZONE, defaultPaymentMethodId: null };
+      const customer = { userId, defaultPaymentMethodId: known.defaultPaymentMethodId, ...residenceNow(known, actor.residence) };
       const { currency } = found.price;
       const method = await methodFor(uow, customer, null);
       const preview = previewCoupon({
         price: targetPrice(found),
         coupon: await loadCouponFacts(uow, code, personOf(userId, method)),
+        country: customer.country,
         zone: customer.zone,
         ...(await loadTerms(uow, customer, currency, uow.now)),
         now: uow.now,

@@ -4,7 +4,7 @@ import type { InvoiceLine } from '../domain/invoice/line.js';
 import { giftCode } from '../domain/subscription/gift-code.js';
 import { decideGift } from '../domain/subscription/gift.js';
 import { keyBucket, sha256 } from '../platform/json.js';
-import { loadProviderCustomer, lockCustomer } from '../store/customers.store.js';
+import { loadProviderCustomer, lockCaller } from '../store/customers.store.js';
 import { insertGift, loadGift, loadGiftCharge, type GiftRow } from '../store/gifts.store.js';
 import { loadTierPrice } from '../store/subscriptions.store.js';
 import { inTx } from '../store/unit-of-work.js';
@@ -39,7 +39,7 @@ export const giftSubscription =
       resultType: 'gift',
       resultId: ids.gift,
       work: async (uow) => {
-        const customer = await lockCustomer(uow, userId);
+        const customer = await lockCaller(uow, actor);
         const found = await loadTierPrice(uow, command.priceId);
         const method = await methodFor(uow, customer, command.paymentMethodId);
         // The balance takes no part: what is unused goes back to where it came from.
@@ -49,6 +49,7 @@ export const giftSubscription =
           periods: command.periods,
           giverId: userId,
           recipientId: command.recipientId,
+          country: customer.country,
           ratePpm,
           method: method && { kind: method.kind, status: method.status as 'active' },
           isMethodAsked: command.paymentMethodId !== null,

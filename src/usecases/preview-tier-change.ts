@@ -1,3 +1,4 @@
+import { residenceNow } from '../domain/customer/residence.js';
 import { invariant } from '../domain/invariant.js';
 import { QUOTE_HOLDS_MS, quoteChange, quoteKey, type ChangeQuote } from '../domain/subscription/change-tier.js';
 import { afterChange, upcomingInvoiceTaxed, type UpcomingInvoice } from '../domain/subscription/upcoming.js';
@@ -21,6 +22,7 @@ export const previewTierChange =
       const customer = await lockExistingCustomer(uow, userId);
       const subscription = await loadSubscription(uow, query.subscriptionId);
       if (customer === null || subscription?.userId !== userId) return null;
+      Object.assign(customer, residenceNow(customer, actor.residence)); // As the change itself will keep it.
       const read = await readChange(uow, customer, subscription, query.newPriceId);
       const { facts, target } = read;
       const quote = quoteChange(facts, { timing: query.timing, expectedVersion: null, now: uow.now });

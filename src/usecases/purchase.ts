@@ -2,7 +2,7 @@ import { quotePurchase } from '../domain/catalogue/purchase.js';
 import type { PriceId, PurchaseId, TransactionId } from '../domain/ids.js';
 import type { TaxBehavior } from '../domain/tax/tax.js';
 import { keyBucket } from '../platform/json.js';
-import { loadProviderCustomer, lockCustomer } from '../store/customers.store.js';
+import { loadProviderCustomer, lockCaller } from '../store/customers.store.js';
 import { loadFirstCharge } from '../store/payments.store.js';
 import { insertPurchase, loadProductPrice, type PriceRow } from '../store/subscriptions.store.js';
 import { inTx } from '../store/unit-of-work.js';
@@ -41,13 +41,14 @@ export const purchase =
       resultId: ids.purchase,
       work: async (uow) => {
         begun = null;
-        const customer = await lockCustomer(uow, userId);
+        const customer = await lockCaller(uow, actor);
         const found = await loadProductPrice(uow, command.priceId);
         const method = await methodFor(uow, customer, command.paymentMethodId);
         const terms = found && (await loadTerms(uow, customer, found.price.currency, uow.now));
         const decision = quotePurchase({
           price: found && offered(found.price),
           quantity: command.quantity,
+          country: customer.country,
           ratePpm: terms?.ratePpm ?? 0,
           balanceMinor: terms?.balanceMinor ?? 0n,
           expectedAmount: command.expectedAmount,
@@ -100,6 +101,7 @@ function offered(price: PriceRow) {
   return {
     id: price.id,
     amount: { minor: price.amount, currency: price.currency },
+    country: price.country,
     // Column check: one of these words.
     taxBehavior: price.taxBehavior as TaxBehavior,
     validFrom: price.validFrom,

@@ -63,6 +63,7 @@ export async function readChange(
     lines,
     periodCoupon: couponId === null ? null : await loadCouponById(uow, couponId),
     running: await loadRunningCoupon(uow, subscription.id),
+    country: customer.country,
     ratePpm: customerRateAt(taxRates, customer.country, uow.now),
     balanceMinor: await loadCredit(uow, subscription.userId, currency),
     hasOpenChange: (await loadOpenChange(uow, subscription.id)) !== null,

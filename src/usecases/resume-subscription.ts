@@ -1,7 +1,7 @@
 import { bucketOf, type PriceId, type SubscriptionId, type TransactionId } from '../domain/ids.js';
 import { invariant } from '../domain/invariant.js';
 import { decideResumption } from '../domain/subscription/pause.js';
-import { lockCustomer } from '../store/customers.store.js';
+import { lockCaller } from '../store/customers.store.js';
 import { changeSubscription, loadSubscription, loadTierPrice } from '../store/subscriptions.store.js';
 import { payAndAnswer } from './answer-payment.js';
 import { beginResume } from './begin-resume.js';
@@ -31,7 +31,7 @@ export const resumeSubscription =
       resultType: 'subscription',
       resultId: subscriptionId,
       work: async (uow) => {
-        const customer = await lockCustomer(uow, userId);
+        const customer = await lockCaller(uow, actor);
         const subscription = await loadSubscription(uow, subscriptionId);
         if (subscription?.userId !== userId) return [notFound()];
         if (subscription.status === 'paused') {

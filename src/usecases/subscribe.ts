@@ -6,7 +6,7 @@ import { entitledUntilFor } from '../domain/subscription/subscription.js';
 import { identitiesOf, TRIAL_WITHOUT_METHOD, type PersonFacts } from '../domain/subscription/trial.js';
 import { keyBucket } from '../platform/json.js';
 import { claimCoupon } from '../store/coupons.store.js';
-import { loadProviderCustomer, lockCustomer, type CustomerRow } from '../store/customers.store.js';
+import { loadProviderCustomer, lockCaller, type CustomerRow } from '../store/customers.store.js';
 import type { InvoicePurpose } from '../store/invoices.store.js';
 import { loadMethod, type PaymentMethodRow } from '../store/payment-methods.store.js';
 import { loadFirstCharge } from '../store/payments.store.js';
@@ -61,7 +61,7 @@ export const subscribe =
       resultId: ids.subscription,
       work: async (uow) => {
         begun = null;
-        const customer = await lockCustomer(uow, userId);
+        const customer = await lockCaller(uow, actor);
         const found = await loadTierPrice(uow, command.priceId);
         const method = await methodFor(uow, customer, command.paymentMethodId);
         const person = personOf(userId, method);
@@ -135,6 +135,7 @@ async function quote(
     trial: command.useTrial
       ? { trialDays: found?.price.trialDays ?? 0, person, usedIdentities, withoutMethod: TRIAL_WITHOUT_METHOD }
       : null,
+    country: customer.country,
     zone: customer.zone,
     ...(found === null ? { ratePpm: 0, balanceMinor: 0n } : await loadTerms(uow, customer, found.price.currency, uow.now)),
     expectedAmount: command.expectedAmount,

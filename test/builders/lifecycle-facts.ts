@@ -23,6 +23,7 @@ export function aPrice(more: Partial<RankedPrice> = {}): RankedPrice {
 export function aTarget(more: Partial<TargetPrice> = {}): TargetPrice {
   return {
     ...aPrice({ id: 'premium', amountMinor: 25_00n, rank: 2 }),
+    country: 'ZZ',
     status: 'active',
     acceptedKinds: ['card'],
     validFrom: new Date(0),
@@ -90,6 +91,7 @@ export function aChange(more: Partial<ChangeFacts> = {}): ChangeFacts {
     lines: [aLine()],
     periodCoupon: null,
     running: null,
+    country: null,
     ratePpm: 0,
     balanceMinor: 0n,
     hasOpenChange: false,

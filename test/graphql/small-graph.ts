@@ -153,7 +153,12 @@ export const checker: TokenChecker = {
     const [userId = '', ...scopes] = token.split('.');
     if (userId === 'bad') return null;
     const lifeMs = userId.startsWith('short') ? 300 : 3_600_000;
-    return { userId, scopes: new Set(scopes.map((scope) => `monetization:${scope}`)), expiresAt: new Date(Date.now() + lifeMs) };
+    return {
+      userId,
+      scopes: new Set(scopes.map((scope) => `monetization:${scope}`)),
+      residence: { country: null, zone: null },
+      expiresAt: new Date(Date.now() + lifeMs),
+    };
   },
 };
 

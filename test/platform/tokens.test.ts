@@ -83,6 +83,17 @@ test.each([current, elliptic])('a good token by $alg tells user, scopes and end'
   expect(await verifier.verify(token)).toMatchObject(believed); // now from memory
 });
 
+test.each([
+  ['nothing', {}, { country: null, zone: null }],
+  ['a country and a zone', { country: 'DE', zoneinfo: 'Europe/Berlin' }, { country: 'DE', zone: 'Europe/Berlin' }],
+  ['a zone of another name for it', { zoneinfo: 'Europe/Kyiv' }, { country: null, zone: 'Europe/Kyiv' }],
+  ['a zone that nobody knows', { country: 'DE', zoneinfo: 'Mars/Olympus' }, { country: 'DE', zone: null }],
+  ['an offset, which is no zone', { zoneinfo: '+01:00' }, { country: null, zone: null }],
+  ['a zone that is no text', { zoneinfo: 60 }, { country: null, zone: null }],
+])('a token that says %s of where its user lives', async (_, claims, residence) => {
+  expect(await verifierFor(new TestClock(NOW)).check(await sign({ claims }))).toMatchObject({ residence });
+});
+
 const longKid = 'x'.repeat(300);
 const claimsText = JSON.stringify(CLAIMS);
 const bad: [string, () => Promise<string> | string][] = [
@@ -128,6 +139,10 @@ const bad: [string, () => Promise<string> | string][] = [
   ['an empty user', () => sign({ claims: { sub: '' } })],
   ['a user id of a wrong form', () => sign({ claims: { sub: 'ana; drop table customer' } })],
   ['a user id of 65 characters', () => sign({ claims: { sub: 'a'.repeat(65) } })],
+  ["a country's name instead of its code", () => sign({ claims: { country: 'Germany' } })],
+  ['a country in small letters', () => sign({ claims: { country: 'de' } })],
+  ['the country that stands for any', () => sign({ claims: { country: 'ZZ' } })],
+  ['a country that is no text', () => sign({ claims: { country: 49 } })],
   ['scopes as a list', () => sign({ claims: { scope: ['monetization:finance'] } })],
   [
     'a claim given twice',
@@ -253,12 +268,15 @@ test('the own issuer of the sandbox: private key unreadable for others, a day is
   const auth = { jwksUrl: sandboxJwksUrl(dataDir), issuer: SANDBOX_ISSUER, audience: 'monetization' };
   const asked = { dataDir, userId: 'sue', scopes: ['support', 'monetization:finance'], ttlSeconds: 86_400, now: clock.now() };
   const verifier = new TokenVerifier(auth, clock);
-  expect(await verifier.check(await issueSandboxToken(asked))).toMatchObject({
+  expect(await verifier.check(await issueSandboxToken({ ...asked, country: 'DE', zone: 'Europe/Berlin' }))).toMatchObject({
     userId: 'sue',
+    residence: { country: 'DE', zone: 'Europe/Berlin' },
     scopes: new Set(['monetization:support', 'monetization:finance']),
     expiresAt: new Date(clock.now().getTime() + 86_400_000),
   });
   await expect(issueSandboxToken({ ...asked, ttlSeconds: 86_401 })).rejects.toThrow('A token lives from 1 second to 24 hours.');
   await expect(issueSandboxToken({ ...asked, userId: 'a b' })).rejects.toThrow('A user id is');
   await expect(issueSandboxToken({ ...asked, scopes: ['Finance '] })).rejects.toThrow('A scope is');
+  await expect(issueSandboxToken({ ...asked, country: 'Germany' })).rejects.toThrow('A country is two capital letters');
+  await expect(issueSandboxToken({ ...asked, zone: 'Berlin' })).rejects.toThrow("A zone is one of IANA's");
 });

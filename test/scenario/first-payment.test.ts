@@ -83,6 +83,17 @@ test('a customer subscribes and watches it happen; support pays half back, and t
   expect(tooMuch.userErrors.map(({ code }) => code)).toEqual(['REFUND_EXCEEDS_CHARGE']);
 });
 
+test('where the token says that a customer lives is kept with the first payment, and periods begin there', async () => {
+  const mia = await product.person('mia', [], { country: 'DE', zone: 'Europe/Berlin' });
+  await mia.addCard();
+  expect((await mia.subscribe()).userErrors).toEqual([]);
+  const rows = await product.query(
+    'select c.country, c.zone, s.zone as periods from customer c join subscription s using (bucket, user_id) where user_id = $1',
+    [mia.userId],
+  );
+  expect(rows).toEqual([{ country: 'DE', zone: 'Europe/Berlin', periods: 'Europe/Berlin' }]);
+});
+
 test('a customer may not refund', async () => {
   const ana = await product.person('ana');
   await ana.addCard();

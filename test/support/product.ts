@@ -60,6 +60,12 @@ export interface Answer<Result> {
 /** An item of the live feed. */
 export type LiveItem = PaymentStatusChangedSubscription['paymentStatusChanged'];
 
+/** Where a token says that its user lives. */
+interface Lives {
+  country?: string;
+  zone?: string;
+}
+
 /** The product as its operator runs it, each part in a process of its own, on free ports and a database of its own. */
 export interface Product {
   db: TestDatabase;
@@ -72,9 +78,9 @@ export interface Product {
   env: NodeJS.ProcessEnv;
   start(name: ProcessName): Promise<void>;
   kill(name: ProcessName, signal?: NodeJS.Signals): Promise<void>;
-  token(userId: string, scopes?: string[]): Promise<string>;
+  token(userId: string, scopes?: string[], lives?: Lives): Promise<string>;
   /** A user nobody else is, with a token; staff with scopes. */
-  person(name?: string, scopes?: string[]): Promise<Person>;
+  person(name?: string, scopes?: string[], lives?: Lives): Promise<Person>;
   truth(): Promise<Truth>;
   fault(fault: object): Promise<void>;
   /** Lets the stand-in do at once what waits for its time there. */
@@ -200,8 +206,8 @@ export async function startProduct(
     await setStandInClock(stripePort, { standsAt: to });
     writeSandboxTime(dataDir, { standsAt: to });
   };
-  const token = (userId: string, scopes: string[] = []): Promise<string> =>
-    issueSandboxToken({ dataDir, userId, scopes, ttlSeconds: 3_600, now: new Date() });
+  const token = (userId: string, scopes: string[] = [], lives: Lives = {}): Promise<string> =>
+    issueSandboxToken({ dataDir, userId, scopes, ...lives, ttlSeconds: 3_600, now: new Date() });
 
   await start('stripe');
   await Promise.all([start('gateway'), start('worker'), ...(options.withSecondGateway ? [start('gateway2')] : [])]);
@@ -215,9 +221,9 @@ export async function startProduct(
     start,
     kill,
     token,
-    person: async (name = 'user', scopes = []) => {
+    person: async (name = 'user', scopes = [], lives = {}) => {
       const userId = `${name}-${randomBytes(6).toString('hex')}`;
-      return new Person(url, userId, await token(userId, scopes), feeds);
+      return new Person(url, userId, await token(userId, scopes, lives), feeds);
     },
     // The stand-in's own shapes.
     truth: async () => (await control('GET', 'truth')) as Truth,

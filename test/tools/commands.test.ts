@@ -64,6 +64,10 @@ test('token prints one token that the gateway believes, and nothing else', async
     'ana',
     '--scope',
     'support,monetization:finance',
+    '--country',
+    'DE',
+    '--zone',
+    'Europe/Berlin',
     '--ttl',
     '15m',
   ]);
@@ -71,7 +75,11 @@ test('token prints one token that the gateway believes, and nothing else', async
   expect(stdout).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/);
   const verifier = new TokenVerifier(readSettings({ DATA_DIR: dataDir }).auth, new SystemClock());
   const believed = await verifier.verify(stdout.trim());
-  expect(believed).toMatchObject({ userId: 'ana', scopes: new Set(['monetization:support', 'monetization:finance']) });
+  expect(believed).toMatchObject({
+    userId: 'ana',
+    scopes: new Set(['monetization:support', 'monetization:finance']),
+    residence: { country: 'DE', zone: 'Europe/Berlin' },
+  });
   expect((believed?.expiresAt.getTime() ?? 0) - Date.now()).toBeGreaterThan(14 * 60_000);
 });
 
@@ -83,6 +91,7 @@ test.each([
     ['--user', 'ana', '--scope', 'Support'],
     'A scope is a word such as support or monetization:support, got "Support".\n',
   ],
+  ['token', ['--user', 'ana', '--country', 'de'], 'A country is two capital letters such as DE (ISO 3166-1), got "de".\n'],
   ['token', ['--user', 'ana', '--ttl', '2d'], 'A token lives from 1 second to 24 hours.\n'],
   [
     'token',

@@ -21,6 +21,14 @@ const EXTRA = {
   prices: [{ id: '01941f29-7c70-7000-8000-000000000001', currency: 'USD', amount: 500, taxBehavior: 'exclusive' }],
 };
 
+const IN_INDIA = {
+  id: '01941f29-7c70-7000-8000-000000000002',
+  interval: 'month',
+  country: 'IN',
+  currency: 'INR',
+  amount: 50_000,
+};
+
 beforeAll(async () => {
   world = await startWorld();
   await publishTerms(world, {
@@ -29,7 +37,11 @@ beforeAll(async () => {
       { country: 'DE', validFrom: '2021-01-01', ratePpm: 190_000 },
       { country: 'FR', validFrom: '2999-01-01', ratePpm: 200_000 },
     ],
-    change: (file) => (file['products'] as object[]).push(EXTRA),
+    change: (file) => {
+      (file['products'] as object[]).push(EXTRA);
+      const tiers = file['tiers'] as { key: string; prices: object[] }[];
+      tiers.find(({ key }) => key === 'premium')?.prices.push(IN_INDIA);
+    },
   });
   [premium, extra, themePack] = [
     await priceId(world, { tier: 'premium' }),
@@ -46,10 +58,13 @@ afterAll(async () => {
   await world.stop();
 });
 
-async function livingIn(country: string, actor: Actor): Promise<Actor> {
-  await world.query('update customer set country = $2 where user_id = $1', [actor.userId, country]);
-  return actor;
-}
+/** The same person as a token that tells the country names them. */
+const livingIn = (country: string | null, actor: Actor, zone: string | null = null): Actor => ({
+  ...actor,
+  residence: { country, zone },
+});
+
+const residenceOf = ({ userId }: Actor) => world.query('select country, zone from customer where user_id = $1', [userId]);
 
 const buying = (id: string, more: { quantity?: number; expectedAmount?: { minor: bigint; currency: string } } = {}) => ({
   // The id of a price's row is one.
@@ -71,7 +86,7 @@ async function invoicesOf({ userId }: Actor) {
 }
 
 test('of a price that includes tax the same is charged, and its tax is told by the rate of the day', async () => {
-  const ana = await livingIn('DE', await somePerson(world));
+  const ana = livingIn('DE', await somePerson(world));
   expect((await world.commands.subscribe(ana, wishFor(premium))).refusals).toEqual([]);
   expect(await takenFrom(world, ana)).toEqual([800]);
   // 8.00 with 19 %: 800 * 190000 / 1190000 = 127.73
@@ -83,7 +98,7 @@ test('of a price that includes tax the same is charged, and its tax is told by t
 });
 
 test('on a price without tax it comes on top of all pieces together', async () => {
-  const ben = await livingIn('DE', await somePerson(world));
+  const ben = livingIn('DE', await somePerson(world));
   const shown = { minor: 1_785n, currency: 'USD' };
   const answer = await world.commands.purchase(ben, buying(extra, { quantity: 3, expectedAmount: shown }));
   expect(answer.refusals).toEqual([]);
@@ -96,9 +111,51 @@ test('on a price without tax it comes on top of all pieces together', async () =
 });
 
 test.each(['FR', 'US'])('where no rate rules yet (%s) there is no tax', async (country) => {
-  const cleo = await livingIn(country, await somePerson(world));
+  const cleo = livingIn(country, await somePerson(world));
   await world.commands.purchase(cleo, buying(extra));
   expect(await takenFrom(world, cleo)).toEqual([500]);
+});
+
+test('where somebody lives is kept from what the platform told last, and what it does not tell stays', async () => {
+  const person = await somePerson(world);
+  expect(await residenceOf(person)).toEqual([{ country: null, zone: 'UTC' }]);
+  const subscribed = await world.commands.subscribe(livingIn('DE', person, 'Europe/Berlin'), wishFor(premium));
+  expect(subscribed.refusals).toEqual([]);
+  expect(await residenceOf(person)).toEqual([{ country: 'DE', zone: 'Europe/Berlin' }]);
+  // The zone is the subscription's for good (rules B4).
+  const zones = () => world.query('select zone from subscription where user_id = $1', [person.userId]);
+  expect(await zones()).toEqual([{ zone: 'Europe/Berlin' }]);
+  await world.commands.purchase(livingIn(null, person), buying(extra));
+  expect(await residenceOf(person)).toEqual([{ country: 'DE', zone: 'Europe/Berlin' }]);
+  await world.commands.purchase(livingIn('US', person, 'America/New_York'), buying(extra));
+  expect(await residenceOf(person)).toEqual([{ country: 'US', zone: 'America/New_York' }]);
+  expect(await zones()).toEqual([{ zone: 'Europe/Berlin' }]);
+  // 8.00 with its tax, 5.00 with tax on top while living in Germany, 5.00 without.
+  expect(new Set(await takenFrom(world, person))).toEqual(new Set([800, 595, 500]));
+});
+
+test('a command that is refused keeps nothing of where its caller lives unless the refusal itself is kept', async () => {
+  const person = await somePerson(world);
+  const none = { ...buying(extra), quantity: 0 };
+  expect((await world.commands.purchase(livingIn('DE', person), none)).refusals).toMatchObject([{ code: 'INVALID_INPUT' }]);
+  expect(await residenceOf(person)).toEqual([{ country: null, zone: 'UTC' }]);
+});
+
+test('what a code would give is shown with the tax of the country that the token tells, before and after the first command', async () => {
+  const preview = async (actor: Actor) => {
+    const shown = await world.commands.couponPreview(actor, { code: 'WELCOME25', priceId: premium as PriceId });
+    return shown?.sums.taxMinor;
+  };
+  const person = someUser();
+  expect(await preview(livingIn('DE', person))).toBe(96n); // 6.00 with 19 %: 600 * 190000 / 1190000 = 95.80
+  expect(await preview(person)).toBe(0n);
+});
+
+test('a price of one country is not sold to who lives in another', async () => {
+  const person = await somePerson(world);
+  const answer = await world.commands.subscribe(livingIn('BR', person), wishFor(IN_INDIA.id));
+  expect(answer.refusals).toMatchObject([{ code: 'NOT_FOR_SALE', field: ['input', 'priceId'] }]);
+  expect((await world.commands.subscribe(livingIn('IN', person), wishFor(IN_INDIA.id))).refusals).toEqual([]);
 });
 
 test('the balance pays first, and the card the rest; a decline gives the balance back', async () => {

@@ -52,6 +52,8 @@ export function priceAt<P extends PriceKey>(
 /** A price that somebody wants to buy at. */
 export interface OfferedPrice extends PriceSpan {
   amount: Money;
+  /** ISO 3166-1 alpha-2, or ANY_COUNTRY. */
+  country: string;
   /** The tier's status; products have none and are `active`. */
   status: 'draft' | 'active' | 'retired';
   /** Kinds of payment method it may be paid with. */
@@ -74,11 +76,20 @@ export interface OfferRefusal {
 /** The refusal of a price that does not exist. */
 export const NO_SUCH_PRICE: OfferRefusal = { code: 'NOT_FOUND', message: 'There is no such price.', field: ['input', 'priceId'] };
 
-/** Refuses a price that nobody was offered yet (NOT_FOUND) or that is not on sale now (NOT_FOR_SALE). */
-export function refuseUnsold(price: Omit<OfferedPrice, 'amount'>, now: Date): OfferRefusal | null {
+/**
+ * Refuses a price that nobody was offered yet (NOT_FOUND), and one that is not on sale now or only in another country than the customer's
+ * (NOT_FOR_SALE).
+ * @param to.country where the customer lives; null: not known, and no price is refused for it
+ */
+export function refuseUnsold(
+  price: Omit<OfferedPrice, 'amount'>,
+  { country, now }: { country: string | null; now: Date },
+): OfferRefusal | null {
   if (price.status === 'draft') return NO_SUCH_PRICE;
-  if (price.status === 'active' && isOnSale(price, now)) return null;
-  return { code: 'NOT_FOR_SALE', message: 'This price is not on sale.', field: ['input', 'priceId'] };
+  const refused = (message: string): OfferRefusal => ({ code: 'NOT_FOR_SALE', message, field: ['input', 'priceId'] });
+  if (price.status !== 'active' || !isOnSale(price, now)) return refused('This price is not on sale.');
+  const isSoldThere = price.country === ANY_COUNTRY || country === null || price.country === country;
+  return isSoldThere ? null : refused('This price is not sold in the country of the customer.');
 }
 
 /** Refuses an amount other than the one the customer was shown (PRICE_CHANGED). */

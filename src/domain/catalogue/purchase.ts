@@ -22,6 +22,8 @@ export interface PurchaseFacts {
   /** null: no such price, or it is a tier's. */
   price: (OfferedPrice & { id: string; taxBehavior: TaxBehavior }) | null;
   quantity: number;
+  /** Where the customer lives; null: not known. */
+  country: string | null;
   /** Rate at the moment of the charge, parts per million (rules T4). */
   ratePpm: number;
   /** What we owe the customer in the price's currency; negative: what the customer owes us. Minor units. */
@@ -61,7 +63,7 @@ export function quotePurchase(facts: PurchaseFacts): PurchaseQuote | PurchaseRef
     return { kind: 'refused', code: 'INVALID_INPUT', message: `The quantity must be from 1 to ${MAX_QUANTITY}.`, field };
   }
   if (price === null) return { kind: 'refused', ...NO_SUCH_PRICE };
-  const unsold = refuseUnsold(price, now);
+  const unsold = refuseUnsold(price, facts);
   if (unsold !== null) return { kind: 'refused', ...unsold };
   const { currency } = price.amount;
   const line = lineOf({

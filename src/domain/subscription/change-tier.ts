@@ -45,6 +45,8 @@ export interface ChangeFacts {
   /** The coupon that the present period was invoiced with. */
   periodCoupon: Coupon | null;
   running: RunningCoupon | null;
+  /** Where the customer lives; null: not known. */
+  country: string | null;
   /** Rate for the target at the moment of the charge (rules T4). */
   ratePpm: number;
   /** What we owe the customer in this currency; negative: what the customer owes us. */
@@ -132,7 +134,7 @@ function quoteAt(facts: ChangeFacts, asked: ChangeAsked, prorationAt: Date): Cha
     return { kind: 'refused', code: 'STALE_VERSION', message, field: ['input', 'expectedVersion'] };
   }
   if (target === null) return { kind: 'refused', ...NO_SUCH_PRICE, field: PRICE_FIELD };
-  const unsold = refuseTarget(current, target, now);
+  const unsold = refuseTarget(current, target, { country: facts.country, now });
   if (unsold !== null) return unsold;
   const isUpgrade = defaultTiming(current, target) === 'now';
   const { status } = subscription;
@@ -246,13 +248,13 @@ export function defaultTiming(current: RankedPrice, target: RankedPrice): Change
   return isLonger && target.rank >= current.rank ? 'now' : 'period_end';
 }
 
-/** What a change that waited does when its time comes: it is dropped when its price is no longer sold (rules V4). */
+/** What a change that waited does when its time comes: it is dropped when its price is no longer sold (rules V4). Who has moved since keeps what was chosen. */
 export function decidePendingChange(
   current: RankedPrice,
   target: TargetPrice | null,
   now: Date,
 ): { kind: 'take_effect' } | { kind: 'drop'; reason: 'price_gone' } {
-  const isGone = target === null || refuseTarget(current, target, now) !== null;
+  const isGone = target === null || refuseTarget(current, target, { country: null, now }) !== null;
   return isGone ? { kind: 'drop', reason: 'price_gone' } : { kind: 'take_effect' };
 }
 
@@ -298,14 +300,18 @@ export function decidePaidChange({
 
 const PRICE_FIELD = ['input', 'newPriceId'];
 
-function refuseTarget(current: RankedPrice, target: TargetPrice, now: Date): ChangeRefused | null {
+function refuseTarget(
+  current: RankedPrice,
+  target: TargetPrice,
+  to: { country: string | null; now: Date },
+): ChangeRefused | null {
   const refused = (code: ChangeRefused['code'], message: string): ChangeRefused => ({
     kind: 'refused',
     code,
     message,
     field: PRICE_FIELD,
   });
-  const unsold = refuseUnsold(target, now);
+  const unsold = refuseUnsold(target, to);
   if (unsold !== null) return { kind: 'refused', ...unsold, field: PRICE_FIELD };
   if (target.tierGroup !== current.tierGroup) return refused('INVALID_INPUT', 'The price is of another group of tiers.');
   // A subscription's currency is fixed for its life (rules M8).

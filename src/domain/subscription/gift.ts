@@ -45,6 +45,8 @@ export interface GiftFacts {
   giverId: string;
   /** null: by a code to hand over. */
   recipientId: string | null;
+  /** Where the giver lives; null: not known. */
+  country: string | null;
   ratePpm: number;
   method: MethodFacts | null;
   isMethodAsked: boolean;
@@ -70,7 +72,7 @@ export function decideGift(
   }
   if (facts.recipientId === facts.giverId) return refused('A gift is for somebody else.', 'recipientId');
   if (price === null) return { kind: 'refused', ...NO_SUCH_PRICE };
-  const unsold = refuseUnsold(price, now);
+  const unsold = refuseUnsold(price, facts);
   if (unsold !== null) return { kind: 'refused', ...unsold };
   const perPeriod = taxOf(price.amountMinor, facts.ratePpm, price.taxBehavior, price.currency);
   const totalMinor = perPeriod.totalMinor * BigInt(periods);

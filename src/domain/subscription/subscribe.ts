@@ -28,6 +28,8 @@ export interface SubscribeQuoteFacts {
   coupon: Pick<CouponFacts, 'coupon' | 'redeemedCount' | 'isUsedByPerson'> | null;
   /** null: no trial was asked for. */
   trial: Omit<TrialFacts, 'method'> | null;
+  /** Where the customer lives; null: not known. */
+  country: string | null;
   /** The customer's zone, which the subscription keeps (rules B4). */
   zone: string;
   /** Rate at the moment of the charge, parts per million (rules T4). */
@@ -73,7 +75,7 @@ export function quoteSubscribe(facts: SubscribeQuoteFacts): SubscribeQuote | Sub
   const { price, now } = facts;
   if (price === null) return { kind: 'refused', ...NO_SUCH_PRICE };
   const { currency } = price;
-  const unsold = refuseUnsold(price, now);
+  const unsold = refuseUnsold(price, facts);
   if (unsold !== null) return { kind: 'refused', ...unsold };
   if (facts.live !== null) {
     const message = 'The user has a subscription in this group of tiers already.';
@@ -118,7 +120,10 @@ export function quoteSubscribe(facts: SubscribeQuoteFacts): SubscribeQuote | Sub
 }
 
 /** What showing the worth of a code looks at. Whether the user could subscribe, and with what to pay, does not matter. */
-export interface CouponPreviewFacts extends Pick<SubscribeQuoteFacts, 'price' | 'zone' | 'ratePpm' | 'balanceMinor' | 'now'> {
+export interface CouponPreviewFacts extends Pick<
+  SubscribeQuoteFacts,
+  'price' | 'country' | 'zone' | 'ratePpm' | 'balanceMinor' | 'now'
+> {
   coupon: NonNullable<SubscribeQuoteFacts['coupon']>;
 }
 
@@ -128,7 +133,7 @@ export function previewCoupon(
 ): { kind: 'approved'; line: InvoiceLine; sums: InvoiceSums; chargeAt: Date } | SubscribeRefused {
   const { price, now } = facts;
   if (price === null) return { kind: 'refused', ...NO_SUCH_PRICE };
-  const unsold = refuseUnsold(price, now);
+  const unsold = refuseUnsold(price, facts);
   if (unsold !== null) return { kind: 'refused', ...unsold };
   const decision = decideCoupon({ ...facts.coupon, price, now });
   if (decision.kind === 'refused') return decision;

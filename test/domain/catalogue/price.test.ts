@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import type { PriceId } from '../../../src/domain/ids.js';
 import { quotePurchase, type PurchaseFacts } from '../../../src/domain/catalogue/purchase.js';
 import {
+  ANY_COUNTRY,
   isOnSale,
   priceAt,
   refuseMethod,
@@ -39,12 +40,24 @@ test('the price of the country wins over the one for any country, and no price i
   expect(wanted('IN', 'EUR')).toBeNull();
 });
 
+const onSale = { country: ANY_COUNTRY, acceptedKinds: ['card'], validFrom: before, validTo: null, status: 'active' as const };
+
 test('a draft is not told from what does not exist, and a retired tier is not sold', () => {
-  const price = { amount: { minor: 1n, currency: 'USD' }, acceptedKinds: ['card'], validFrom: before, validTo: null };
-  expect(refuseUnsold({ ...price, status: 'draft' }, now)?.code).toBe('NOT_FOUND');
-  expect(refuseUnsold({ ...price, status: 'retired' }, now)?.code).toBe('NOT_FOR_SALE');
-  expect(refuseUnsold({ ...price, status: 'active', validTo: now }, now)?.code).toBe('NOT_FOR_SALE');
-  expect(refuseUnsold({ ...price, status: 'active' }, now)).toBeNull();
+  const toAnybody = { country: null, now };
+  expect(refuseUnsold({ ...onSale, status: 'draft' }, toAnybody)?.code).toBe('NOT_FOUND');
+  expect(refuseUnsold({ ...onSale, status: 'retired' }, toAnybody)?.code).toBe('NOT_FOR_SALE');
+  expect(refuseUnsold({ ...onSale, validTo: now }, toAnybody)?.code).toBe('NOT_FOR_SALE');
+  expect(refuseUnsold(onSale, toAnybody)).toBeNull();
+});
+
+test.each<{ sold: string; lives: string | null; code: string | null }>`
+  sold    | lives   | code
+  ${'ZZ'} | ${'IN'} | ${null}
+  ${'IN'} | ${'IN'} | ${null}
+  ${'IN'} | ${null} | ${null}
+  ${'IN'} | ${'BR'} | ${'NOT_FOR_SALE'}
+`('a price of $sold for who lives in $lives: $code', ({ sold, lives, code }) => {
+  expect(refuseUnsold({ ...onSale, country: sold }, { country: lives, now })?.code ?? null).toBe(code);
 });
 
 test.each<{ method: MethodFacts | null; isAsked: boolean; code: string | null }>`
@@ -65,12 +78,14 @@ const wish: PurchaseFacts = {
     id: 'sticker',
     taxBehavior: 'exclusive',
     amount: { minor: 500n, currency: 'USD' },
+    country: ANY_COUNTRY,
     status: 'active',
     acceptedKinds: ['card'],
     validFrom: before,
     validTo: null,
   },
   quantity: 3,
+  country: null,
   ratePpm: 0,
   balanceMinor: 0n,
   expectedAmount: { minor: 1_500n, currency: 'USD' },
@@ -103,6 +118,11 @@ test.each<[string, Partial<PurchaseFacts>, string]>([
     'INVALID_INPUT',
   ],
   ['an unknown price', { price: null }, 'NOT_FOUND'],
+  [
+    'the price of another country',
+    { price: { ...wish.price, country: 'IN' } as PurchaseFacts['price'], country: 'BR' },
+    'NOT_FOR_SALE',
+  ],
   ['the price of one piece', { expectedAmount: { minor: 500n, currency: 'USD' } }, 'PRICE_CHANGED'],
   ['a removed card', { method: { kind: 'card', status: 'removed' } }, 'NOT_FOUND'],
 ])('buying with %s is refused', (_, more, code) => {

@@ -93,6 +93,7 @@ const troubles: [string, Partial<ChangeFacts>, Partial<ChangeAsked>, string][] =
   ['an unknown price', { target: null }, {}, 'NOT_FOUND'],
   ['a draft price', { target: aTarget({ status: 'draft' }) }, {}, 'NOT_FOUND'],
   ['a retired price', { target: aTarget({ status: 'retired' }) }, {}, 'NOT_FOR_SALE'],
+  ['a price of another country', { target: aTarget({ country: 'IN' }), country: 'BR' }, {}, 'NOT_FOR_SALE'],
   ['a price of another group', { target: aTarget({ tierGroup: 'creators' }) }, {}, 'INVALID_INPUT'],
   ['a price in another currency', { target: aTarget({ currency: 'EUR' }) }, {}, 'NOT_FOR_SALE'],
   ['the price it has', { target: aTarget({ id: 'basic' }) }, {}, 'INVALID_INPUT'],
@@ -132,7 +133,8 @@ test('an upgrade within the interval leaves a planned pause as it is', () => {
 });
 
 test('a pending change whose price is no longer sold is dropped', () => {
-  expect(decidePendingChange(aPrice(), aTarget(), now)).toEqual({ kind: 'take_effect' });
+  for (const country of ['ZZ', 'IN'])
+    expect(decidePendingChange(aPrice(), aTarget({ country }), now)).toEqual({ kind: 'take_effect' });
   expect(decidePendingChange(aPrice(), aTarget({ validTo: now }), now)).toEqual({ kind: 'drop', reason: 'price_gone' });
   expect(decidePendingChange(aPrice(), null, now)).toEqual({ kind: 'drop', reason: 'price_gone' });
 });

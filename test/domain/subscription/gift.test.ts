@@ -23,6 +23,7 @@ const wish: GiftFacts = {
   periods: 3,
   giverId: 'ana',
   recipientId: 'ben',
+  country: null,
   ratePpm: 190_000,
   method: { kind: 'card', status: 'active' },
   isMethodAsked: false,
@@ -57,6 +58,7 @@ test.each<[string, Partial<GiftFacts>, string]>([
   ['to oneself', { recipientId: 'ana' }, 'INVALID_INPUT'],
   ['of what is not there', { price: null }, 'NOT_FOUND'],
   ['of what is not sold', { price: aTarget({ status: 'retired' }) }, 'NOT_FOR_SALE'],
+  ['of what is sold elsewhere', { price: aTarget({ country: 'IN' }), country: 'BR' }, 'NOT_FOR_SALE'],
   ['beyond one payment', { price: aTarget({ amountMinor: 50_000_000n }) }, 'INVALID_INPUT'],
   ['without a method', { method: null }, 'PAYMENT_METHOD_UNUSABLE'],
 ])('a gift %s is refused (V11)', (_, more, code) => {

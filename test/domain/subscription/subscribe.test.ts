@@ -13,6 +13,7 @@ const wish: SubscribeQuoteFacts = {
   live: null,
   coupon: null,
   trial: null,
+  country: null,
   zone: 'UTC',
   ratePpm: 190_000,
   balanceMinor: 0n,
@@ -62,6 +63,7 @@ const live = { id: '01890000-0000-7000-8000-000000000001' as SubscriptionId };
 const troubles: [string, Partial<SubscribeQuoteFacts>, string, string | null][] = [
   ['an unknown price', { price: null }, 'NOT_FOUND', 'priceId'],
   ['a retired tier', { price: aTarget({ status: 'retired' }) }, 'NOT_FOR_SALE', 'priceId'],
+  ['a price of another country', { price: aTarget({ country: 'IN' }), country: 'BR' }, 'NOT_FOR_SALE', 'priceId'],
   ['a live subscription', { live }, 'ALREADY_SUBSCRIBED', null],
   ['an unknown coupon', { coupon: { coupon: null, redeemedCount: 0, isUsedByPerson: false } }, 'COUPON_NOT_APPLICABLE', 'coupon'],
   ['a trial had before', { trial: { ...aTrial, usedIdentities: ['card:f1'] } }, 'TRIAL_ALREADY_USED', 'useTrial'],
@@ -119,7 +121,7 @@ test('what a code would give is shown to the cent as subscribing charges it, for
       fc.bigInt(-10_000n, 10_000n),
       (more, amountMinor, ratePpm, balanceMinor) => {
         const coupon = claimed({ ...more, amountsOff: more.percentOffBps === null ? amounts : null });
-        const facts = { price: aTarget({ amountMinor }), zone: 'UTC', ratePpm, balanceMinor, now, coupon };
+        const facts = { price: aTarget({ amountMinor }), country: null, zone: 'UTC', ratePpm, balanceMinor, now, coupon };
         const charged = quote(facts);
         expect(previewCoupon(facts)).toEqual({
           kind: 'approved',
@@ -133,12 +135,12 @@ test('what a code would give is shown to the cent as subscribing charges it, for
 });
 
 test('a code that does not apply shows nothing, nor one on a price that is not sold', () => {
-  const facts = { price: aTarget(), zone: 'UTC', ratePpm: 0, balanceMinor: 0n, now };
+  const facts = { price: aTarget(), country: 'BR', zone: 'UTC', ratePpm: 0, balanceMinor: 0n, now };
   expect(previewCoupon({ ...facts, coupon: claimed({ intervalUnits: ['year'] }) })).toMatchObject({
     code: 'COUPON_NOT_APPLICABLE',
   });
   expect(previewCoupon({ ...facts, coupon: claimed(), price: null })).toMatchObject({ code: 'NOT_FOUND' });
-  expect(previewCoupon({ ...facts, coupon: claimed(), price: aTarget({ validTo: now }) })).toMatchObject({
-    code: 'NOT_FOR_SALE',
-  });
+  for (const price of [aTarget({ validTo: now }), aTarget({ country: 'IN' })]) {
+    expect(previewCoupon({ ...facts, coupon: claimed(), price })).toMatchObject({ code: 'NOT_FOR_SALE' });
+  }
 });
