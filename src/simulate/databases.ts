@@ -2,6 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
+import type { Catalogue } from '../domain/catalogue/catalogue.js';
+import { DIGITAL } from '../domain/tax/tax.js';
 import { pgConfig, type DatabaseOptions } from '../platform/database-options.js';
 import { migrate } from '../store/migrate.js';
 import { publishCatalogue, readCatalogue } from '../usecases/publish-catalogue.js';
@@ -13,6 +15,25 @@ export interface RunDatabase {
 }
 
 const CATALOGUE_FILE = 'data/catalogue.json';
+
+/** What people who live there are taxed by; the shipped catalogue has no rates. Some change in the first year of a run that begins with a year. */
+const ratesFrom = (startsAt: Date): Catalogue['taxRates'] => {
+  const year = startsAt.getUTCFullYear();
+  const rate = (country: string, validFrom: string, ratePpm: number): Catalogue['taxRates'][number] => ({
+    country,
+    region: null,
+    taxCode: DIGITAL,
+    validFrom,
+    ratePpm,
+  });
+  return [
+    rate('DE', '2020-01-01', 190_000),
+    rate('DE', `${year}-07-01`, 160_000),
+    rate('GB', '2020-01-01', 0),
+    rate('GB', `${year}-04-06`, 200_000),
+    rate('IN', '2020-01-01', 180_000),
+  ];
+};
 
 /** Makes databases. */
 export class Databases {
@@ -33,7 +54,8 @@ export class Databases {
     const client = new pg.Client(pgConfig(options));
     await client.connect();
     try {
-      await publishCatalogue(client, readCatalogue(await readFile(CATALOGUE_FILE, 'utf8')), startsAt);
+      const catalogue = readCatalogue(await readFile(CATALOGUE_FILE, 'utf8'));
+      await publishCatalogue(client, { ...catalogue, taxRates: ratesFrom(startsAt) }, startsAt);
     } finally {
       await client.end();
     }

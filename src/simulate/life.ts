@@ -1,5 +1,6 @@
 /** One person of a simulation: comes at some time, then acts now and then. All that is left to chance follows from the seed, the person's number and the act's. */
 import { Seeded } from '../chaos/seeded.js';
+import type { ToldResidence } from '../domain/customer/residence.js';
 import type { Actor } from '../usecases/contract.js';
 
 /** The hours of a day (UTC) at which people act: a day has two moments, so that what falls due together is done together. */
@@ -18,6 +19,14 @@ const CURRENCIES = [
   [4, 'JPY'],
   [2, 'KWD'],
 ] as const;
+
+/** Where who pays in a currency lives; who pays in the rest has told nobody. */
+const RESIDENCES: ReadonlyMap<string, ToldResidence> = new Map([
+  ['USD', { country: 'US', zone: 'UTC' }],
+  ['EUR', { country: 'DE', zone: 'Europe/Berlin' }],
+  ['GBP', { country: 'GB', zone: null }],
+  ['INR', { country: 'IN', zone: 'Asia/Kolkata' }],
+]);
 
 /** A line of what a person did, and what came of it. */
 export interface Told {
@@ -39,8 +48,9 @@ export class Life {
   constructor(number: number, seeded: Seeded) {
     this.number = number;
     this.#seeded = seeded.child(`life ${number}`);
-    this.actor = { userId: `life-${number}`, scopes: new Set(), requestId: `life-${number}` };
     this.currency = this.#seeded.child('currency').weighted(CURRENCIES);
+    const residence = RESIDENCES.get(this.currency) ?? { country: null, zone: null };
+    this.actor = { userId: `life-${number}`, scopes: new Set(), residence, requestId: `life-${number}` };
   }
 
   /** How many acts were begun. */

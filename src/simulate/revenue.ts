@@ -33,7 +33,10 @@ interface Paid {
  */
 const LATEST_PAID = (subscription: string, until: string): string => `
   left join lateral (
-    select i.currency, i.period_end, case i.kind when 'period' then l.amount else p.amount end as net, p.interval_unit as unit, p.interval_count as count
+    select i.currency, i.period_end, p.interval_unit as unit, p.interval_count as count, case
+        when i.kind = 'period' then l.amount
+        when p.tax_behavior = 'exclusive' then p.amount
+        else p.amount - round(p.amount * l.tax_rate_ppm::numeric / (1000000 + l.tax_rate_ppm))::bigint end as net
     from invoice i
     join invoice_line l on l.bucket = i.bucket and l.invoice_id = i.id and l.amount > 0
     join price p on p.id = l.price_id

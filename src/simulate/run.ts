@@ -217,6 +217,7 @@ async function countRows(client: pg.ClientBase): Promise<[name: string, figure: 
     select * from (values
       ('subscriptions', (select count(*)::int from subscription)),
       ('periods paid', (select count(*)::int from invoice where kind = 'period' and status = 'paid')),
+      ('invoices with tax', (select count(*)::int from invoice where tax > 0)),
       ('charges that succeeded', (select count(*)::int from payment_attempt where status = 'succeeded')),
       ('charges without money', (select count(*)::int from payment_attempt where status in ('declined', 'canceled', 'not_executed'))),
       ('refunds', (select count(*)::int from refund where status = 'succeeded')),

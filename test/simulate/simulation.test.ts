@@ -50,6 +50,7 @@ test.each([
   expect(result.problems).toEqual([]);
   const figures = new Map(result.figures);
   expect(figures.get('periods paid')).toBeGreaterThan(months);
+  expect(figures.get('invoices with tax')).toBeGreaterThan(0);
   expect(figures.get('calls that went wrong')).toBeGreaterThan(0);
 });
 
