@@ -64,6 +64,8 @@ async function makeTemplate(server) {
   const { keepPartitions } = await import('../../dist/src/store/partitions.js');
   const admin = new pg.Client({ host: server.host, port: server.port, user: server.user, database: 'postgres' });
   await admin.connect();
+  // A session plans each statement anew five times before it keeps a plan. Those of tests are young: they would plan more than they do.
+  await admin.query('alter role postgres set plan_cache_mode = force_generic_plan');
   await admin.query(`create database ${TEMPLATE}`);
   await migrate({ host: server.host, port: server.port, username: server.user, database: TEMPLATE }, new Date());
   await admin.query(`create database ${ROOMY_TEMPLATE} template ${TEMPLATE} strategy file_copy`);
