@@ -21,6 +21,8 @@ export interface Unrest {
   open: { what: string; status: string; count: number }[];
   events: number;
   changes: number;
+  /** Days of a currency that are over and whose revenue was not recognised yet. */
+  days: number;
   /** Events that the provider has and we do not. */
   unheard: string[];
 }
@@ -49,7 +51,8 @@ export async function letRest(stage: Stage, tell: (left: number) => void): Promi
   for (;;) {
     await stage.control('POST', 'advance');
     const unrest = await lookAround(stage);
-    const left = unrest.open.reduce((sum, { count }) => sum + count, 0) + unrest.events + unrest.changes + unrest.unheard.length;
+    const { open, events, changes, days, unheard } = unrest;
+    const left = open.reduce((sum, { count }) => sum + count, 0) + events + changes + days + unheard.length;
     tell(left);
     if (left === 0 || performance.now() > giveUpAt) return unrest;
     const nextMs = await nextLookInMs(stage);
@@ -95,16 +98,20 @@ async function lookAround(stage: Stage): Promise<Unrest> {
      union all
      select 'refund', status, count(*)::int from refund where status in ('created', 'sent', 'unknown', 'pending') group by status`,
   );
-  const [waiting] = await database.query<{ events: number; changes: number }>(
+  const [waiting] = await database.query<{ events: number; changes: number; days: number }>(
     `select (select count(*)::int from webhook_inbox where status = 'new') as events,
-            (select count(*)::int from outbox_event where published_at is null) as changes`,
+            (select count(*)::int from outbox_event where published_at is null) as changes,
+            (select count(*)::int from (select currency, min(starts_on) as since from revenue_schedule group by currency) used
+             cross join lateral generate_series(used.since, ($1::timestamptz - interval '1 h')::date - 1, '1 day') as ended
+             where not exists (select from revenue_day r where r.currency = used.currency and r.day = ended::date)) as days`,
+    [stage.clock.now()],
   );
-  const isBusy = open.length > 0 || (waiting?.events ?? 0) > 0 || (waiting?.changes ?? 0) > 0;
+  const { events, changes, days } = waiting ?? { events: 0, changes: 0, days: 0 };
   // The whole of a long run's truth is asked for only when nothing else is left.
-  if (isBusy) return { open, events: waiting?.events ?? 0, changes: waiting?.changes ?? 0, unheard: [] };
+  if (open.length > 0 || events > 0 || changes > 0 || days > 0) return { open, events, changes, days, unheard: [] };
   const { webhooks } = await stage.truth();
   const known = await database.query<{ event_id: string }>('select event_id from webhook_inbox');
   const ids = new Set(known.map(({ event_id }) => event_id));
   const unheard = webhooks.filter(({ event, status }) => status === WAITING || !ids.has(event)).map(({ event }) => event);
-  return { open, events: 0, changes: 0, unheard };
+  return { open, events, changes, days, unheard };
 }

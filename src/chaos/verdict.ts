@@ -65,7 +65,7 @@ function isAnswered({ verb, answers }: KeptRequest): boolean {
   return verb === 'startPaymentMethodSetup' || answers.some(isSettled);
 }
 
-function restless({ open, events, changes, unheard }: Unrest): Problem[] {
+function restless({ open, events, changes, days, unheard }: Unrest): Problem[] {
   const found: Problem[] = open.map(({ what, status, count }) => ({
     kind: 'still_open',
     subject: status,
@@ -75,6 +75,7 @@ function restless({ open, events, changes, unheard }: Unrest): Problem[] {
     found.push({ kind: 'still_open', subject: 'events', text: `${events} events of the provider were not applied.` });
   if (changes > 0)
     found.push({ kind: 'still_open', subject: 'outbox', text: `${changes} changes were not carried to the gateways.` });
+  if (days > 0) found.push({ kind: 'still_open', subject: 'revenue', text: `${days} days that are over were not closed.` });
   for (const event of unheard)
     found.push({ kind: 'lost_event', subject: event, text: 'An event of the provider never came to us.' });
   return found;

@@ -18,10 +18,12 @@ import { removeEmbeddedPostgres } from '../../src/platform/embedded-postgres.js'
 import { issueSandboxToken } from '../../src/platform/sandbox-issuer.js';
 import { parseInvariants } from '../../src/store/invariants.js';
 import { migrate } from '../../src/store/migrate.js';
+import { keepPartitions } from '../../src/store/partitions.js';
 import { publishCatalogue, readCatalogue } from '../../src/usecases/publish-catalogue.js';
 import { publicId } from '../../src/domain/ids.js';
 
 const LIMIT_MS = 300_000;
+const TWO_DAYS_MS = 2 * 86_400_000;
 
 test(
   'real processes that are killed and disturbed charge nobody twice, lose nothing, and answer each key alike',
@@ -80,6 +82,12 @@ test(
       expect(payload?.transaction?.status).toBe('SUCCEEDED');
       const invariants = parseInvariants(await readFile('data/invariants.sql', 'utf8'));
       const judged = async () => judge(stage, { kept: scene.kept, invariants, unrest: await letRest(stage, () => undefined) });
+      expect(await judged()).toEqual([]);
+
+      // Days that have just passed are closed before anything is judged.
+      const later = new Date(stage.clock.now().getTime() + TWO_DAYS_MS);
+      await stage.database.connected((client) => keepPartitions(client, later));
+      await stage.moveClock(TWO_DAYS_MS);
       expect(await judged()).toEqual([]);
 
       // Somebody charges the card a second time behind the product's back, for the same invoice.
