@@ -12,6 +12,7 @@ export const PRESENCE_LOCKS = 7_020_421;
 /** Numbers of presences: below this, as the other half of a lock's name is a positive int. */
 const NUMBERS = 2 ** 31 - 1;
 const AGAIN_MS = 1_000;
+const CONNECT_LIMIT_MS = 5_000;
 
 /** The presence of one process. */
 export interface Presence {
@@ -20,36 +21,54 @@ export interface Presence {
   stop(): Promise<void>;
 }
 
-/** Becomes present, and again with another number after each loss of the connection. @throws the driver's error when it can not at first */
-export async function startPresence(options: DatabaseOptions): Promise<Presence> {
-  let held: { client: SteadyClient; number: number } | null = null;
-  let isStopped = false;
+/** One connection's lock. */
+interface Held {
+  client: SteadyClient;
+  number: number;
+  /** Resolves when the connection has ended. */
+  gone: Promise<void>;
+}
 
-  async function enter(): Promise<void> {
-    const client = new SteadyClient(pgConfig(options));
-    const number = randomInt(1, NUMBERS);
-    client.once('end', () => {
+/**
+ * Becomes present, and again with another number after each loss of the connection.
+ * @param againMs how long to wait before the connection is tried again
+ * @throws the driver's error when it can not at first
+ */
+export async function startPresence(options: DatabaseOptions, againMs = AGAIN_MS): Promise<Presence> {
+  let held: Held | null = await enter(options);
+  const stopped = new AbortController();
+  // One loop: an attempt is over before the next one begins, or they would multiply for as long as the database is away.
+  const staying = (async () => {
+    while (!stopped.signal.aborted) {
+      await held?.gone;
       held = null;
-      if (!isStopped) void enterAgain();
-    });
-    await client.connect();
-    await client.query('select pg_advisory_lock($1, $2)', [PRESENCE_LOCKS, number]);
-    held = { client, number };
-  }
-
-  async function enterAgain(): Promise<void> {
-    while (!isStopped && held === null) {
-      await pause(AGAIN_MS, undefined, { ref: false });
-      if (!isStopped) await enter().catch(() => undefined);
+      await pause(againMs, undefined, { signal: stopped.signal, ref: false }).catch(() => undefined);
+      if (!stopped.signal.aborted) held = await enter(options).catch(() => null);
     }
-  }
-
-  await enter();
+    await held?.client.end();
+  })();
   return {
     number: () => held?.number ?? null,
     stop: async () => {
-      isStopped = true;
+      stopped.abort();
       await held?.client.end();
+      await staying;
     },
   };
+}
+
+/** Takes a lock on a connection of its own, which is closed when that fails. */
+async function enter(options: DatabaseOptions): Promise<Held> {
+  const client = new SteadyClient({ ...pgConfig(options), connectionTimeoutMillis: CONNECT_LIMIT_MS });
+  const number = randomInt(1, NUMBERS);
+  const { promise: gone, resolve } = Promise.withResolvers<void>();
+  client.once('end', resolve);
+  try {
+    await client.connect();
+    await client.query('select pg_advisory_lock($1, $2)', [PRESENCE_LOCKS, number]);
+    return { client, number, gone };
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw error;
+  }
 }

@@ -10,6 +10,8 @@ import { OneLineError } from '../../src/platform/one-line-error.js';
 import { untilReachable } from '../../src/store/reach-database.js';
 import { openDatabase } from '../../src/store/database.js';
 import { inTx } from '../../src/store/unit-of-work.js';
+import { startPresence } from '../../src/store/presence.js';
+import { eventually } from '../support/eventually.js';
 import { testDatabase, type TestDatabase } from '../support/postgres.js';
 
 let db: TestDatabase;
@@ -35,10 +37,28 @@ const FAREWELL = ((): Buffer => {
 /** ReadyForQuery, idle. */
 const READY = Buffer.from('5a0000000549', 'hex');
 
-/** Stands before the database; the next connection gets the server's farewell in one packet with its being ready. */
-async function doorBefore(to: TestDatabase['options']): Promise<{ close: () => void; spoilNext: () => void }> {
+/** Stands before the database, and counts who comes. */
+interface Door {
+  close: () => void;
+  /** The next connection gets the server's farewell in one packet with its being ready. */
+  spoilNext: () => void;
+  /** Cuts all who are inside, and turns so many away. */
+  turnAway: (count: number) => void;
+  comers: () => number;
+}
+
+async function doorBefore(to: TestDatabase['options']): Promise<Door> {
   let isSpoiling = false;
+  let comers = 0;
+  let turnedAwayLeft = 0;
+  const inside = new Set<net.Socket>();
   const server = net.createServer((client) => {
+    comers += 1;
+    if (turnedAwayLeft > 0) {
+      turnedAwayLeft -= 1;
+      return void client.destroy();
+    }
+    inside.add(client);
     let isSpoiled = isSpoiling;
     isSpoiling = false;
     const onward = net.connect(path.join(to.host, `.s.PGSQL.${to.port}`));
@@ -56,7 +76,16 @@ async function doorBefore(to: TestDatabase['options']): Promise<{ close: () => v
   });
   server.listen(path.join(folder, `.s.PGSQL.${to.port}`));
   await once(server, 'listening');
-  return { close: () => void server.close(), spoilNext: () => void (isSpoiling = true) };
+  return {
+    close: () => void server.close(),
+    spoilNext: () => void (isSpoiling = true),
+    turnAway: (count) => {
+      turnedAwayLeft = count;
+      for (const client of inside) client.destroy();
+      inside.clear();
+    },
+    comers: () => comers,
+  };
 }
 
 test('a server that goes at the moment a connection is ready fails one unit of work, and the process lives on', async () => {
@@ -91,4 +120,20 @@ test('a start waits for a database that is about to be there, and gives up in on
 
 test('a start does not wait for what waiting does not mend', async () => {
   await expect(untilReachable({ ...db.options, database: 'no_such_database' }, 60_000)).rejects.toThrow(/no_such_database/);
+});
+
+test('who was present comes back once when the database does, however often it was turned away meanwhile', async () => {
+  const door = await doorBefore(db.options);
+  const presence = await startPresence({ ...db.options, host: folder }, 1);
+  try {
+    const former = presence.number();
+    door.turnAway(8);
+    await eventually(() => expect([null, former]).not.toContain(presence.number()));
+    // Another attempt that had begun beside the one that got in would come before these questions are answered.
+    for (let i = 0; i < 20; i++) await db.ownerPool.query('select 1');
+    expect(door.comers()).toBe(1 + 8 + 1);
+  } finally {
+    await presence.stop();
+    door.close();
+  }
 });
