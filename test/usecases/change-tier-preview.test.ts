@@ -275,4 +275,4 @@ test(`of ${CHANGES} drawn changes each takes what its preview said, from the car
   await expectBooksOfProvider(world);
   const wanted = ['charged', 'by balance', 'for nothing', 'note', 'INVALID_INPUT'];
   expect(wanted.filter((what) => !seen.has(what))).toEqual([]);
-}, 60_000);
+}, 60_000 + CHANGES * 100);
