@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import { annualRevenueOf, revenueMove, type RevenueMove } from '../domain/metrics/recurring.js';
+import { taxOf, type TaxBehavior } from '../domain/tax/tax.js';
 import type { PeriodUnit } from '../domain/time/periods.js';
 
 /** Recurring revenue of a year by currency, minor units. */
@@ -22,21 +23,23 @@ type MoveKind = Exclude<RevenueMove['kind'], 'none'>;
 /** What the invoice that pays a subscription's present period says. */
 interface Paid {
   currency: string;
-  net: bigint;
+  /** What a period costs, as its price or the line of its invoice has it. */
+  amount: bigint;
+  taxBehavior: TaxBehavior;
+  ratePpm: number;
   unit: PeriodUnit;
   count: number;
 }
 
 /**
- * The newest paid invoice of a subscription up to an instant: what a period costs, net of coupon and tax, and until when it was paid. A change within a
- * period pays a part of one, so there the price says what a whole one costs.
+ * The newest paid invoice of a subscription up to an instant: what a period costs, net of coupon, and until when it was paid. A line is net of tax; a change
+ * within a period pays a part of one, so there the price says what a whole one costs.
  */
 const LATEST_PAID = (subscription: string, until: string): string => `
   left join lateral (
-    select i.currency, i.period_end, p.interval_unit as unit, p.interval_count as count, case
-        when i.kind = 'period' then l.amount
-        when p.tax_behavior = 'exclusive' then p.amount
-        else p.amount - round(p.amount * l.tax_rate_ppm::numeric / (1000000 + l.tax_rate_ppm))::bigint end as net
+    select i.currency, i.period_end, p.interval_unit as unit, p.interval_count as count, l.tax_rate_ppm as "ratePpm",
+      case i.kind when 'period' then l.amount else p.amount end as amount,
+      case i.kind when 'period' then 'exclusive' else p.tax_behavior end as "taxBehavior"
     from invoice i
     join invoice_line l on l.bucket = i.bucket and l.invoice_id = i.id and l.amount > 0
     join price p on p.id = l.price_id
@@ -45,40 +48,37 @@ const LATEST_PAID = (subscription: string, until: string): string => `
     order by i.paid_at desc, i.id desc, l.position limit 1) i on true`;
 
 const STANDING = `
-  select i.currency, i.net, i.unit, i.count::int, s.status, s.entitled_until > $1 as "isInGrace", count(*)::int as subscriptions
+  select i.currency, i.amount, i."taxBehavior", i."ratePpm", i.unit, i.count::int, s.status, s.entitled_until > $1 as "isInGrace",
+    count(*)::int as subscriptions
   from (select bucket, id as subscription_id, status, entitled_until from subscription where status in ('active', 'past_due')) s
   ${LATEST_PAID('s', '$1')}
-  where i.net is not null group by 1, 2, 3, 4, 5, 6`;
+  where i.amount is not null group by 1, 2, 3, 4, 5, 6, 7, 8`;
 
 /** The recurring revenue of the subscriptions as they stand. */
 export async function readRecurring(client: Pick<pg.ClientBase, 'query'>, now: Date): Promise<Recurring> {
   const { rows } = await client.query<Paid & { status: string; isInGrace: boolean; subscriptions: number }>(STANDING, [now]);
   const sums = new Map<string, bigint>();
-  for (const { currency, net, unit, count, status, isInGrace, subscriptions } of rows) {
-    const annual = annualRevenueOf({ status, isInGrace, isGift: false, netMinor: net, interval: { unit, count } });
-    sums.set(currency, (sums.get(currency) ?? 0n) + annual * BigInt(subscriptions));
+  for (const { status, isInGrace, subscriptions, ...paid } of rows) {
+    sums.set(paid.currency, (sums.get(paid.currency) ?? 0n) + annualOf(paid, status, isInGrace) * BigInt(subscriptions));
   }
   return sums;
 }
 
 const HISTORY = `
-  select s.user_id as "userId", s.subscription_id as "subscriptionId", s.status, s.at, i.currency, i.net, i.unit, i.count::int,
-    i.period_end as "paidUntil"
+  select s.user_id as "userId", s.subscription_id as "subscriptionId", s.status, s.at, i.currency, i.amount, i."taxBehavior", i."ratePpm", i.unit,
+    i.count::int, i.period_end as "paidUntil"
   from subscription_event s
   ${LATEST_PAID('s', 's.at')}
   order by s.subscription_id, s.version`;
 
-interface HistoryRow {
+/** Every part of Paid is null where nothing was paid yet. */
+type HistoryRow = { [Part in keyof Paid]: Paid[Part] | null } & {
   userId: string;
   subscriptionId: string;
   status: string;
   at: Date;
-  currency: string | null;
-  net: bigint | null;
-  unit: PeriodUnit | null;
-  count: number | null;
   paidUntil: Date | null;
-}
+};
 
 /** Days through which a past due subscription still counts (rules K1, D4). */
 const GRACE_MS = 7 * 86_400_000;
@@ -161,9 +161,14 @@ function stepsOf(rows: readonly HistoryRow[]): Map<string, Step[]> {
   return steps;
 }
 
-function revenueAt({ status, net, unit, count }: HistoryRow, isInGrace: boolean): bigint {
-  if (net === null || unit === null || count === null) return 0n;
-  return annualRevenueOf({ status, isInGrace, isGift: false, netMinor: net, interval: { unit, count } });
+function revenueAt(row: HistoryRow, isInGrace: boolean): bigint {
+  // The parts are null together.
+  return row.amount === null ? 0n : annualOf(row as Paid, row.status, isInGrace);
+}
+
+function annualOf({ currency, amount, taxBehavior, ratePpm, unit, count }: Paid, status: string, isInGrace: boolean): bigint {
+  const { netMinor } = taxOf(amount, ratePpm, taxBehavior, currency);
+  return annualRevenueOf({ status, isInGrace, isGift: false, netMinor, interval: { unit, count } });
 }
 
 function currencyOf(key: string): string {
