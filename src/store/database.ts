@@ -50,6 +50,12 @@ function nameOf(text: string): string | null {
 }
 
 /**
+ * For roles whose every statement looks rows up by their keys: it is planned once for each connection. Left alone the planner thinks that it could leave out
+ * partitions by values it knows, and plans statements about transactions and the ledger anew each time, for as long as it takes to run them.
+ */
+export const PLANNED_ONCE = ' -c plan_cache_mode=force_generic_plan';
+
+/**
  * Opens a pool under one role. No unit of work may outlive 60 s: the ledger's roll-up relies on it (docs/money.md).
  * @throws the driver's error when the database can not be reached
  */
@@ -66,7 +72,7 @@ export async function openDatabase(options: DatabaseOptions, role: DatabaseRole,
     applicationName: role,
     extra: {
       Client: PreparingClient,
-      options: `-c role=${role} -c timezone=UTC`,
+      options: `-c role=${role} -c timezone=UTC${role === 'pay_app' ? PLANNED_ONCE : ''}`,
       statement_timeout: 20_000,
       idle_in_transaction_session_timeout: 30_000,
       lock_timeout: 15_000,

@@ -152,6 +152,8 @@ export async function recordFinding(uow: UnitOfWork, finding: NewFinding): Promi
     .execute();
 }
 
+// What is looked up here is asked for by a query of its own for each event: as a join the planner reads all that the account has, once for each
+// batch, as long as it takes that for a few thousand rows.
 const ADD_WEBHOOKS = statement<
   [
     bucket: number[],
@@ -178,11 +180,12 @@ const ADD_WEBHOOKS = statement<
      insert into webhook_inbox (bucket, event_id, provider_account_id, id, type, object_id, source, provider_created_at, status, next_action_at)
      select t.bucket, t.event_id, $3, t.id, t.type, t.object_id, $7, t.provider_created_at, case when t.is_other then 'ignored' else 'new' end,
        case when t.is_other then null::timestamptz
-            when t.type = any($12) and r.id is null
+            when t.type = any($12) and (
+              select r.id from provider_ref r
+              where r.bucket = key_bucket(t.object_id) and r.object_id = t.object_id and r.provider_account_id = $3) is null
               then least($13::timestamptz, greatest($9::timestamptz, t.provider_created_at + ($13::timestamptz - $9::timestamptz)))
             else $9 end
-     from told t left join provider_ref r
-       on r.bucket = key_bucket(t.object_id) and r.object_id = t.object_id and r.provider_account_id = $3
+     from told t
      on conflict (bucket, event_id, provider_account_id) do nothing returning bucket, id)
    insert into webhook_payload (bucket, id, body) select bucket, id, body from added join told using (bucket, id) returning id`,
 );
@@ -383,7 +386,7 @@ const MOVE_LISTED_UNTIL = statement<[number, Date, Date], never>(
 const UNKNOWN_EVENTS = statement<[number[], string[], number], { event_id: string }>(
   'unknown_events',
   `select k.event_id from unnest($1::smallint[], $2::text[]) k(bucket, event_id)
-   where not exists (select from webhook_inbox w where w.bucket = k.bucket and w.event_id = k.event_id and w.provider_account_id = $3)`,
+   where (select true from webhook_inbox w where w.bucket = k.bucket and w.event_id = k.event_id and w.provider_account_id = $3) is null`,
 );
 
 /**

@@ -190,8 +190,8 @@ export const FENCES: readonly Fence[] = [
       },
       {
         file: PROVIDER,
-        find: 'r.provider_account_id = $3\n     on conflict (bucket, event_id, provider_account_id) do nothing returning bucket, id)',
-        replace: 'r.provider_account_id = $3 returning bucket, id)',
+        find: 'from told t\n     on conflict (bucket, event_id, provider_account_id) do nothing returning bucket, id)',
+        replace: 'from told t returning bucket, id)',
       },
     ],
   },

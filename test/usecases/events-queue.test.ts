@@ -1,18 +1,20 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type Stripe from 'stripe';
 import { InvariantBroken } from '../../src/domain/invariant.js';
-import { bucketOf, idTimeMs, makeId, type PriceId, type TransactionId } from '../../src/domain/ids.js';
+import { bucketOf, idTimeMs, makeId, type PriceId, type TransactionId, type WebhookEventId } from '../../src/domain/ids.js';
 import { ALL_BUCKETS } from '../../src/platform/slots.js';
 import { keyBucket } from '../../src/platform/json.js';
 import { eachAtMost, type ForEach } from '../../src/platform/repeat.js';
 import type { PaymentProvider } from '../../src/ports/provider.js';
-import { OVERTAKEN_WAIT_MS } from '../../src/store/provider.store.js';
+import { OVERTAKEN_WAIT_MS, unknownEvents, type NewWebhook } from '../../src/store/provider.store.js';
+import { inTx } from '../../src/store/unit-of-work.js';
 import { applyWebhooks } from '../../src/usecases/apply-webhooks.js';
-import type { Cashier } from '../../src/usecases/cashier.js';
+import { BATCH, type Cashier } from '../../src/usecases/cashier.js';
 import { makeCommands } from '../../src/usecases/commands.js';
 import type { Actor } from '../../src/usecases/contract.js';
-import { receiveWebhook } from '../../src/usecases/receive-webhook.js';
+import { keepEvents, receiveWebhook } from '../../src/usecases/receive-webhook.js';
 import { expectSoundBooks } from '../support/book-checks.js';
+import { eventually } from '../support/eventually.js';
 import { letProviderWork, stateOf, stepUrl, subscription } from '../support/lives.js';
 import { finishStep, priceId, signedBy, someUser, startWorld, type World, WEBHOOK_SECRET, withCard } from '../support/world.js';
 
@@ -521,4 +523,48 @@ test('an event of a payment that is known and booked as succeeded asks the provi
   expect(row).toEqual({ status: 'succeeded' });
   await world.work('payments');
   await expectSoundBooks(world);
+});
+
+test('an event is kept, and looked for, by its own keys: what else is known of the account is not read', async () => {
+  const [type] = world.gateway.provider.successEvents;
+  if (type === undefined) throw new Error('nothing tells of a success');
+  let told = 0;
+  const keepTen = async (): Promise<void> => {
+    const events = Array.from({ length: 10 }, (): NewWebhook => {
+      const eventId = `evt_told${++told}`;
+      const at = world.clock.now();
+      const id = makeId('whe', keyBucket(eventId), at.getTime(), Buffer.from(String(told).padStart(8, '0'))) as WebhookEventId;
+      return {
+        id,
+        event: { eventId, type, objectKind: 'payment', objectId: `pi_told${told}`, createdAt: at },
+        rawBody: Buffer.from('{}'),
+      };
+    });
+    const eventIds = events.map(({ event }) => event.eventId);
+    expect(await inTx(world.gateway.tx, BATCH, (uow) => unknownEvents(uow, 1, eventIds))).toEqual(new Set(eventIds));
+    expect((await keepEvents(world.gateway, events, 'listing')).size).toBe(10);
+  };
+  /** What was done so far, as far as connections have told it: events kept, and entries of indexes read. */
+  const done = async (): Promise<{ kept: number; read: number }> => {
+    const [row] = await world.query<{ kept: number; read: number }>(
+      `select (select n_tup_ins::int from pg_stat_user_tables where relname = 'webhook_inbox') as kept,
+         (select sum(idx_tup_read)::int from pg_stat_user_indexes where relname in ('webhook_inbox', 'provider_ref')) as read`,
+    );
+    return row ?? { kept: 0, read: 0 };
+  };
+  await keepTen(); // Planned while little is known.
+  await world.query(
+    `insert into provider_ref (bucket, object_id, provider_account_id, kind, id)
+     select key_bucket('pi_known' || n), 'pi_known' || n, 1, 'payment', gen_random_uuid() from generate_series(1, 5000) n`,
+  );
+  const before = await done();
+  for (let round = 0; round < 20; round++) await keepTen();
+  // A connection tells what it did at the end of a transaction, once a second.
+  const after = await eventually(async () => {
+    await keepTen();
+    const now = await done();
+    expect(now.kept - before.kept).toBeGreaterThanOrEqual(200);
+    return now;
+  });
+  expect((after.read - before.read) / (after.kept - before.kept)).toBeLessThan(20);
 });
