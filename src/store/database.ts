@@ -50,10 +50,13 @@ function nameOf(text: string): string | null {
 }
 
 /**
- * For roles whose every statement looks rows up by their keys: it is planned once for each connection. Left alone the planner thinks that it could leave out
- * partitions by values it knows, and plans statements about transactions and the ledger anew each time, for as long as it takes to run them.
+ * How statements are planned that look rows up by their keys: once for each connection, as such look-ups. Left alone the planner thinks that it could leave
+ * out partitions by values it knows, and plans statements about transactions and the ledger anew each time, for as long as it takes to run them; and it
+ * takes reading a small table as a whole for cheaper than a look-up, which it no longer is when rows have come that it has not counted.
  */
-export const PLANNED_ONCE = ' -c plan_cache_mode=force_generic_plan';
+export const BY_KEY = ['plan_cache_mode=force_generic_plan', 'enable_seqscan=off', 'enable_hashjoin=off', 'enable_mergejoin=off']
+  .map((setting) => ` -c ${setting}`)
+  .join('');
 
 /**
  * Opens a pool under one role. No unit of work may outlive 60 s: the ledger's roll-up relies on it (docs/money.md).
@@ -72,7 +75,7 @@ export async function openDatabase(options: DatabaseOptions, role: DatabaseRole,
     applicationName: role,
     extra: {
       Client: PreparingClient,
-      options: `-c role=${role} -c timezone=UTC${role === 'pay_app' ? PLANNED_ONCE : ''}`,
+      options: `-c role=${role} -c timezone=UTC${role === 'pay_app' ? BY_KEY : ''}`,
       statement_timeout: 20_000,
       idle_in_transaction_session_timeout: 30_000,
       lock_timeout: 15_000,
