@@ -112,9 +112,9 @@ async function measure(
       tell(
         `${count} renewals alone, and as many beside those that are not due: ${round === 0 ? 'warming up' : `${round} of ${PAIRS}`}.`,
       );
-      const costIn = async ({ writeDue, cashier }: Place): Promise<Cost> => {
-        await writeDue(`pair${round}`, count);
-        return costOf(count, () => renewAll(cashier, count));
+      const costIn = async (place: Place): Promise<Cost> => {
+        await place.writeDue(`pair${round}`, count);
+        return costOf(count, () => renewAll(place.cashier, count));
       };
       const [first, second] = round % 2 === 0 ? [alone, crowded] : [crowded, alone];
       const costs = new Map([
