@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import { ENTITIES } from '../entities/all.js';
 import type { DatabaseOptions } from '../platform/database-options.js';
 import { SteadyClient } from '../platform/steady-client.js';
+import { BY_KEY_OPTIONS } from './statement.js';
 
 /** Roles of the database; each pool takes one when it connects, so row security holds whatever the code does. */
 export type DatabaseRole = 'pay_app' | 'pay_worker' | 'pay_reader';
@@ -50,15 +51,6 @@ function nameOf(text: string): string | null {
 }
 
 /**
- * How statements are planned that look rows up by their keys: once for each connection, as such look-ups. Left alone the planner thinks that it could leave
- * out partitions by values it knows, and plans statements about transactions and the ledger anew each time, for as long as it takes to run them; and it
- * takes reading a small table as a whole for cheaper than a look-up, which it no longer is when rows have come that it has not counted.
- */
-export const BY_KEY = ['plan_cache_mode=force_generic_plan', 'enable_seqscan=off', 'enable_hashjoin=off', 'enable_mergejoin=off']
-  .map((setting) => ` -c ${setting}`)
-  .join('');
-
-/**
  * Opens a pool under one role. No unit of work may outlive 60 s: the ledger's roll-up relies on it (docs/money.md).
  * @throws the driver's error when the database can not be reached
  */
@@ -75,7 +67,7 @@ export async function openDatabase(options: DatabaseOptions, role: DatabaseRole,
     applicationName: role,
     extra: {
       Client: PreparingClient,
-      options: `-c role=${role} -c timezone=UTC${role === 'pay_app' ? BY_KEY : ''}`,
+      options: `-c role=${role} -c timezone=UTC${role === 'pay_app' ? BY_KEY_OPTIONS : ''}`,
       statement_timeout: 20_000,
       idle_in_transaction_session_timeout: 30_000,
       lock_timeout: 15_000,

@@ -1,7 +1,6 @@
 import pg from 'pg';
 import { SteadyClient } from '../platform/steady-client.js';
-import { BY_KEY } from './database.js';
-import type { Statement } from './statement.js';
+import { BY_KEY_OPTIONS, type Statement } from './statement.js';
 
 /** A query for many keys at once: each parameter is one column of the keys, each row says by `o` (from 1) whose it is. */
 export interface KeyedStatement<Key, Row extends { o: number }> {
@@ -57,7 +56,7 @@ export class Reader {
       statement_timeout: options.statementTimeoutMs,
       types: { getTypeParser: parserOf },
       // Part of the connection's start, so that no statement runs as anybody else.
-      options: `-c role=pay_reader -c timezone=UTC${BY_KEY}`,
+      options: `-c role=pay_reader -c timezone=UTC${BY_KEY_OPTIONS}`,
     });
     // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
     this.#pool.on('error', () => undefined);

@@ -18,6 +18,21 @@ export function entityStatement<Params extends readonly unknown[], Row>(name: st
   return { name, text, isOfEntity: true };
 }
 
+/**
+ * How statements are planned that look rows up by their keys: once for each connection, as such look-ups. Left alone the planner thinks that it could leave
+ * out partitions by values it knows, and plans statements about transactions and the ledger anew each time, for as long as it takes to run them; and it
+ * takes reading a small table as a whole for cheaper than a look-up, which it no longer is when rows have come that it has not counted.
+ */
+export const BY_KEY: readonly string[] = [
+  'plan_cache_mode=force_generic_plan',
+  'enable_seqscan=off',
+  'enable_hashjoin=off',
+  'enable_mergejoin=off',
+];
+
+/** The same for a connection's start, behind its other options. */
+export const BY_KEY_OPTIONS = BY_KEY.map((setting) => ` -c ${setting}`).join('');
+
 /** A row under its entity's names: `payment_intent_id` is `paymentIntentId`. Held for every entity by test/store/entity-names.test.ts. */
 export function underEntityNames(row: object): Record<string, unknown> {
   return Object.fromEntries(Object.entries(row).map(([column, value]) => [entityName(column), value]));

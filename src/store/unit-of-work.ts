@@ -11,7 +11,7 @@ import { keyBucket } from '../platform/json.js';
 import type { Turns } from '../platform/turns.js';
 import type { Clock } from '../ports/clock.js';
 import type { Random } from '../ports/random.js';
-import { statement, underEntityNames, type Statement } from './statement.js';
+import { BY_KEY, statement, underEntityNames, type Statement } from './statement.js';
 
 /** What changed, in the words of the graph's MonetizationChangeType; the subject is the id of that object. */
 export type ChangeWord =
@@ -64,16 +64,7 @@ export interface Scope {
  * How statements over many rows are planned: once for each connection, as look-ups by key in the order of the joins as they are written. Left alone the
  * planner makes the plans of a dozen joins anew for each batch, or keeps one from when the tables were small, which reads them as a whole for ever after.
  */
-const KEYED = [
-  'plan_cache_mode = force_generic_plan',
-  'join_collapse_limit = 1',
-  'enable_seqscan = off',
-  'enable_bitmapscan = off',
-  'enable_hashjoin = off',
-  'enable_mergejoin = off',
-]
-  .map((setting) => `; set local ${setting}`)
-  .join('');
+const KEYED = [...BY_KEY, 'join_collapse_limit=1', 'enable_bitmapscan=off'].map((setting) => `; set local ${setting}`).join('');
 
 /** What opens units of work: a pool under one role, the process's clock, and who to tell after a commit. */
 export interface Transactor {
